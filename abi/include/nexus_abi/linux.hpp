@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The Linux structs the Linux block speaks, laid out as on riscv64 (include/uapi/asm-generic, linux). Fixed-width copies
+// of our own, because the kernel is built without a C library and user programs use their own headers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nexus_abi {
+
+struct iovec {
+    std::uint64_t base;
+    std::uint64_t length;
+};
+
+struct timespec {
+    std::int64_t seconds;
+    std::int64_t nanoseconds;
+};
+
+struct timeval {
+    std::int64_t seconds;
+    std::int64_t microseconds;
+};
+
+struct stat {
+    std::uint64_t st_dev;
+    std::uint64_t st_ino;
+    std::uint32_t st_mode;
+    std::uint32_t st_nlink;
+    std::uint32_t st_uid;
+    std::uint32_t st_gid;
+    std::uint64_t st_rdev;
+    std::uint64_t pad1;
+    std::int64_t st_size;
+    std::int32_t st_blksize;
+    std::int32_t pad2;
+    std::int64_t st_blocks;
+    timespec st_atim;
+    timespec st_mtim;
+    timespec st_ctim;
+    std::uint32_t unused[2];
+};
+static_assert(sizeof(stat) == 128 && offsetof(stat, st_size) == 48);
+
+struct utsname {
+    char sysname[65];
+    char nodename[65];
+    char release[65];
+    char version[65];
+    char machine[65];
+    char domainname[65];
+};
+static_assert(sizeof(utsname) == 390);
+
+struct rusage {
+    timeval user_time;
+    timeval system_time;
+    std::int64_t max_rss_kib;
+    std::int64_t unused1[3];
+    std::int64_t minor_faults;
+    std::int64_t major_faults;
+    std::int64_t unused2[6];
+    std::int64_t voluntary_switches;
+    std::int64_t involuntary_switches;
+};
+static_assert(sizeof(rusage) == 144);
+
+struct sysinfo_t {
+    std::int64_t uptime;
+    std::uint64_t loads[3];
+    std::uint64_t total_ram;
+    std::uint64_t free_ram;
+    std::uint64_t shared_ram;
+    std::uint64_t buffer_ram;
+    std::uint64_t total_swap;
+    std::uint64_t free_swap;
+    std::uint16_t processes;
+    std::uint16_t pad;
+    std::uint32_t pad2;
+    std::uint64_t total_high;
+    std::uint64_t free_high;
+    std::uint32_t memory_unit;
+    std::uint32_t pad3;
+};
+static_assert(sizeof(sysinfo_t) == 112);
+
+struct rlimit64 {
+    std::uint64_t current;
+    std::uint64_t maximum;
+};
+
+struct tms {
+    std::int64_t user, system, children_user, children_system;
+};
+
+struct sched_param {
+    std::int32_t priority;
+};
+
+// struct sigaction as the system call sees it (no sa_restorer on riscv).
+struct kernel_sigaction {
+    std::uint64_t handler;  // 0 = SIG_DFL, 1 = SIG_IGN
+    std::uint64_t flags;
+    std::uint64_t mask;
+};
+
+}  // namespace nexus_abi

@@ -1,0 +1,63 @@
+# One warning set for everything, and the three ways code is built: kernel (freestanding rv64imac, soft float), user
+# (static riscv64 Linux program), host (tests and tools, with sanitizers).
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON) # TRY() is a statement expression
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(neuron_warnings INTERFACE)
+target_compile_options(neuron_warnings INTERFACE
+    -Wall -Wextra -Werror -Wconversion -Wshadow -Wundef
+    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wsuggest-override -Wnon-virtual-dtor -Woverloaded-virtual>)
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "riscv64")
+    set(NEURON_TARGET ON)
+else()
+    set(NEURON_TARGET OFF)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# neuron_kernel: include paths and flags of kernel code; on the host the same code with sanitizers.
+add_library(neuron_kernel INTERFACE)
+target_include_directories(neuron_kernel INTERFACE ${PROJECT_SOURCE_DIR}/kernel ${PROJECT_SOURCE_DIR}/abi/include)
+target_link_libraries(neuron_kernel INTERFACE neuron_warnings)
+target_compile_definitions(neuron_kernel INTERFACE $<$<BOOL:${NEURON_DEBUG}>:NEURON_DEBUG>)
+# Paths in CHECK messages and debug information start at the source root.
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
+if(NEURON_TARGET)
+    # lp64 headers: the cross compiler ships only gnu/stubs-lp64d.h; cmake/kernel-include holds the empty lp64 one.
+    target_include_directories(neuron_kernel SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/cmake/kernel-include)
+    target_compile_options(neuron_kernel INTERFACE
+        -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -mstrict-align -mno-relax
+        -ffreestanding -fno-pic -fno-pie -fno-common -fno-asynchronous-unwind-tables -fno-unwind-tables
+        -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections -fdata-sections
+        -fno-strict-aliasing
+        $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>
+        $<$<BOOL:${NEURON_DEBUG}>:-fsanitize=undefined -fsanitize-undefined-trap-on-error -fstack-protector-strong
+            -mstack-protector-guard=global>
+        $<$<NOT:$<BOOL:${NEURON_DEBUG}>>:-fno-stack-protector>)
+endif()
+
+# neuron_host: how tests and tools are built on the host.
+add_library(neuron_host INTERFACE)
+target_link_libraries(neuron_host INTERFACE neuron_warnings)
+if(NOT NEURON_TARGET AND NEURON_SANITIZE)
+    add_compile_options(-fsanitize=${NEURON_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${NEURON_SANITIZE})
+endif()
+
+# neuron_user: a static riscv64 program (on the host: the same source as a plain Linux program).
+add_library(neuron_user INTERFACE)
+target_include_directories(neuron_user INTERFACE ${PROJECT_SOURCE_DIR}/user ${PROJECT_SOURCE_DIR}/abi/include)
+target_link_libraries(neuron_user INTERFACE neuron_warnings)
+if(NEURON_TARGET)
+    target_compile_options(neuron_user INTERFACE -ffunction-sections -fdata-sections)
+    target_link_options(neuron_user INTERFACE -static -Wl,--gc-sections)
+endif()

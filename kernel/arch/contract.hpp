@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// What the kernel asks of a machine, and nothing more. arch/riscv64 implements it on the target, arch/host for tests.
+// The kernel runs with interrupts off from entry to exit, so nothing here saves or restores an interrupt state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+#include "lib/units.hpp"
+
+namespace kernel::arch {
+
+// ---- This hart ----
+
+// The caller's CpuId. Before per-hart data exists (early boot) it is CpuId{0}.
+[[nodiscard]] CpuId current_cpu();
+// A hint inside a spin loop.
+void cpu_relax();
+
+// ---- Time ----
+
+// Time since boot; monotonic and the same on every hart to within the timebase's period.
+[[nodiscard]] Instant now();
+// Programs this hart's one-shot timer; Instant::never() disarms it. A past instant fires at once.
+void set_timer(Instant when);
+
+// ---- Other harts ----
+
+// Interrupts each member of `cpus`. An IPI may merge with one already pending.
+void send_ipi(CpuMask cpus);
+// Makes all instruction stores so far visible to instruction fetch on each member of `cpus` (the caller included).
+void remote_fence_i(CpuMask cpus);
+// Drops translations of [start, start + bytes) in address space `asid` on each member of `cpus`; complete on return.
+// Answered by the firmware even while the target has interrupts off, so it is safe with locks held.
+void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid);
+
+// ---- Memory ----
+
+// Where physical address 0 would appear in the kernel's linear map of RAM.
+[[nodiscard]] std::uint64_t physmap_base();
+// Makes `root` the current user address space of this hart. asid 0 = the hart has no ASIDs: everything is flushed.
+void switch_address_space(PhysAddr root, std::uint16_t asid);
+
+}  // namespace kernel::arch
+
+namespace kernel {
+
+// RAM is always mapped; these do not check that the address is RAM.
+[[nodiscard]] inline void* phys_to_virt(PhysAddr address) {
+    return reinterpret_cast<void*>(arch::physmap_base() + address.value());
+}
+// Pre: pointer came from phys_to_virt (not from the kernel image's own mapping).
+[[nodiscard]] inline PhysAddr virt_to_phys(const void* pointer) {
+    return PhysAddr{reinterpret_cast<std::uint64_t>(pointer) - arch::physmap_base()};
+}
+
+}  // namespace kernel

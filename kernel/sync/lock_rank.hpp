@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The lock order, as an enum: a hart may take a lock only of a higher rank than every lock it holds. Two locks of one
+// rank are never held together; above all, no path holds two hart locks. Debug builds check every acquisition.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/ids.hpp"
+
+namespace kernel {
+
+enum class LockRank : std::uint8_t {
+    TaskTable = 10,     // finding a task by id and taking a reference; may then lock what it found
+    Process = 20,       // family tree, thread list, exit status: spans a few pointer updates
+    TaskAttr = 30,      // a task's scheduling attributes while they are changed; then its hart's lock is taken
+    FutexBucket = 40,   // held across the read of one user word, hence below AddressSpace, and across wake-ups
+    AddressSpace = 50,  // mappings and page table of one process; allocates frames
+    FileTable = 55,     // descriptors of a process
+    PageCache = 60,     // frames of one initrd file
+    WaitQueue = 65,     // sleepers of one console, child list or completion; wakes under it
+    Hart = 70,          // run queue and timers of one hart
+    Inbox = 75,         // leaf under a hart lock
+    Slab = 80,          // object caches; refill from Frames
+    Frames = 90,        // the buddy allocator
+    Log = 100,          // one line into the log ring
+    Console = 110,      // one line into the transmit ring
+};
+
+// Debug bookkeeping of the locks each hart holds. Hart-local.
+void note_lock_acquired(LockRank rank);
+void note_lock_released(LockRank rank);
+
+}  // namespace kernel

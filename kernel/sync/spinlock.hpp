@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// SpinLock: a ticket lock, so waiters are served in order and none starves. Taken only through LockGuard. The kernel
+// runs with interrupts off, so a holder is never preempted and no interrupt handler can meet a lock its own hart holds.
+// Concurrency: atomic.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "lib/thread_safety.hpp"
+#include "sync/lock_rank.hpp"
+
+namespace kernel {
+
+class CAPABILITY("spinlock") SpinLock {
+  public:
+    constexpr explicit SpinLock(LockRank rank) : rank_{rank} {}
+    SpinLock(const SpinLock&) = delete;
+    SpinLock& operator=(const SpinLock&) = delete;
+
+    // True while some hart holds the lock; for assertions, not for decisions.
+    [[nodiscard]] bool is_held() const {
+        return serving_.load(std::memory_order_relaxed) != next_.load(std::memory_order_relaxed);
+    }
+
+  private:
+    friend class LockGuard;
+    friend class TryLockGuard;
+
+    void lock() ACQUIRE() {
+        const auto ticket = next_.fetch_add(1, std::memory_order_relaxed);
+        // Pairs with the release in unlock().
+        while (serving_.load(std::memory_order_acquire) != ticket) {
+            arch::cpu_relax();
+        }
+#ifdef NEURON_DEBUG
+        note_lock_acquired(rank_);
+#endif
+    }
+    bool try_lock() TRY_ACQUIRE(true) {
+        auto ticket = serving_.load(std::memory_order_relaxed);
+        // Pairs with the release in unlock() of the previous holder.
+        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+            return false;
+        }
+#ifdef NEURON_DEBUG
+        note_lock_acquired(rank_);
+#endif
+        return true;
+    }
+    void unlock() RELEASE() {
+#ifdef NEURON_DEBUG
+        note_lock_released(rank_);
+#endif
+        serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+
+    std::atomic<std::uint32_t> next_{0};
+    std::atomic<std::uint32_t> serving_{0};
+    [[maybe_unused]] LockRank rank_;  // read in debug builds only
+};
+
+class SCOPED_CAPABILITY LockGuard {
+  public:
+    explicit LockGuard(SpinLock& lock) ACQUIRE(lock) : lock_{lock} { lock_.lock(); }
+    ~LockGuard() RELEASE() { lock_.unlock(); }
+    LockGuard(const LockGuard&) = delete;
+    LockGuard& operator=(const LockGuard&) = delete;
+
+  private:
+    SpinLock& lock_;
+};
+
+// Takes the lock if it is free. Test the guard before touching what the lock guards.
+class TryLockGuard {
+  public:
+    explicit TryLockGuard(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS : lock_{lock}, held_{lock.try_lock()} {}
+    ~TryLockGuard() NO_THREAD_SAFETY_ANALYSIS {
+        if (held_) {
+            lock_.unlock();
+        }
+    }
+    TryLockGuard(const TryLockGuard&) = delete;
+    TryLockGuard& operator=(const TryLockGuard&) = delete;
+    explicit operator bool() const { return held_; }
+
+  private:
+    SpinLock& lock_;
+    bool held_;
+};
+
+}  // namespace kernel
