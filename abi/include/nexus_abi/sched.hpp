@@ -50,24 +50,24 @@ inline constexpr std::uint64_t kFieldFlags = 1U << 9;       // the persistent fl
 inline constexpr std::uint64_t kFieldsAll = (1U << 10) - 1;
 
 struct sched_attr {
-    std::uint32_t size;
-    std::uint32_t flags;
-    std::uint64_t fields;
-    std::uint32_t qos_class;
-    std::uint32_t shares;
-    std::uint64_t latency_ns;
-    std::uint64_t burst_ns;
-    std::uint64_t budget_ns;
-    std::uint64_t period_ns;
-    std::uint64_t affinity;         // mask of CpuIds
-    std::uint64_t affinity_prefer;
-    std::uint32_t affinity_policy;
-    std::uint32_t group;
+    std::uint32_t size;             // bytes of the struct the caller knows
+    std::uint32_t flags;            // kAttr*
+    std::uint64_t fields;           // kField*: what setattr applies; getattr sets all it filled
+    std::uint32_t qos_class;        // QosClass, requested
+    std::uint32_t shares;           // 1..1000, requested; weight within the class
+    std::uint64_t latency_ns;       // 0 = none, else 100 us..1 s
+    std::uint64_t burst_ns;         // 0 = the class's default, else 100 us..50 ms
+    std::uint64_t budget_ns;        // runtime per period; 0 = no budget
+    std::uint64_t period_ns;        // 0 = no budget
+    std::uint64_t affinity;         // mask of CpuIds, requested
+    std::uint64_t affinity_prefer;  // mask of CpuIds tried first; 0 = none
+    std::uint32_t affinity_policy;  // AffinityPolicy
+    std::uint32_t group;            // 0 until groups exist
     // Filled by sched_getattr; must be 0 in sched_setattr.
-    std::uint32_t effective_class;
-    std::uint32_t effective_shares;
-    std::uint64_t effective_affinity;
-    std::uint64_t reserved[2];
+    std::uint32_t effective_class;     // QosClass the scheduler uses now
+    std::uint32_t effective_shares;    // weight the scheduler uses now
+    std::uint64_t effective_affinity;  // affinity without the bits beyond the online CPUs and the limit
+    std::uint64_t reserved[2];         // must be 0
 };
 static_assert(sizeof(sched_attr) == 112 && offsetof(sched_attr, affinity) == 56 && offsetof(sched_attr, reserved) == 96);
 
@@ -83,18 +83,18 @@ inline constexpr std::uint32_t kStatBoosted = 1U << 2;
 inline constexpr std::uint32_t kStatDonated = 1U << 3;
 
 struct sched_stat {
-    std::uint32_t size;
+    std::uint32_t size;                        // bytes of the struct the caller knows
     std::uint32_t state;                       // TaskState
     std::uint64_t runtime_ns;                  // time charged, all harts
     std::uint64_t wait_ns;                     // runnable but not running
-    std::uint64_t wait_max_ns;
-    std::uint64_t sleep_ns;
-    std::uint64_t nr_switch_voluntary;
-    std::uint64_t nr_switch_involuntary;
-    std::uint64_t nr_migrations;
-    std::uint64_t nr_preempted;
+    std::uint64_t wait_max_ns;                 // longest single wait
+    std::uint64_t sleep_ns;                    // blocked
+    std::uint64_t nr_switch_voluntary;         // left the CPU by blocking or yielding
+    std::uint64_t nr_switch_involuntary;       // left the CPU while it could have gone on
+    std::uint64_t nr_migrations;               // ran on another CPU than before
+    std::uint64_t nr_preempted;                // of the involuntary switches: for a better task, before the request ended
     std::uint64_t wake_latency_hist[kWakeHistogramBuckets];  // bucket i: wake to run < 2^i us; the last one: the rest
-    std::uint64_t wake_latency_max_ns;
+    std::uint64_t wake_latency_max_ns;         // longest wake to run
     std::uint64_t nr_latency_target_met;       // wake-ups that ran within the latency hint
     std::uint64_t nr_latency_target_missed;
     std::uint64_t perfburst_ns;
@@ -114,17 +114,17 @@ static_assert(offsetof(sched_stat, wake_latency_hist) == 72 && offsetof(sched_st
               sizeof(sched_stat) == 320 + 8 * kMaxHartsInStat);
 
 struct sched_hartstat {
-    std::uint32_t size;
+    std::uint32_t size;                        // bytes of the struct the caller knows
     std::uint32_t online;                      // 1 while the hart runs tasks
     std::uint64_t hart_id;                     // the firmware's number
     std::uint64_t busy_ns;                     // charged to tasks
-    std::uint64_t idle_ns;
-    std::uint64_t nr_switches;
-    std::uint64_t nr_timer_interrupts;
+    std::uint64_t idle_ns;                     // charged to nobody
+    std::uint64_t nr_switches;                 // another task than the last one began to run
+    std::uint64_t nr_timer_interrupts;         // taken since boot
     std::uint64_t nr_ipis_sent;
     std::uint64_t nr_ipis_received;
-    std::uint64_t nr_steals;
-    std::uint64_t nr_pushes;
+    std::uint64_t nr_steals;                   // tasks this hart took from another
+    std::uint64_t nr_pushes;                   // tasks this hart gave to another
     std::uint64_t nr_runnable;                 // waiting or running now
     std::uint64_t section_max_ns;              // longest kernel section with interrupts off
     std::uint64_t section_max_what;            // system call number, or bit 63 | scause
@@ -145,7 +145,7 @@ struct sched_snapshot_entry {
     std::uint64_t runtime_ns;
     std::uint64_t wait_ns;
     std::uint64_t affinity;                    // effective mask
-    char name[16];
+    char name[16];                             // NUL-terminated; PR_SET_NAME, first the program's file name
 };
 static_assert(sizeof(sched_snapshot_entry) == 72);
 

@@ -17,12 +17,12 @@ inline constexpr std::uint64_t kRightPower = 1U << 2;         // reboot(2)
 inline constexpr std::uint64_t kRightsAll = kRightSchedAdmin | kRightSchedInspect | kRightPower;
 
 struct abi_info {
-    std::uint32_t size;
-    std::uint32_t abi_version;
+    std::uint32_t size;             // bytes of the struct the caller knows
+    std::uint32_t abi_version;      // kAbiVersion
     std::uint64_t features;         // bit per optional feature; none yet
     std::uint64_t cpus_online;      // mask of CpuIds
     std::uint64_t cpus_possible;    // harts the device tree names as usable
-    std::uint64_t timebase_hz;
+    std::uint64_t timebase_hz;      // of rdtime and of every clock
     std::uint32_t sched_attr_size;  // the kernel's struct sizes
     std::uint32_t sched_stat_size;
     std::uint32_t sched_hartstat_size;
@@ -33,12 +33,12 @@ static_assert(sizeof(abi_info) == 88);
 
 // One descriptor of the child: a copy of the caller's `from` becomes `to`.
 struct spawn_fd {
-    std::int32_t from;
-    std::int32_t to;
+    std::int32_t from;  // the caller's descriptor
+    std::int32_t to;    // the child's descriptor
 };
 
 struct spawn_args {
-    std::uint32_t size;
+    std::uint32_t size;             // bytes of the struct the caller knows
     std::uint32_t flags;            // must be 0
     std::uint64_t path;             // const char*
     std::uint64_t argv;             // const char* const*, null-terminated
@@ -46,7 +46,7 @@ struct spawn_args {
     std::uint64_t attr;             // const sched_attr*; 0 = inherit by the spawn rules
     std::uint64_t rights;           // kRight* to grant; must be a subset of the caller's
     std::uint64_t fds;              // const spawn_fd*; 0 = 0, 1 and 2 as in the caller
-    std::uint32_t fd_count;
+    std::uint32_t fd_count;         // entries of fds
     std::uint32_t reserved;         // must be 0
 };
 static_assert(sizeof(spawn_args) == 64);
