@@ -22,6 +22,7 @@ enum class LockRank : std::uint8_t {
     Inbox = 75,         // leaf under a hart lock
     Slab = 80,          // object caches; refill from Frames
     Frames = 90,        // the buddy allocator
+    Terminal = 95,      // line discipline of the console; echoes what is typed
     Log = 100,          // one line into the log ring
     Console = 110,      // one line into the transmit ring
 };

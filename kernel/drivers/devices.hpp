@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// The machine's console, terminal and interrupt controllers: one object each, and the steps that bring them
+// up, in the order of this file. Target only. Concurrency: start_* at boot, one hart;
+// handle_external_interrupt() on any hart.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "drivers/console.hpp"
+#include "drivers/tty.hpp"
+#include "fdt/machine.hpp"
+#include "lib/ids.hpp"
+#include "lib/result.hpp"
+
+namespace kernel::drivers {
+
+[[nodiscard]] Console& console();
+[[nodiscard]] Tty& terminal();
+
+// 1. The firmware's console, before anything else: works without the device tree and without mappings of
+// devices.
+void start_firmware_console();
+
+// 2. True when this driver can drive the UART: ns16550a and its kin. Otherwise the firmware's console stays.
+[[nodiscard]] bool is_supported_uart(const fdt::Console& description);
+// Moves the console to the UART whose registers are mapped at `registers`, still by polling.
+// NotSupported: not a UART of this driver, or an access width other than 1, 2 and 4.
+Result<void> start_uart(const fdt::Console& description, VirtAddr registers);
+
+// 3. PLIC number `index` of the Machine, whose registers are mapped at `registers`: takes over the contexts
+// of all harts it serves, with everything switched off. InvalidArgument: no such PLIC.
+Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr registers);
+
+// 4. Routes the UART's interrupt to `cpu` and sends and receives by interrupts from now on. NotSupported: the
+// UART, its interrupt or the PLIC context of `cpu` is missing; the console stays polled and poll_console()
+// must be called now and then.
+Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu);
+
+// The calling hart took an S-mode external interrupt, or saw sip.SEIP pending while it had interrupts off.
+void handle_external_interrupt();
+
+// Takes in typed bytes where the console has no interrupts; cheap and harmless where it has.
+void poll_console();
+
+}  // namespace kernel::drivers
