@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the initial archive: cpio "newc", byte for byte the same for the same files.
+
+Each ENTRY is DEST=PATH: DEST is where it lies in the archive (absolute), PATH a file or a directory that is taken with
+everything below it. Entries are sorted, owner and times are zero, parent directories are added. An executable file is
+0755, another one 0644. Format: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
+"""
+
+import argparse
+import pathlib
+import stat
+import sys
+
+MAGIC = b"070701"
+TRAILER = "TRAILER!!!"
+NAME_MAX_BYTES = 4095  # Linux PATH_MAX less the NUL
+
+
+class SpecError(Exception):
+    """A bad ENTRY; the message quotes it."""
+
+
+def destination(text):
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not text.startswith("/") or not parts or ".." in parts:
+        raise SpecError(f"'{text}': wanted an absolute path without ..")
+    return "/".join(parts)
+
+
+def collect(entries):
+    """{archive path: host path} of all files."""
+    files = {}
+
+    def add(target, source):
+        if files.get(target, source) != source:
+            raise SpecError(f"/{target} comes from both {files[target]} and {source}")
+        files[target] = source
+
+    for entry in entries:
+        target, separator, source = entry.partition("=")
+        if not separator or not source:
+            raise SpecError(f"'{entry}': wanted DEST=PATH")
+        target, source = destination(target), pathlib.Path(source)
+        if source.is_dir():
+            for path in sorted(source.rglob("*")):
+                if path.is_file():
+                    add(f"{target}/{path.relative_to(source).as_posix()}", path)
+        elif source.is_file():
+            add(target, source)
+        else:
+            raise SpecError(f"'{entry}': no such file or directory: {source}")
+    return files
+
+
+def record(number, name, mode, data=b"", links=1):
+    encoded = name.encode() + b"\0"
+    if len(encoded) > NAME_MAX_BYTES + 1:
+        raise SpecError(f"'{name}': name too long")
+    # inode, mode, uid, gid, links, mtime, size, device major and minor, its own major and minor, name size, check
+    fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(encoded), 0)
+    out = MAGIC + b"".join(b"%08x" % field for field in fields) + encoded
+    out += b"\0" * (-len(out) % 4)
+    return out + data + b"\0" * (-len(data) % 4)
+
+
+def archive(files):
+    directories = {parent.as_posix() for name in files for parent in pathlib.PurePosixPath(name).parents} - {"."}
+    for name in sorted(directories & set(files)):
+        raise SpecError(f"/{name} is both a file and a directory")
+    out = b""
+    for number, name in enumerate(sorted(directories | set(files), key=lambda name: name.split("/")), start=1):
+        if name in directories:
+            out += record(number, name, stat.S_IFDIR | 0o755, links=2)
+            continue
+        executable = files[name].stat().st_mode & stat.S_IXUSR
+        out += record(number, name, stat.S_IFREG | (0o755 if executable else 0o644), files[name].read_bytes())
+    out += record(0, TRAILER, 0)
+    return out + b"\0" * (-len(out) % 512)
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--depfile", type=pathlib.Path, help="write the input files as a Make rule")
+    parser.add_argument("entries", nargs="+", metavar="ENTRY")
+    options = parser.parse_args(arguments)
+    try:
+        files = collect(options.entries)
+        options.output.write_bytes(archive(files))
+    except SpecError as error:
+        print(f"mkinitrd: {error}", file=sys.stderr)
+        return 1
+    if options.depfile:
+        inputs = " ".join(str(path).replace(" ", "\\ ") for path in sorted(files.values()))
+        options.depfile.write_text(f"{options.output}: {inputs}\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

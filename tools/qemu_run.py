@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots an Image on QEMU's virt machine, in one of two lanes, and keeps the UART log.
+
+icount: one host thread runs the harts in turn and guest time is the instruction count, so a run is a function of
+image, initrd and command line. mttcg: a host thread per hart, for races.
+Exit status: 0 the machine powered itself off, 1 QEMU could not run, 3 the time was up.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+TIMEOUT_STATUS = 3
+QEMU = "qemu-system-riscv64"
+
+
+def lane_arguments(lane, turn_us):
+    """QEMU options of a lane; turn_us bounds a hart's turn under icount (0 = until the machine's next timer)."""
+    if lane == "mttcg":
+        if turn_us:
+            raise ValueError("a turn length has a meaning in the icount lane only")
+        return ["-accel", "tcg,thread=multi"]
+    arguments = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2025-01-01,clock=vm"]
+    if turn_us:
+        # An unused filter whose timer ends the turn.
+        arguments += ["-netdev", "hubport,id=turn0,hubid=0",
+                      "-object", f"filter-buffer,id=turns,netdev=turn0,interval={turn_us}"]
+    return arguments
+
+
+def kernel_command_line(lane, append):
+    """The icount lane pins the boot hart, which OpenSBI otherwise draws by lot."""
+    words = append.split()
+    if lane == "icount" and not any(word.startswith("boothart=") for word in words):
+        words.insert(0, "boothart=0")
+    return " ".join(words)
+
+
+def command(options):
+    serial = f"stdio,id=uart,mux=on,signal=off,logfile={options.log}" if options.interactive \
+        else f"file,id=uart,path={options.log}"
+    line = [QEMU, "-M", options.machine, "-smp", str(options.smp), "-m", options.mem, "-nodefaults", "-display", "none",
+            "-no-reboot", "-chardev", serial, "-serial", "chardev:uart"]
+    if options.interactive:
+        line += ["-mon", "chardev=uart,mode=readline"]
+    if options.cpu:
+        line += ["-cpu", options.cpu]
+    line += lane_arguments(options.lane, options.turn_us)
+    line += ["-kernel", str(options.image)]
+    if options.initrd:
+        line += ["-initrd", str(options.initrd)]
+    append = kernel_command_line(options.lane, options.append)
+    if append:
+        line += ["-append", append]
+    if options.gdb:
+        line += ["-S", "-s"]
+    return line
+
+
+def run(options):
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    options.log.write_bytes(b"")
+    line = command(options)
+    try:
+        done = subprocess.run(line, timeout=options.timeout or None,
+                              stdin=None if options.interactive else subprocess.DEVNULL, check=False)
+    except FileNotFoundError:
+        print(f"qemu_run: {QEMU} is not installed: run scripts/setup.sh", file=sys.stderr)
+        return 1
+    except subprocess.TimeoutExpired:
+        print(f"qemu_run: no end after {options.timeout} s, stopped", file=sys.stderr)
+        return TIMEOUT_STATUS
+    except KeyboardInterrupt:
+        return 1
+    if done.returncode != 0:
+        print(f"qemu_run: QEMU ended with status {done.returncode}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", type=pathlib.Path, required=True)
+    parser.add_argument("--initrd", type=pathlib.Path)
+    parser.add_argument("--log", type=pathlib.Path, required=True, help="where the UART goes")
+    parser.add_argument("--machine", default="virt")
+    parser.add_argument("--cpu", default="")
+    parser.add_argument("--smp", type=int, default=4)
+    parser.add_argument("--mem", default="512M")
+    parser.add_argument("--lane", choices=("icount", "mttcg"), default="icount")
+    parser.add_argument("--turn-us", type=int, default=0)
+    parser.add_argument("--append", default="", help="kernel command line")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds of wall time; 0 = none")
+    parser.add_argument("--interactive", action="store_true", help="UART on this terminal; Ctrl-A x leaves")
+    parser.add_argument("--gdb", action="store_true", help="wait for a debugger on port 1234")
+    parser.add_argument("--print", action="store_true", help="print the QEMU command and do not run it")
+    options = parser.parse_args(arguments)
+    for path in (options.image, options.initrd):
+        if path and not path.is_file():
+            parser.error(f"no such file: {path}")
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.print:
+        print(subprocess.list2cmdline(command(options)))
+        return 0
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
