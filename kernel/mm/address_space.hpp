@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The lower half of a process's memory: what is mapped (VmaSet), what is resident (PageTable), and how the
+// one becomes the other at a fault. Anonymous memory is zero on first touch; files are private: their pages
+// are shared with the page cache until they are written, then copied.
+//
+// Bounded work. Whatever touches resident pages does at most kPagesPerStep of them in one call and says
+// whether it is done; a call that is not done is made again, with other work in between if need be:
+//     for (VirtAddr at = start;;) {
+//         const Progress progress = TRY(space.unmap(at, end - at));
+//         if (progress.done) break;
+//         at = progress.next;      // a system call keeps this in its continuation
+//     }
+// What an unfinished call has done so far stays done.
+//
+// TLB protocol. (1) A hart that starts to use the space first adds itself to active_cpus_, then drops what it
+// may hold under this ASID, then loads satp. (2) A change that takes something away stores the entry, issues
+// a full fence, reads active_cpus_, and flushes those harts; only then are frames dropped. Either the reader
+// sees the hart in (2), or the hart's own flush in (1) comes after the store: in both cases no hart keeps a
+// stale translation to a dropped frame. With an ASID a hart stays in active_cpus_ after it has moved on,
+// since its TLB does; without one it leaves, since every switch flushes. A change that only adds (a first
+// touch, a wider permission) flushes this hart only; another hart may fault once more on what it remembers,
+// finds the entry good, flushes that page and goes on.
+//
+// Concurrency: every public function takes lock_ itself; atomics are marked.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lib/cpu_mask.hpp"
+#include "lib/fixed_vector.hpp"
+#include "lib/result.hpp"
+#include "mm/file_object.hpp"
+#include "mm/page_table.hpp"
+#include "mm/protection.hpp"
+#include "mm/vma.hpp"
+#include "sync/spinlock.hpp"
+
+namespace kernel::mm {
+
+enum class Placement : std::uint8_t {
+    Anywhere,        // the hint if its range is free, else the highest gap below kMmapTop
+    Fixed,           // exactly there, replacing what is mapped
+    FixedNoReplace,  // exactly there, Exists when something is mapped
+};
+
+struct MapRequest {
+    VirtAddr address;        // hint or place; page aligned for the fixed placements
+    std::uint64_t bytes{0};  // rounded up to pages
+    Protection protection;
+    Placement placement{Placement::Anywhere};
+};
+
+// A private view of a file. Pages past the file's end read as zero.
+struct FileSlice {
+    FileObject* file{nullptr};
+    std::uint64_t offset{0};  // page aligned
+    std::uint64_t bytes{0};   // how much of the mapping comes from the file; the rest is zero
+};
+
+struct MapResult {
+    VirtAddr start;
+    bool done{true};  // false (Placement::Fixed only): make the same call again
+};
+
+struct Progress {
+    VirtAddr next;  // where to go on when not done
+    bool done{true};
+};
+
+struct BreakResult {
+    VirtAddr now;     // the break, as brk() returns it
+    bool done{true};  // false: make the same call again
+};
+
+class AddressSpace {
+  public:
+    static constexpr std::uint32_t kPagesPerStep = 64;
+
+    // An empty space with one reference, above it the kernel of `kernel_root`. NoMemory.
+    [[nodiscard]] static Result<AddressSpace*> create(PhysAddr kernel_root);
+    // Pre: teardown_step() has returned true, no hart runs in the space. The pointer is dead afterwards.
+    static void destroy(AddressSpace* space);
+    AddressSpace(const AddressSpace&) = delete;
+    AddressSpace& operator=(const AddressSpace&) = delete;
+
+    // How many ASIDs the harts have, beside 0; called once at boot, before the first create(). Spaces that
+    // find no free ASID get 0, which means that every switch flushes.
+    static void set_highest_asid(std::uint16_t highest);
+
+    // Atomic. Sharers of a space (vfork) hold references.
+    void retain() { holders_.fetch_add(1, std::memory_order_relaxed); }
+    // True for the last holder, which then runs teardown_step() to its end and destroy().
+    [[nodiscard]] bool release();
+
+    [[nodiscard]] PhysAddr root() const { return page_table_.root(); }
+    [[nodiscard]] std::uint16_t asid() const { return asid_; }
+    // Makes this the address space of the calling hart, satp included. Pre: cpu is the caller.
+    void activate(CpuId cpu);
+    // The calling hart is about to use another root (the next activate(), or the kernel's). Pre: cpu is the
+    // caller.
+    void deactivate(CpuId cpu);
+    // Harts that may hold translations of this space. Atomic.
+    [[nodiscard]] CpuMask active_cpus() const { return active_cpus_.load(); }
+
+    // InvalidArgument: zero or overflowing length, unaligned or outside user space, W+X, unaligned file
+    // offset. NoMemory: no gap, or no kernel memory. Exists: FixedNoReplace. Reserving costs the same for any
+    // length.
+    [[nodiscard]] Result<MapResult> map_anonymous(const MapRequest& request) EXCLUDES(lock_);
+    [[nodiscard]] Result<MapResult> map_file(const MapRequest& request, const FileSlice& slice)
+        EXCLUDES(lock_);
+
+    // munmap: holes are fine. InvalidArgument: unaligned start, zero length, outside user space. NoMemory: a
+    // cut.
+    [[nodiscard]] Result<Progress> unmap(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);
+    // mprotect. InvalidArgument: as unmap, and W+X. NoMemory: a hole (what is mapped before it is changed),
+    // or a cut. Length 0 succeeds.
+    [[nodiscard]] Result<Progress> protect(VirtAddr start, std::uint64_t bytes, Protection protection)
+        EXCLUDES(lock_);
+    // MADV_DONTNEED: drops resident pages; anonymous memory reads as zero again, file pages as the file.
+    // NoMemory: a hole. InvalidArgument: as unmap. Length 0 succeeds.
+    [[nodiscard]] Result<Progress> discard(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);
+
+    // Where the break begins: the end of the program's data. The break is there. Called once, by the loader.
+    void set_break_base(VirtAddr base) EXCLUDES(lock_);
+    // brk: moves the break; an impossible wish (below the base, into a mapping, no memory) leaves it as it
+    // is.
+    [[nodiscard]] BreakResult set_break(VirtAddr wanted) EXCLUDES(lock_);
+
+    // Makes one access possible. BadAddress: nothing mapped there, or the access is not allowed. NoMemory.
+    [[nodiscard]] Result<void> handle_fault(VirtAddr va, Access access) EXCLUDES(lock_);
+
+    // Calls use(std::span<std::byte, kPageSize>) with the bytes of va's page, faulting it in as
+    // handle_fault() does; the page stays where it is for the duration of the call. `use` must be short and
+    // take no lock of a rank <= AddressSpace.
+    template <class Use>
+    [[nodiscard]] Result<void> with_page(VirtAddr va, Access access, Use&& use) EXCLUDES(lock_) {
+        LockGuard guard{lock_};
+        const PhysAddr frame = TRY(resolve(va, access));
+        use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(frame)), kPageSize});
+        return {};
+    }
+
+    // Unmaps up to max_pages resident pages; true when nothing is left. Pre: no user code runs in the space
+    // any more.
+    [[nodiscard]] bool teardown_step(std::uint32_t max_pages) EXCLUDES(lock_);
+
+    // The mapping at or above va, for listings. NoEntry when there is none.
+    [[nodiscard]] Result<Mapping> mapping_at_or_above(VirtAddr va) const EXCLUDES(lock_);
+    // A snapshot. Atomic.
+    [[nodiscard]] std::uint64_t resident_pages() const {
+        return resident_pages_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t mapped_bytes() const EXCLUDES(lock_);
+    // Stops the machine when mappings, page table and counts disagree. For tests.
+    void check_invariants() const EXCLUDES(lock_);
+
+  private:
+    template <class T>
+    friend class ObjectPool;
+    // Frames taken out of the page table, to be dropped after the flush.
+    struct Gathered;
+    struct Step {
+        VirtAddr next;
+        bool done;
+    };
+
+    AddressSpace(PageTable page_table, std::uint16_t asid) : page_table_{page_table}, asid_{asid} {}
+    ~AddressSpace() = default;
+
+    [[nodiscard]] Result<MapResult> map(const MapRequest& request, const FileSlice& slice) EXCLUDES(lock_);
+    [[nodiscard]] Result<VirtAddr> place(const MapRequest& request, std::uint64_t bytes) const
+        REQUIRES(lock_);
+    [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
+    [[nodiscard]] Result<PhysAddr> make_resident(const Mapping& mapping, VirtAddr page, PteSlot slot,
+                                                 Access access) REQUIRES(lock_);
+    [[nodiscard]] Result<PhysAddr> take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot)
+        REQUIRES(lock_);
+    void install(PteSlot slot, VirtAddr page, Pte pte, bool needs_instruction_fence) REQUIRES(lock_);
+    [[nodiscard]] Step drop_pages(VirtAddr start, VirtAddr end, std::uint32_t max_pages) REQUIRES(lock_);
+    [[nodiscard]] Step reprotect_pages(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
+    void flush(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+
+    mutable SpinLock lock_{LockRank::AddressSpace};
+    VmaSet mappings_ GUARDED_BY(lock_);
+    PageTable page_table_;  // the root is immutable; the tables are guarded by lock_
+    const std::uint16_t asid_;
+    VirtAddr break_base_ GUARDED_BY(lock_){};
+    VirtAddr break_ GUARDED_BY(lock_){};
+    std::atomic<std::uint64_t> resident_pages_{0};  // written under lock_
+    std::atomic<std::uint32_t> holders_{1};
+    AtomicCpuMask active_cpus_;
+    AtomicCpuMask running_cpus_;  // harts whose satp is this space now
+};
+
+}  // namespace kernel::mm

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// A binary buddy allocator over one stretch of physical memory (Knuth, The Art of Computer Programming
+// 1, 2.5). Blocks are 2^order frames, aligned to their size; a freed block joins its buddy while that is free
+// too. Bookkeeping is one FrameInfo per frame, kept apart from the frames, whose contents the region never
+// reads or writes.
+//
+// Concurrency: none of its own, but for reference counts, which are atomic; guarded by FrameAllocator's lock.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "lib/result.hpp"
+#include "mm/layout.hpp"
+
+namespace kernel::mm {
+
+inline constexpr std::uint32_t kMaxOrder = 9;  // 2 MiB, one large page
+
+enum class FrameState : std::uint8_t {
+    Reserved,  // a hole, or not ours
+    Free,      // head of a free block, on the list of its order
+    Inside,    // any frame of a block but its head
+    InUse,     // head of a block given out
+    Cached,    // in some hart's cache of single frames
+};
+
+struct FrameInfo {
+    std::atomic<std::uint32_t> references{0};
+    std::uint32_t next{0};  // free list links: index of the frame in its region
+    std::uint32_t previous{0};
+    std::uint8_t order{0};  // of the block this frame heads
+    FrameState state{FrameState::Reserved};
+};
+static_assert(sizeof(FrameInfo) == 16);
+
+class BuddyRegion {
+  public:
+    constexpr BuddyRegion() = default;
+
+    // Bookkeeping for [start, start + bytes) takes this many bytes.
+    [[nodiscard]] static std::uint64_t info_bytes(PhysRange range);
+    // Manages `range` with every frame reserved. Pre: info points to info_bytes(range) bytes, range is page
+    // aligned.
+    void init(PhysRange range, FrameInfo* info);
+    // Hands frames to the region. Pre: page aligned, inside the region, reserved until now.
+    void add_free(PhysRange range);
+
+    [[nodiscard]] bool contains(PhysAddr address) const {
+        return address >= base_ && address - base_ < std::uint64_t{frame_count_} * kPageSize;
+    }
+    // Pre: contains(address).
+    [[nodiscard]] FrameInfo& info(PhysAddr address) const;
+
+    // The block's head is InUse with one reference. NoMemory when no block of that order can be made.
+    [[nodiscard]] Result<PhysAddr> allocate(std::uint32_t order);
+    // Pre: block heads a block of this order that is InUse or Cached.
+    void free(PhysAddr block, std::uint32_t order);
+
+    [[nodiscard]] std::uint64_t free_frames() const { return free_frames_; }
+    [[nodiscard]] std::uint64_t total_frames() const { return total_frames_; }
+    // Walks everything and stops the machine on an inconsistency. For tests.
+    void check_invariants() const;
+
+  private:
+    static constexpr std::uint32_t kNone = 0xffff'ffff;
+    static constexpr std::uint32_t kOrders = kMaxOrder + 1;
+    static constexpr std::array<std::uint32_t, kOrders> empty_lists() {
+        std::array<std::uint32_t, kOrders> heads{};
+        heads.fill(kNone);
+        return heads;
+    }
+
+    [[nodiscard]] PhysAddr address_of(std::uint32_t index) const { return base_ + index * kPageSize; }
+    [[nodiscard]] std::uint32_t index_of(PhysAddr address) const;
+    void push(std::uint32_t index, std::uint32_t order);
+    void remove(std::uint32_t index);
+    // Frees without accounting, joining buddies.
+    void insert_block(std::uint32_t index, std::uint32_t order);
+
+    PhysAddr
+        base_{};  // rounded down to the largest block's size, so that an index is aligned as its address is
+    std::uint32_t frame_count_{0};
+    FrameInfo* info_{nullptr};
+    std::array<std::uint32_t, kOrders> free_lists_ = empty_lists();
+    std::uint64_t free_frames_{0};
+    std::uint64_t total_frames_{0};
+};
+
+}  // namespace kernel::mm

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Physical memory by the frame (4 KiB): a buddy allocator over every free range of RAM, with a small cache of
+// single frames per hart in front of it, and a reference count per frame for those that are shared.
+//
+// A frame is given out with one reference and returns when the last one is dropped. In debug builds a free
+// frame is filled with kPoisonByte and the ends of it are checked when it is given out again. Freeing what is
+// free, or what was never ours, stops the machine.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lib/cpu_mask.hpp"
+#include "lib/result.hpp"
+#include "mm/buddy_region.hpp"
+#include "mm/layout.hpp"
+#include "sync/spinlock.hpp"
+
+namespace kernel::mm {
+
+struct FrameStats {
+    std::uint64_t total{0};  // frames under management, without the allocator's own bookkeeping
+    std::uint64_t free{0};   // of these, free now, those in the harts' caches included
+};
+
+// Concurrency: any hart, with or without locks of a rank below Frames. Each hart's cache is hart-local; the
+// rest is guarded by lock_. Reference counts are atomic.
+class FrameAllocator {
+  public:
+    static constexpr std::size_t kMaxRegions = 8;
+
+    constexpr FrameAllocator() = default;
+    FrameAllocator(const FrameAllocator&) = delete;
+    FrameAllocator& operator=(const FrameAllocator&) = delete;
+
+    // Takes over `free_ranges`: ascending, not overlapping, RAM that nothing else uses and that
+    // phys_to_virt() reaches; partial pages at their ends are left out. Bookkeeping (16 bytes a frame) comes
+    // out of the ranges. Returns the number of bytes it could not use because they lie in more than
+    // kMaxRegions far-apart regions. Pre: called once, by one hart.
+    std::uint64_t init(std::span<const PhysRange> free_ranges) EXCLUDES(lock_);
+
+    // One frame with one reference; contents unspecified. NoMemory when this hart's cache and the pool are
+    // empty.
+    [[nodiscard]] Result<PhysAddr> allocate_frame() EXCLUDES(lock_);
+    // The same, all bytes zero.
+    [[nodiscard]] Result<PhysAddr> allocate_zeroed_frame() EXCLUDES(lock_);
+    // 2^order frames in a row, aligned to their size, one reference for the whole. Pre: order <= kMaxOrder.
+    [[nodiscard]] Result<PhysAddr> allocate(std::uint32_t order) EXCLUDES(lock_);
+    // Pre: block was given out by allocate(order) and carries exactly one reference.
+    void free(PhysAddr block, std::uint32_t order) EXCLUDES(lock_);
+
+    // Adds a reference to a single frame in use.
+    void ref(PhysAddr frame);
+    // Drops one; the last returns the frame. Pre: frame is in use and was allocated singly.
+    void unref(PhysAddr frame) EXCLUDES(lock_);
+    // How many references a frame has; 0 = free. Exact only while the caller keeps others from changing it.
+    [[nodiscard]] std::uint32_t references(PhysAddr frame) const;
+
+    // A snapshot; exact when no other hart allocates.
+    [[nodiscard]] FrameStats stats() const EXCLUDES(lock_);
+    // Gives the calling hart's cached frames back to the pool.
+    void drain_this_hart() EXCLUDES(lock_);
+
+  private:
+    static constexpr std::uint32_t kCacheCapacity = 32;
+    static constexpr std::uint32_t kCacheBatch = 16;
+
+    // Hart-local, but for count, which stats() of another hart reads.
+    struct alignas(64) HartCache {
+        std::atomic<std::uint32_t> count{0};
+        std::array<PhysAddr, kCacheCapacity> frames{};
+    };
+
+    [[nodiscard]] BuddyRegion& region_of(PhysAddr frame);
+    [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const;
+    [[nodiscard]] HartCache& this_hart();
+    [[nodiscard]] bool refill(HartCache& cache) EXCLUDES(lock_);
+    void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
+
+    mutable SpinLock lock_{LockRank::Frames};
+    // Which regions exist is immutable after init; what is free in them is guarded by lock_.
+    std::array<BuddyRegion, kMaxRegions> regions_{};
+    std::size_t region_count_{0};
+    std::array<HartCache, kMaxCpus> caches_{};
+};
+
+// The kernel's one pool of RAM.
+[[nodiscard]] FrameAllocator& frames();
+
+// The bytes of a frame.
+[[nodiscard]] std::span<std::byte> frame_bytes(PhysAddr frame);
+
+}  // namespace kernel::mm

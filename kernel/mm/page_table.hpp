@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// Sv39 page tables (RISC-V Privileged Architecture, "Sv39: Page-Based 39-bit Virtual-Memory System"). Tables
+// are single frames reached through the physmap.
+//
+// Two rules that an emulator does not enforce and hardware does: a leaf always has A set, and D when it is
+// writable, because the JH7110's U74 faults instead of setting them; a table entry never has A, D or U, which
+// are reserved there.
+//
+// Concurrency: none of its own. A user table is guarded by its AddressSpace's lock, the kernel's is built by
+// one hart. Hardware walkers of other harts read entries at any time, so entries change by single 64-bit
+// stores; an entry that makes something reachable is stored with release after that something was written.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "lib/result.hpp"
+#include "mm/layout.hpp"
+#include "mm/protection.hpp"
+
+namespace kernel::mm {
+
+// Kernel pages are global and closed to user mode; user pages are neither.
+enum class PageOwner : std::uint8_t { Kernel, User };
+
+// One page table entry. Beside the architecture's bits we use the two left to software: Shared (the frame
+// must not be written through this entry: a write takes a copy) and Parked (resident, but no access is
+// allowed now; V is clear, since V without R, W or X would be a table).
+class Pte {
+  public:
+    constexpr Pte() = default;
+    [[nodiscard]] static constexpr Pte from_bits(std::uint64_t bits) { return Pte{bits}; }
+    // A leaf for `protection` (normalised); kNoAccess makes a parked one. A shared leaf never has W.
+    // Pre: W^X holds, frame is page aligned.
+    [[nodiscard]] static constexpr Pte leaf(PhysAddr frame, Protection protection, PageOwner owner,
+                                            bool shared = false) {
+        const Protection allowed = protection.normalized();
+        std::uint64_t bits = frame.value() >> kPageShift << kFrameShift;
+        bits |= owner == PageOwner::User ? kUser : kGlobal;
+        bits |= shared ? kShared : 0;
+        if (allowed.is_none()) {
+            return Pte{bits | kParked};
+        }
+        bits |= kValid | kRead | kAccessed;
+        bits |= allowed.execute ? kExecute : 0;
+        bits |= allowed.write && !shared ? kWrite | kDirty : 0;
+        return Pte{bits};
+    }
+    [[nodiscard]] static constexpr Pte table(PhysAddr frame) {
+        return Pte{frame.value() >> kPageShift << kFrameShift | kValid};
+    }
+
+    [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
+    [[nodiscard]] constexpr bool is_empty() const { return bits_ == 0; }
+    [[nodiscard]] constexpr bool is_valid() const { return (bits_ & kValid) != 0; }
+    [[nodiscard]] constexpr bool is_table() const {
+        return is_valid() && (bits_ & (kRead | kWrite | kExecute)) == 0;
+    }
+    [[nodiscard]] constexpr bool is_leaf() const { return is_valid() && !is_table(); }
+    // A leaf or a parked page: the entry owns a reference to frame().
+    [[nodiscard]] constexpr bool is_resident() const { return is_leaf() || (bits_ & kParked) != 0; }
+    [[nodiscard]] constexpr bool is_shared() const { return (bits_ & kShared) != 0; }
+    [[nodiscard]] constexpr bool is_user() const { return (bits_ & kUser) != 0; }
+    [[nodiscard]] constexpr bool has_accessed() const { return (bits_ & kAccessed) != 0; }
+    [[nodiscard]] constexpr bool has_dirty() const { return (bits_ & kDirty) != 0; }
+    [[nodiscard]] constexpr PhysAddr frame() const {
+        return PhysAddr{(bits_ >> kFrameShift & ((std::uint64_t{1} << 44) - 1)) << kPageShift};
+    }
+    [[nodiscard]] constexpr Protection protection() const {
+        return {(bits_ & kRead) != 0, (bits_ & kWrite) != 0, (bits_ & kExecute) != 0};
+    }
+    constexpr bool operator==(const Pte&) const = default;
+
+  private:
+    static constexpr std::uint64_t kValid = 1 << 0;
+    static constexpr std::uint64_t kRead = 1 << 1;
+    static constexpr std::uint64_t kWrite = 1 << 2;
+    static constexpr std::uint64_t kExecute = 1 << 3;
+    static constexpr std::uint64_t kUser = 1 << 4;
+    static constexpr std::uint64_t kGlobal = 1 << 5;
+    static constexpr std::uint64_t kAccessed = 1 << 6;
+    static constexpr std::uint64_t kDirty = 1 << 7;
+    static constexpr std::uint64_t kShared = 1 << 8;  // RSW
+    static constexpr std::uint64_t kParked = 1 << 9;  // RSW
+    static constexpr std::uint32_t kFrameShift = 10;
+
+    constexpr explicit Pte(std::uint64_t bits) : bits_{bits} {}
+    std::uint64_t bits_{0};
+};
+
+// A place in a table. False when default-constructed: "no such table".
+class PteSlot {
+  public:
+    constexpr PteSlot() = default;
+    constexpr explicit PteSlot(std::uint64_t* entry) : entry_{entry} {}
+    constexpr explicit operator bool() const { return entry_ != nullptr; }
+    [[nodiscard]] Pte load() const {
+        return Pte::from_bits(std::atomic_ref{*entry_}.load(std::memory_order_relaxed));
+    }
+    // Release: what the entry points to is written before a hardware walker can follow it.
+    void store(Pte pte) const { std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_release); }
+
+  private:
+    std::uint64_t* entry_{nullptr};
+};
+
+// What an address translates to.
+struct Translation {
+    Pte pte;                      // empty when nothing is mapped
+    std::uint64_t page_bytes{0};  // span of the entry: 4 KiB, 2 MiB or 1 GiB
+};
+
+class PageTable {
+  public:
+    constexpr PageTable() = default;
+    constexpr explicit PageTable(PhysAddr root) : root_{root} {}
+    // An empty root. NoMemory.
+    [[nodiscard]] static Result<PageTable> create();
+    // A root whose upper half is the kernel's and whose lower half is empty. NoMemory.
+    [[nodiscard]] static Result<PageTable> create_user(PhysAddr kernel_root);
+
+    [[nodiscard]] PhysAddr root() const { return root_; }
+
+    // The place for va's entry at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), making the tables above it.
+    // NoMemory. Pre: no large page covers va.
+    [[nodiscard]] Result<PteSlot> make_slot(VirtAddr va, std::uint32_t level = 0);
+    // The place for va's 4 KiB entry, or a false slot when there is no table for it.
+    [[nodiscard]] PteSlot find_slot(VirtAddr va) const;
+    [[nodiscard]] Translation lookup(VirtAddr va) const;
+
+    // Maps one 4 KiB page. NoMemory. Pre: va is unmapped. The caller flushes TLBs.
+    [[nodiscard]] Result<void> map_page(VirtAddr va, PhysAddr frame, Protection protection, PageOwner owner);
+    // Maps [va, va + bytes) to consecutive frames with the largest pages that fit. NoMemory leaves a part
+    // mapped. Pre: all page aligned, nothing mapped there.
+    [[nodiscard]] Result<void> map_range(VirtAddr va, PhysAddr start, std::uint64_t bytes,
+                                         Protection protection, PageOwner owner);
+    // Clears va's 4 KiB entry and returns what it was (empty: nothing). The caller flushes TLBs, then drops
+    // the frame.
+    Pte unmap_page(VirtAddr va);
+    // Changes the protection of a resident 4 KiB page; false when there is none. The caller flushes TLBs.
+    bool protect_page(VirtAddr va, Protection protection);
+
+    // Calls visit(VirtAddr, PteSlot) for each resident 4 KiB page of [start, end) in ascending order, until
+    // visit returns false or `max_entries` table entries have been looked at. Returns the address before
+    // which all is visited; a page for which visit returned false counts as not visited.
+    template <class Visit>
+    VirtAddr for_each_resident(VirtAddr start, VirtAddr end, std::uint32_t max_entries, Visit&& visit) const {
+        VirtAddr va = start;
+        while (va < end) {
+            if (max_entries == 0) {
+                return va;
+            }
+            --max_entries;
+            const Step step = step_at(va);
+            if (step.slot && step.slot.load().is_resident() && !visit(va, step.slot)) {
+                return va;
+            }
+            va = step.next;
+        }
+        return end;
+    }
+    // Unhooks the tables of [start, end) that hold nothing any more and passes their frames to sink(PhysAddr)
+    // -> bool; false = no more. The caller flushes whole address spaces, then drops the frames: harts cache
+    // table entries too.
+    template <class Sink>
+    void unhook_empty_tables(VirtAddr start, VirtAddr end, Sink&& sink) {
+        for (VirtAddr va = start; va < end;) {
+            const Unhooked unhooked = unhook_at(va);
+            for (std::uint32_t i = 0; i < unhooked.count; ++i) {
+                sink(unhooked.tables[i]);
+            }
+            va = unhooked.next;
+        }
+    }
+    // Frees the root of a user table. Pre: the lower half is empty, no hart uses the table.
+    void destroy_user();
+
+  private:
+    struct Step {
+        PteSlot slot;   // false when there is no table for va
+        VirtAddr next;  // first address not covered by this entry
+    };
+    struct Unhooked {
+        std::array<PhysAddr, 2> tables;
+        std::uint32_t count{0};
+        VirtAddr next;
+    };
+    [[nodiscard]] Step step_at(VirtAddr va) const;
+    [[nodiscard]] Unhooked unhook_at(VirtAddr va);
+
+    PhysAddr root_{};
+};
+
+}  // namespace kernel::mm

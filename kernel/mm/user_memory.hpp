@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The only way to a user program's memory. A user pointer is never dereferenced: each page is looked up in
+// the address space's page table, faulted in if need be, and reached through the physmap. Works for any
+// address space, running or not. Sequences are copied page by page, the AddressSpace lock held for one page
+// at a time; another thread may change the bytes in between, so what was copied in is checked after the copy,
+// never before.
+//
+// Errors everywhere: BadAddress (not mapped, not allowed, outside user space, wrapping), NoMemory. After an
+// error an unspecified part is copied. Work grows with the length: callers bound it. Concurrency: any hart,
+// with or without locks of a rank below AddressSpace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include "lib/result.hpp"
+#include "mm/address_space.hpp"
+#include "nexus_abi/user_ptr.hpp"
+
+namespace nexus_abi {
+
+// Opens the border's pointers. For mm/user_memory only.
+struct UserPtrAccess {
+    template <class Derived, class Pointer>
+    [[nodiscard]] static constexpr kernel::VirtAddr address(const UserPtr<Derived, Pointer>& pointer) {
+        return kernel::VirtAddr{pointer.address_};
+    }
+};
+
+}  // namespace nexus_abi
+
+namespace kernel::mm {
+
+using nexus_abi::In;
+using nexus_abi::InOut;
+using nexus_abi::Out;
+
+// Bytes between kernel memory and user addresses; the untyped base of what follows.
+[[nodiscard]] Result<void> copy_from_user(AddressSpace& space, std::span<std::byte> to, VirtAddr from);
+[[nodiscard]] Result<void> copy_to_user(AddressSpace& space, VirtAddr to, std::span<const std::byte> from);
+// Writes `bytes` zeros.
+[[nodiscard]] Result<void> zero_user(AddressSpace& space, VirtAddr to, std::uint64_t bytes);
+
+[[nodiscard]] inline Result<void> copy_bytes_in(AddressSpace& space, std::span<std::byte> to,
+                                                In<std::byte> from) {
+    return copy_from_user(space, to, nexus_abi::UserPtrAccess::address(from));
+}
+[[nodiscard]] inline Result<void> copy_bytes_out(AddressSpace& space, Out<std::byte> to,
+                                                 std::span<const std::byte> from) {
+    return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), from);
+}
+
+// Any bit pattern is a T, and a T has no padding through which kernel memory could leak.
+template <class T>
+concept UserCopyable = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
+
+// One T from user space; InOut pointers work as In and Out do.
+template <class T, template <class> class Pointer>
+    requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, Out<T>>)
+[[nodiscard]] Result<T> copy_in(AddressSpace& space, Pointer<T> from) {
+    T value{};
+    TRY(copy_from_user(space, std::as_writable_bytes(std::span{&value, 1}),
+                       nexus_abi::UserPtrAccess::address(from)));
+    return value;
+}
+// to.size() consecutive Ts.
+template <class T>
+    requires UserCopyable<T>
+[[nodiscard]] Result<void> copy_in_array(AddressSpace& space, std::span<T> to, In<T> from) {
+    return copy_from_user(space, std::as_writable_bytes(to), nexus_abi::UserPtrAccess::address(from));
+}
+template <class T, template <class> class Pointer>
+    requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, In<T>>)
+[[nodiscard]] Result<void> copy_out(AddressSpace& space, Pointer<T> to, const T& value) {
+    return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), std::as_bytes(std::span{&value, 1}));
+}
+template <class T>
+    requires UserCopyable<T>
+[[nodiscard]] Result<void> copy_out_array(AddressSpace& space, Out<T> to, std::span<const T> values) {
+    return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), std::as_bytes(values));
+}
+
+// A zero-terminated string. Returns its length without the zero, which is stored too. NameTooLong when no
+// zero comes within to.size() bytes.
+[[nodiscard]] Result<std::size_t> copy_in_string(AddressSpace& space, std::span<char> to, In<char> from);
+[[nodiscard]] Result<std::size_t> copy_in_string(AddressSpace& space, std::span<char> to, VirtAddr from);
+
+// ---- Single words, as futexes need them: atomic with respect to user instructions, sequentially consistent.
+// A word that is not aligned is InvalidArgument. store_word and fetch_op_word make the page writable first.
+
+enum class WordOperation : std::uint8_t { Set, Add, Or, AndNot, Xor };  // the order of FUTEX_OP_*
+
+[[nodiscard]] Result<std::uint32_t> load_word(AddressSpace& space, VirtAddr word);
+[[nodiscard]] Result<void> store_word(AddressSpace& space, VirtAddr word, std::uint32_t value);
+// Returns the word as it was before.
+[[nodiscard]] Result<std::uint32_t> fetch_op_word(AddressSpace& space, VirtAddr word, WordOperation operation,
+                                                  std::uint32_t operand);
+
+template <class Pointer>
+[[nodiscard]] Result<std::uint32_t> load_word(AddressSpace& space, Pointer word) {
+    return load_word(space, nexus_abi::UserPtrAccess::address(word));
+}
+template <class Pointer>
+[[nodiscard]] Result<void> store_word(AddressSpace& space, Pointer word, std::uint32_t value) {
+    return store_word(space, nexus_abi::UserPtrAccess::address(word), value);
+}
+template <class Pointer>
+[[nodiscard]] Result<std::uint32_t> fetch_op_word(AddressSpace& space, Pointer word, WordOperation operation,
+                                                  std::uint32_t operand) {
+    return fetch_op_word(space, nexus_abi::UserPtrAccess::address(word), operation, operand);
+}
+
+// The address itself, for keys and comparisons.
+template <class Derived, class Pointer>
+[[nodiscard]] constexpr VirtAddr user_address(const nexus_abi::UserPtr<Derived, Pointer>& pointer) {
+    return nexus_abi::UserPtrAccess::address(pointer);
+}
+
+}  // namespace kernel::mm
