@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// AvlTree: an intrusive balanced tree with an augmentation kept along every path. No allocation, no
+// recursion; insert, erase, first and last take at most 1.44 log2(n) + 2 steps (Knuth, TAOCP 3, 6.2.3), next
+// is amortised O(1).
+//
+// Order is a type with two static functions:
+//     bool before(const T& a, const T& b);                      a strict weak order; equal items keep
+//     insertion order void update(T& item, const T* left, const T* right);      recompute item's augment from
+//     its two subtrees
+// The fields before() and update() read must not change while the item is linked, or refresh() must be
+// called. Concurrency: none of its own; guarded by whatever guards the tree.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/check.hpp"
+
+namespace kernel {
+
+template <class T>
+class AvlNode {
+  public:
+    constexpr AvlNode() = default;
+    AvlNode(const AvlNode&) = delete;
+    AvlNode& operator=(const AvlNode&) = delete;
+    ~AvlNode() { DCHECK(!is_linked()); }
+    [[nodiscard]] constexpr bool is_linked() const { return height_ != 0; }
+
+  private:
+    template <class U, AvlNode<U> U::* Member, class Order>
+    friend class AvlTree;
+    T* parent_{nullptr};
+    T* left_{nullptr};
+    T* right_{nullptr};
+    std::int32_t height_{0};  // of the subtree; 0 = not linked
+};
+
+template <class T, AvlNode<T> T::* Member, class Order>
+class AvlTree {
+  public:
+    constexpr AvlTree() = default;
+    AvlTree(const AvlTree&) = delete;
+    AvlTree& operator=(const AvlTree&) = delete;
+    ~AvlTree() { DCHECK(empty()); }
+
+    [[nodiscard]] bool empty() const { return root_ == nullptr; }
+    [[nodiscard]] std::uint32_t size() const { return size_; }
+    [[nodiscard]] std::int32_t height() const { return height(root_); }
+    [[nodiscard]] T* root() const { return root_; }
+    [[nodiscard]] static T* left(const T& item) { return (item.*Member).left_; }
+    [[nodiscard]] static T* right(const T& item) { return (item.*Member).right_; }
+    [[nodiscard]] static T* parent(const T& item) { return (item.*Member).parent_; }
+
+    [[nodiscard]] T* first() const { return root_ == nullptr ? nullptr : leftmost(root_); }
+    [[nodiscard]] T* last() const {
+        T* item = root_;
+        while (item != nullptr && right(*item) != nullptr) {
+            item = right(*item);
+        }
+        return item;
+    }
+    // The item after `item` in order, or null.
+    [[nodiscard]] static T* next(const T& item) {
+        if (right(item) != nullptr) {
+            return leftmost(right(item));
+        }
+        const T* child = &item;
+        T* up = parent(item);
+        while (up != nullptr && right(*up) == child) {
+            child = up;
+            up = parent(*up);
+        }
+        return up;
+    }
+
+    // Pre: item is on no tree.
+    void insert(T& item) {
+        DCHECK(!(item.*Member).is_linked());
+        T* up = nullptr;
+        bool goes_left = false;
+        for (T* at = root_; at != nullptr; at = goes_left ? left(*at) : right(*at)) {
+            up = at;
+            goes_left = Order::before(item, *at);
+        }
+        AvlNode<T>& node = item.*Member;
+        node.parent_ = up;
+        node.left_ = node.right_ = nullptr;
+        node.height_ = 1;
+        (up == nullptr ? root_ : goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
+        ++size_;
+        rebalance_from(&item);
+    }
+
+    // Pre: item is on this tree.
+    void erase(T& item) {
+        AvlNode<T>& node = item.*Member;
+        DCHECK(node.is_linked());
+        T* dirty = nullptr;  // the lowest item whose subtree changed
+        if (node.left_ == nullptr || node.right_ == nullptr) {
+            dirty = node.parent_;
+            replace_child(node.parent_, item, node.left_ != nullptr ? node.left_ : node.right_);
+        } else {
+            T* heir = leftmost(node.right_);
+            AvlNode<T>& heir_node = heir->*Member;
+            dirty = heir;
+            if (heir != node.right_) {
+                dirty = heir_node.parent_;
+                replace_child(heir_node.parent_, *heir, heir_node.right_);
+                adopt_right(heir, node.right_);
+            }
+            adopt_left(heir, node.left_);
+            replace_child(node.parent_, item, heir);
+        }
+        node.parent_ = node.left_ = node.right_ = nullptr;
+        node.height_ = 0;
+        --size_;
+        rebalance_from(dirty);
+    }
+
+    // Recomputes the augments from item to the root, after a field that update() reads has changed.
+    void refresh(T& item) {
+        for (T* at = &item; at != nullptr; at = parent(*at)) {
+            Order::update(*at, left(*at), right(*at));
+        }
+    }
+
+    // The stored balance of one item is right: for auditors. Does not look below its children.
+    [[nodiscard]] static bool is_balanced_at(const T& item) {
+        const auto lean = height(left(item)) - height(right(item));
+        return lean >= -1 && lean <= 1 && height(&item) == 1 + taller(left(item), right(item));
+    }
+
+  private:
+    static T* leftmost(T* item) {
+        while (left(*item) != nullptr) {
+            item = left(*item);
+        }
+        return item;
+    }
+    static std::int32_t height(const T* item) { return item == nullptr ? 0 : (item->*Member).height_; }
+    static std::int32_t taller(const T* a, const T* b) {
+        return height(a) > height(b) ? height(a) : height(b);
+    }
+
+    static void adopt_left(T* up, T* child) {
+        (up->*Member).left_ = child;
+        if (child != nullptr) {
+            (child->*Member).parent_ = up;
+        }
+    }
+    static void adopt_right(T* up, T* child) {
+        (up->*Member).right_ = child;
+        if (child != nullptr) {
+            (child->*Member).parent_ = up;
+        }
+    }
+    // Puts `heir` (may be null) where `old` hangs below `up` (null: at the root).
+    void replace_child(T* up, const T& old, T* heir) {
+        if (up == nullptr) {
+            root_ = heir;
+        } else if (left(*up) == &old) {
+            (up->*Member).left_ = heir;
+        } else {
+            (up->*Member).right_ = heir;
+        }
+        if (heir != nullptr) {
+            (heir->*Member).parent_ = up;
+        }
+    }
+
+    static void measure(T* item) {
+        (item->*Member).height_ = 1 + taller(left(*item), right(*item));
+        Order::update(*item, left(*item), right(*item));
+    }
+    T* rotate_right(T* top) {
+        T* pivot = left(*top);
+        replace_child(parent(*top), *top, pivot);
+        adopt_left(top, right(*pivot));
+        adopt_right(pivot, top);
+        measure(top);
+        measure(pivot);
+        return pivot;
+    }
+    T* rotate_left(T* top) {
+        T* pivot = right(*top);
+        replace_child(parent(*top), *top, pivot);
+        adopt_right(top, left(*pivot));
+        adopt_left(pivot, top);
+        measure(top);
+        measure(pivot);
+        return pivot;
+    }
+    // Restores balance and augments from `item` up. Goes all the way: an augment may change where no height
+    // does.
+    void rebalance_from(T* item) {
+        while (item != nullptr) {
+            measure(item);
+            const auto lean = height(left(*item)) - height(right(*item));
+            if (lean > 1) {
+                T* child = left(*item);
+                if (height(left(*child)) < height(right(*child))) {
+                    rotate_left(child);
+                }
+                item = rotate_right(item);
+            } else if (lean < -1) {
+                T* child = right(*item);
+                if (height(right(*child)) < height(left(*child))) {
+                    rotate_right(child);
+                }
+                item = rotate_left(item);
+            }
+            item = parent(*item);
+        }
+    }
+
+    T* root_{nullptr};
+    std::uint32_t size_{0};
+};
+
+}  // namespace kernel

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// ClassQueue: the tasks of one class on one hart, under EEVDF. The waiting ones are in a tree ordered by
+// virtual deadline; the running one (if it is of this class) is outside the tree but counted in every sum.
+//
+//   V, the queue's virtual time, is the weighted mean of its members' vt. A member with vt <= V has received
+//   no more than its share: it is eligible. Of the eligible the earliest deadline runs. (V - vt) * weight is
+//   a member's lag; lags sum to zero, so whoever is ahead waits until the others have caught up, and no hint
+//   can buy share.
+//
+//   U = vt + offset makes virtual times of one class comparable between harts: a task keeps its U asleep and
+//   under way.
+//
+// Cost: every function is O(log n) with n waiting tasks, or O(1); nothing scans.
+// Concurrency: guarded by the lock of the hart.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/avl_tree.hpp"
+#include "sched/entity.hpp"
+#include "sched/qos.hpp"
+#include "sched/virtual_time.hpp"
+
+namespace kernel::sched {
+
+struct EntityOrder {
+    static bool before(const Entity& a, const Entity& b);
+    static void update(Entity& item, const Entity* left, const Entity* right);
+};
+
+class ClassQueue {
+  public:
+    using Tree = AvlTree<Entity, &Entity::node_, EntityOrder>;
+
+    constexpr ClassQueue() = default;
+
+    [[nodiscard]] bool empty() const { return count() == 0; }
+    [[nodiscard]] std::uint32_t count() const { return waiting_.size() + (running_ != nullptr ? 1U : 0U); }
+    [[nodiscard]] Entity* running() const { return running_; }
+    [[nodiscard]] const Tree& waiting() const { return waiting_; }
+    [[nodiscard]] std::uint64_t sum_weight() const { return sum_weight_; }
+    // V; of an empty queue, the V it had when the last member left.
+    [[nodiscard]] VirtualTime virtual_now() const;
+    // V in the machine-wide frame.
+    [[nodiscard]] VirtualTime global_now() const { return virtual_now() + offset_; }
+    [[nodiscard]] VirtualTime global_of(const Entity& member) const { return member.position_.vt + offset_; }
+    [[nodiscard]] bool is_eligible(VirtualTime vt) const;
+    [[nodiscard]] bool is_eligible(const Entity& member) const { return is_eligible(member.position_.vt); }
+    // Service owed to the member (+) or received ahead of its share (-).
+    [[nodiscard]] Duration lag(const Entity& member) const;
+    // The waiting member that runs next: eligible with the earliest deadline, or the least vt should none be
+    // eligible (only rounding can cause that). Null when nobody waits.
+    [[nodiscard]] Entity* best() const;
+    // A waiting member allowed on `thief`: the one with least U among the first kStealProbes by deadline, or
+    // null.
+    [[nodiscard]] Entity* find_stealable(CpuId thief, const Faults& faults) const;
+
+    // Where a member that is on no queue would stand. `credit`: how far behind V it may be placed, in its own
+    // service. Debt is kept, but bounded by kLagMax for the lightest member and, in real time, by the task's
+    // own fluid turn plus kLagMax. On an empty queue the frame is adopted instead: the queue takes the task's
+    // U when that is ahead.
+    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit);
+    // Lifts an empty queue's frame to at least `global`.
+    void raise_frame(VirtualTime global);
+
+    // Counts the entity in. Pre: on no queue; its position is set.
+    void add_waiting(Entity& entity);
+    void add_running(Entity& entity);
+    // Counts it out and saves its U. Pre: a member.
+    void remove(Entity& entity);
+    // Between waiting and running. Pre: waiting, nobody running / running.
+    void start(Entity& entity);
+    void stop(Entity& entity);
+    // Moves the running member by `service`. True when that used up its request; a new one has begun. Pre:
+    // running.
+    bool charge(Duration service, std::uint32_t capacity, Duration request);
+    // Changes a member's weight, keeping its lag. Pre: a member.
+    void reweigh(Entity& entity, std::uint32_t weight);
+    // Gives up the rest of the request: the member goes behind everyone waiting. Pre: running.
+    void yield(Duration request);
+    // The augments follow a change of a waiting member's mask.
+    void refresh(Entity& entity) { waiting_.refresh(entity); }
+
+    static constexpr std::uint32_t kStealProbes = 16;
+
+  private:
+    friend class Auditor;
+    void count_in(const Entity& entity);
+    void count_out(const Entity& entity);
+    void rebase();
+
+    Tree waiting_;
+    Entity* running_{nullptr};
+    std::uint64_t sum_weight_{0};  // over all members; 10 000 tasks of 1000 shares stay below 2^28
+    Int128 weighted_sum_{0};       // sum of weight * (vt - base_)
+    VirtualTime base_;             // near V: moved there by every rebase()
+    VirtualSpan offset_{0};        // U - vt
+};
+
+}  // namespace kernel::sched

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Entity: what the scheduler knows about one thread. It is embedded in the kernel's Task, never copied, never
+// allocated here. Concurrency: guarded by the lock of the hart whose queue it is on or was last on (`cpu`);
+// while Migrating, by whoever carries it. Everyone but RunQueue reads only, except where a member says
+// otherwise.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "lib/avl_tree.hpp"
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+#include "lib/units.hpp"
+#include "nexus_abi/sched.hpp"
+#include "sched/attributes.hpp"
+#include "sched/virtual_time.hpp"
+
+namespace kernel::sched {
+
+// What was measured; the source of nexus_abi::sched_stat.
+struct Statistics {
+    Duration runtime;
+    Duration wait;
+    Duration wait_max;
+    Duration sleep;
+    std::uint64_t switches_voluntary{0};
+    std::uint64_t switches_involuntary{0};
+    std::uint64_t migrations{0};
+    std::uint64_t preempted{0};  // involuntary switches before the request was used up
+    std::array<std::uint64_t, nexus_abi::kWakeHistogramBuckets> wake_latency{};
+    Duration wake_latency_max;
+    std::uint64_t latency_target_met{0};
+    std::uint64_t latency_target_missed{0};
+    std::array<Duration, kMaxCpus> runtime_by_cpu{};
+
+    // Counts one wake-up that took `latency` until it ran. `target`: the latency hint, 0 for none.
+    void record_wake(Duration latency, Duration target);
+};
+
+class Entity {
+  public:
+    Entity() = default;
+    Entity(const Entity&) = delete;
+    Entity& operator=(const Entity&) = delete;
+
+    // May be written directly only before the first enqueue; later through RunQueue::set_attributes.
+    Attributes attributes;
+    // Checked by setters, written under the same lock as attributes.
+    Limits limits;
+
+    [[nodiscard]] TaskState state() const { return state_; }
+    // The hart whose queue it is on, or was last on.
+    [[nodiscard]] CpuId cpu() const { return cpu_; }
+    [[nodiscard]] bool has_run() const { return !statistics_.runtime.is_zero(); }
+    [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+    [[nodiscard]] QosClass effective() const { return effective_class(attributes.qos_class); }
+    // Time on any hart so far, including the running stretch up to `now`.
+    [[nodiscard]] Duration runtime(Instant now) const;
+
+    // sched_getstat, except lag_ns and the flags of features that live elsewhere, which are set to 0.
+    // Includes the stretch that is going on at `now`. Post: every byte of stat is written.
+    void fill_stat(Instant now, nexus_abi::sched_stat& stat) const;
+
+    // Where the entity stands in its class queue. Meaning of each field: class_queue.hpp.
+    struct Position {
+        VirtualTime vt;             // service received / weight
+        VirtualTime deadline;       // orders the queue: the earliest eligible deadline runs
+        VirtualTime request_end;    // when vt reaches it the request is used up
+        std::uint64_t carry{0};     // service not yet in vt
+        std::uint32_t weight{0};    // shares * 16
+        std::uint64_t sequence{0};  // arrival order, breaks ties of deadline
+        bool fresh{false};          // woken, and has not used up a request since
+        bool has_global{false};     // `global` is meaningful
+        VirtualTime global;         // vt in the machine-wide frame, kept while on no queue
+        // Of the subtree below (and including) this entity, kept by the tree:
+        VirtualTime min_vt;
+        std::uint32_t min_weight{0};
+        CpuMask any_allowed;  // union of the masks
+    };
+    [[nodiscard]] const Position& position() const { return position_; }
+
+  private:
+    friend class RunQueue;
+    friend class ClassQueue;
+    friend struct EntityOrder;
+
+    TaskState state_{TaskState::Blocked};
+    CpuId cpu_;
+    Instant since_;     // start of the present state; for a running entity, what has been charged up to
+    Instant woken_at_;  // valid while wake_pending_
+    bool wake_pending_{false};
+    Position position_;
+    AvlNode<Entity> node_;
+    Statistics statistics_;
+};
+
+}  // namespace kernel::sched

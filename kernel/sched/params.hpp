@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The rules of every scheduler setter, as pure functions in two steps, because the ABI fixes the order of
+// errors:
+//   1. parse_*   form and range of the arguments (EINVAL)          before the target task is looked up
+//   2. apply     against the target's limits and the online harts  after the caller's right to it is known
+// apply() returns the complete new Attributes or an Error; on an error nothing has changed (all-or-nothing).
+// A scalar that is negative or above 2^31-1 is EINVAL before any clamping, which catches sign errors. Shares
+// and hints out of range are clamped by the scalar setters and by setattr with kAttrClamp, and are EINVAL in
+// setattr without it. Classes, policies and masks are never clamped to something else. Source: docs/abi.md,
+// NEURON block.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/result.hpp"
+#include "nexus_abi/sched.hpp"
+#include "sched/attributes.hpp"
+
+namespace kernel::sched {
+
+// A checked request to change some attributes. Only the values named in `fields` (nexus_abi::kField*) count.
+struct Change {
+    std::uint64_t fields{0};
+    QosClass qos_class{};
+    std::uint32_t shares{0};
+    Duration latency;
+    Duration burst;
+    CpuMask affinity;
+    CpuMask affinity_prefer;
+    nexus_abi::AffinityPolicy policy{};
+    std::uint32_t flags{0};
+};
+
+// Whose limits bind, and what the machine has. `privileged`: the caller holds SCHED_ADMIN; the ceilings of
+// class and shares do not bind it, the affinity limit does.
+struct Authority {
+    Limits limits;
+    CpuMask online;
+    bool privileged{false};
+};
+
+// Step 1. Values as they come out of the registers. Errors: InvalidArgument.
+[[nodiscard]] Result<Change> parse_class(std::int64_t qos_class);  // 0..3
+[[nodiscard]] Result<Change> parse_shares(std::int64_t shares);    // clamped to 1..1000
+[[nodiscard]] Result<Change> parse_latency_ms(std::int64_t ms);    // 0 = none, clamped to 1000
+[[nodiscard]] Result<Change> parse_burst_ms(std::int64_t ms);      // 0 = default, clamped to 50
+[[nodiscard]] Change parse_affinity(std::uint64_t mask);           // any mask has a valid form
+// policy pin: mask is the limit; prefer: mask is tried first, the limit stays. Errors: InvalidArgument for an
+// unknown policy, NotSupported for perf and eff.
+[[nodiscard]] Result<Change> parse_affinity_policy(std::uint64_t mask, std::uint64_t policy);
+// Errors: InvalidArgument for a size below the struct's, an unknown flag or field, a reserved or effective_*
+// value that is not 0, a named value out of range; NotSupported for a budget or group other than 0 and the
+// policies perf and eff. Values that `fields` does not name are ignored.
+[[nodiscard]] Result<Change> parse_attr(const nexus_abi::sched_attr& attr);
+
+// Step 2. Errors, in this order: InvalidArgument when a mask leaves no usable hart; NotPermitted for a class
+// or shares above the target's ceiling without the right.
+[[nodiscard]] Result<Attributes> apply(const Attributes& current, const Change& change,
+                                       const Authority& authority);
+
+// Recomputes the effective mask after harts came or went. When none is left the task may use every online
+// hart of its limit (or, failing that, every online hart), and `broken` is set. Pre: online is not empty.
+struct Refit {
+    Attributes attributes;
+    bool broken{false};
+};
+[[nodiscard]] Refit refit_affinity(const Attributes& current, CpuMask limit, CpuMask online);
+
+// What a child starts with. spawn: class (PerfBurst becomes Interactive), shares, masks, flags; no hints.
+// With kAttrResetOnSpawn: Normal, the default shares and the limit mask, but never above the parent's class
+// and shares. The attributes of nexus_spawn are then applied on top with the parent's Authority.
+[[nodiscard]] Attributes inherit_for_spawn(const Attributes& parent, const Limits& limits, CpuMask online);
+// pthread_create, fork and execve: everything, hints included.
+[[nodiscard]] Attributes inherit_for_thread(const Attributes& parent);
+// A spawned child's ceilings: its class at birth, the parent's shares ceiling and affinity limit.
+[[nodiscard]] Limits limits_for_spawn(const Limits& parent, const Attributes& child);
+
+// sched_getattr: requested and effective values. Post: every byte of attr is written; size is the struct's.
+void fill_attr(const Attributes& attributes, nexus_abi::sched_attr& attr);
+
+}  // namespace kernel::sched

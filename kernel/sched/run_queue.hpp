@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// RunQueue: the scheduling decisions of one hart. Two levels of EEVDF: the classes share the hart by their
+// root weights (qos.hpp), the tasks of a class share what it gets by their shares (class_queue.hpp).
+//
+// Pure: time comes in as an argument, decisions go out as values. The caller owns the clock, the timer, the
+// IPI and the switch: after anything that may change the decision it asks should_resched(now), calls
+// pick_next(now) if so, and programs its one-shot timer for next_event(now).
+//
+// Time: `now` never decreases between calls (an earlier one counts as "no time has passed"). Whatever passes
+// while an entity is current is charged to it, all else is idle: busy() + idle() == now - start, exactly.
+// Cost: O(log n) per call, n = tasks waiting here.
+// Concurrency: guarded by the lock of the hart, as is every entity on it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+#include "lib/units.hpp"
+#include "sched/class_queue.hpp"
+#include "sched/entity.hpp"
+#include "sched/load.hpp"
+#include "sched/qos.hpp"
+
+namespace kernel::sched {
+
+// Why an entity comes to this queue. Wake: it slept. New: it never ran. Migrate: it was waiting or running
+// elsewhere and keeps its place in time, deadline and all.
+enum class EnqueueReason : std::uint8_t { Wake, New, Migrate };
+
+// Why the current entity stops. Preempted and Yield: it stays here, waiting. Block: it sleeps. Exit: it never
+// runs again. Migrate: it is on its way to another queue.
+enum class PutReason : std::uint8_t { Preempted, Yield, Block, Exit, Migrate };
+
+// Whether the current task must make way for one that was just enqueued.
+struct Preempt {
+    enum class Kind : std::uint8_t { No, Now, At };
+    Kind kind{Kind::No};
+    Instant at{Instant::never()};  // with At: the instant from which it must; next_event() includes it
+};
+
+struct Pick {
+    Entity* entity{nullptr};  // null: nothing to run here
+    bool switched{false};     // not the one that was current before
+};
+
+class RunQueue {
+  public:
+    constexpr RunQueue() = default;
+    RunQueue(const RunQueue&) = delete;
+    RunQueue& operator=(const RunQueue&) = delete;
+
+    // Before anything else. capacity: 1..1024 of the reference hart.
+    void start(CpuId cpu, Instant now, std::uint32_t capacity = kCapacityFull, Faults faults = {});
+
+    // --- What a task does
+    // ----------------------------------------------------------------------------------------- The entity
+    // becomes runnable here. Pre: on no queue; allowed on this hart. New: see inherit_position(). The answer
+    // is also part of should_resched() and next_event().
+    Preempt enqueue(Entity& entity, Instant now, EnqueueReason reason);
+    // A waiting entity leaves for another queue (state Migrating). Pre: waiting here.
+    void remove(Entity& entity, Instant now);
+    // The current entity stops. Post: current() is null; follow with pick_next().
+    void put_current(Instant now, PutReason reason);
+    // Chooses and makes current. Pre: none; a still current entity competes as if preempted.
+    Pick pick_next(Instant now);
+    // New attributes, in any state; charges first. Lag is kept across a change of shares; across a change of
+    // class only debt is. Pre: entity is on this queue, or was last here and is off every queue. True: it is
+    // on this hart and no longer allowed to be; the caller moves it before it lets go of the lock (waiting)
+    // or before it returns to user mode (running).
+    [[nodiscard]] bool set_attributes(Entity& entity, const Attributes& attributes, Instant now);
+
+    // --- When to decide
+    // ------------------------------------------------------------------------------------------- When a
+    // decision is due: never() with one runnable task or none (tickless).
+    [[nodiscard]] Instant next_event(Instant now) const;
+    [[nodiscard]] bool should_resched(Instant now) const { return next_event(now) <= now; }
+    // Brings the accounts up to now.
+    void charge_current(Instant now);
+
+    // --- Off the queue
+    // -------------------------------------------------------------------------------------------- The entity
+    // was woken at `now` but travels (inbox) before it is enqueued: ends its sleep, starts its wake latency.
+    // Optional before enqueue(Wake). Pre: Blocked.
+    static void note_woken(Entity& entity, Instant now);
+    // A Blocked or Migrating entity will never run again, or (Migrating) goes back to sleep.
+    static void retire(Entity& entity, Instant now);
+    static void note_blocked(Entity& entity, Instant now);
+    // Places a new child behind its parent by half a request, so a fork chain pays and a bomb's children do
+    // not jump the queue. Call before enqueue(New). Pre: parent is current here; child has its attributes and
+    // is on no queue.
+    void inherit_position(Entity& child, const Entity& parent);
+
+    // --- Other harts
+    // ---------------------------------------------------------------------------------------------- The
+    // waiting entity an idle hart should take: of the highest class that has one allowed there, the one with
+    // least U among a bounded probe. Null: none. The thief calls remove() here, unlocks, and enqueues it as
+    // Migrate there.
+    [[nodiscard]] Entity* find_stealable(CpuId thief) const;
+    // Before the first task of a class arrives on a hart that has none: U of the class is at least `global`,
+    // the least U on the harts that run it, so that an idle hart's old frame is no credit. No effect on a
+    // queue with members.
+    void raise_frame(QosClass qos_class, VirtualTime global);
+    [[nodiscard]] HartLoad load() const;
+
+    // --- What is here
+    // ---------------------------------------------------------------------------------------------
+    [[nodiscard]] CpuId cpu() const { return cpu_; }
+    [[nodiscard]] Entity* current() const { return current_; }
+    [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
+    [[nodiscard]] Duration busy() const { return busy_; }
+    [[nodiscard]] Duration idle() const { return idle_; }
+    [[nodiscard]] std::uint64_t switches() const { return switches_; }
+    [[nodiscard]] const Faults& faults() const { return faults_; }
+    [[nodiscard]] const ClassQueue& queue(QosClass qos_class) const {
+        return classes_[index_of(qos_class)].queue;
+    }
+    // Service owed to (+) or received ahead by (-) a member; 0 for others.
+    [[nodiscard]] Duration lag(const Entity& entity) const;
+    // May this task run here, as placement and stealing see it (Faults::ignore_affinity included)?
+    [[nodiscard]] bool allows(const Entity& entity) const;
+
+  private:
+    friend class Auditor;
+
+    // A class as a member of the root: its own position among the classes.
+    struct RootMember {
+        ClassQueue queue;
+        VirtualTime vt;
+        VirtualTime deadline;
+        VirtualTime request_end;
+        std::uint64_t carry{0};
+    };
+
+    void account(Instant now);
+    void charge(Duration service);
+    void tidy_empty_classes();
+    [[nodiscard]] VirtualTime root_now() const;
+    [[nodiscard]] bool is_class_eligible(std::size_t index) const;
+    [[nodiscard]] std::size_t pick_class() const;
+    void activate(std::size_t index);
+    Preempt judge(const Entity& entity, Instant now);
+    void begin_request(Entity& entity, const ClassQueue& queue);
+    void change_class(Entity& entity, QosClass to);
+    void rescale_saved(Entity& entity, QosClass from, QosClass to, std::uint32_t weight);
+    [[nodiscard]] std::uint32_t weight_of(const Attributes& attributes) const;
+    [[nodiscard]] static Duration request_of(const Attributes& attributes);
+
+    CpuId cpu_;
+    std::uint32_t capacity_{kCapacityFull};
+    Faults faults_;
+    std::array<RootMember, kClasses> classes_{};
+    Entity* current_{nullptr};
+    const Entity* last_run_{nullptr};  // compared only: it may be gone
+    std::uint32_t runnable_{0};
+    std::uint64_t sequence_{0};
+    Instant clock_;  // accounts are complete up to here
+    Instant picked_at_;
+    Instant resched_at_{Instant::never()};
+    Duration busy_;
+    Duration idle_;
+    std::uint64_t switches_{0};
+};
+
+}  // namespace kernel::sched
