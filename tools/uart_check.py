@@ -20,7 +20,7 @@ RESULT_LINE = re.compile(r"^(KSELFTEST|SELFTEST): (?P<name>.*?) (?P<result>ok|FA
 END_LINE = re.compile(r"^SELFTEST: end \(pass=(\d+) fail=(\d+) skip=(\d+)\)$")
 KTAP_PLAN = re.compile(r"^1\.\.(\d+)$")
 KTAP_LINE = re.compile(r"^(?P<bad>not )?ok (?P<number>\d+)(?: -)? (?P<name>[^#]*?)(?: # (?P<figures>.*))?$")
-PANIC_LINE = re.compile(r"^KERNEL PANIC")
+PANIC_LINE = re.compile(r"^KERNEL PANIC(?! end)")
 MARKER_KEYS = {"name", "pattern", "stage", "min_harts", "lanes", "each_hart", "proves"}
 
 

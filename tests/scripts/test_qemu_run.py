@@ -39,7 +39,7 @@ class RunTest(unittest.TestCase):
     def run_with(self, script, timeout):
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
             fake = pathlib.Path(folder, "qemu")
-            fake.write_text("#!/bin/bash\n" + script, encoding="utf-8")
+            fake.write_text("#!/bin/bash\n" + script.replace("LOG", f"{folder}/logs/uart.log"), encoding="utf-8")
             fake.chmod(0o755)
             with mock.patch.object(qemu_run, "QEMU", str(fake)):
                 return qemu_run.main(["--image", __file__, "--log", f"{folder}/logs/uart.log", "--timeout", timeout])
@@ -47,6 +47,7 @@ class RunTest(unittest.TestCase):
     def test_statuses(self):
         self.assertEqual(self.run_with("exit 0", "60"), 0)
         self.assertEqual(self.run_with("exit 7", "60"), 1)
+        self.assertEqual(self.run_with("echo KERNEL PANIC >LOG; exit 1", "60"), 0)
         self.assertEqual(self.run_with("exec tail -f /dev/null", "0.2"), 3)
 
 
