@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Who made the system call that is being handled.
+#pragma once
+
+#include <cstdint>
+
+#include "mm/address_space.hpp"
+#include "nexus_abi/system.hpp"
+#include "task/process.hpp"
+#include "task/task.hpp"
+
+namespace kernel::syscall {
+
+// Passed to every handler. Concurrency: lives on the stack of the hart that handles the call.
+struct Caller {
+    task::Task& task;
+    task::Process& process;
+
+    explicit Caller(task::Task& calling_task) : task{calling_task}, process{calling_task.process()} {}
+
+    [[nodiscard]] mm::AddressSpace& space() const { return process.space(); }
+    [[nodiscard]] task::FileTable& files() const { return process.files; }
+    [[nodiscard]] bool has_right(std::uint64_t right) const { return (process.rights & right) == right; }
+};
+
+}  // namespace kernel::syscall

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// From the registers of a system call to its handler and back. Everything here follows from syscalls.def: each
+// Implemented row declares its handler sys_<name>(Caller&, typed arguments), a missing or mistyped one does not link.
+#pragma once
+
+#include <cstdint>
+
+#include "nexus_abi/linux.hpp"
+#include "nexus_abi/numbers.hpp"
+#include "nexus_abi/sched.hpp"
+#include "nexus_abi/system.hpp"
+#include "nexus_abi/user_ptr.hpp"
+#include "syscall/caller.hpp"
+#include "task/sys_result.hpp"
+
+namespace kernel::syscall {
+
+using task::SysResult;
+
+// The prototypes of syscalls.def name ABI types without a namespace.
+using nexus_abi::abi_info;
+using nexus_abi::In;
+using nexus_abi::InOut;
+using nexus_abi::iovec;
+using nexus_abi::kernel_sigaction;
+using nexus_abi::Out;
+using nexus_abi::rlimit64;
+using nexus_abi::rusage;
+using nexus_abi::sched_attr;
+using nexus_abi::sched_hartstat;
+using nexus_abi::sched_param;
+using nexus_abi::sched_snapshot_entry;
+using nexus_abi::sched_stat;
+using nexus_abi::spawn_args;
+using nexus_abi::stat;
+using nexus_abi::sysinfo_t;
+using nexus_abi::timespec;
+using nexus_abi::timeval;
+using nexus_abi::tms;
+using nexus_abi::utsname;
+
+// The type of the handler of a row with this prototype.
+template <class Prototype>
+struct Handler;
+template <class... Arguments>
+struct Handler<SysResult(Arguments...)> {
+    using type = SysResult(Caller&, Arguments...);
+};
+
+// The handlers. Their contracts are the rows' contract lines (docs/abi.md).
+#define SYSCALL(number, name, prototype, support, contract) Handler<SysResult prototype>::type sys_##name;
+#include "nexus_abi/syscalls.def"
+#undef SYSCALL
+
+// Runs the call the task's registers name and returns its outcome; the registers are as they were. Unlisted numbers are
+// NotImplemented. Pre: the task runs on this hart.
+SysResult dispatch(task::Task& caller);
+
+// A system call trap: steps over the ecall, dispatches, stores the result. A call that cannot finish now is arranged to
+// run again.
+void handle_syscall(task::Task& caller);
+
+// Runs the call of a task that waited, or was cut off, once more with its arguments: what Task::resume is set to.
+void rerun_syscall(task::Task& caller);
+
+}  // namespace kernel::syscall

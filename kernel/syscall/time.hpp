@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// What the clock calls need to know of the machine.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/units.hpp"
+
+namespace kernel::syscall {
+
+// CLOCK_REALTIME = time since boot + offset: the time of day at boot, since 1970-01-01 UTC. Atomic.
+void set_realtime_offset(Duration offset);
+[[nodiscard]] Duration realtime_offset();
+
+// Of rdtime and of every clock. Boot, one hart. Pre: hz > 0.
+void set_timebase_hz(std::uint64_t hz);
+[[nodiscard]] std::uint64_t timebase_hz();
+
+}  // namespace kernel::syscall
