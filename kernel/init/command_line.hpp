@@ -67,6 +67,8 @@ class CommandLine {
     void accept(const Word& word);
     bool accept_known(const Word& word);
     void pass_to_init(const Word& word);
+    void add_argument(std::string_view argument);
+    void read_name(const Word& word, std::string_view& name);
     void note(std::string_view what, std::string_view word);
     std::optional<std::uint64_t> number(const Word& word, std::uint64_t highest);
 

@@ -57,7 +57,8 @@ class InitrdReader {
 
   private:
     bool find_header();
-    std::optional<InitrdEntry> fail(std::string_view what, std::size_t offset);
+    bool skip_padding();
+    void fail(std::string_view what, std::size_t offset);
 
     std::span<const std::byte> bytes_;
     std::size_t offset_{0};
@@ -80,12 +81,13 @@ class InitrdIndex {
 
     [[nodiscard]] const std::optional<InitrdProblem>& problem() const { return problem_; }
     [[nodiscard]] std::span<const InitrdEntry> entries() const { return entries_; }
-    // nullptr: no such entry (or a ".." in `path`).
+    // nullptr: no such entry. ".." is never resolved, so a path with it has none.
     [[nodiscard]] const InitrdEntry* find(std::string_view path) const;
     // The n-th (from 0) entry directly in `directory`, in path order; nullptr past the last one.
     [[nodiscard]] const InitrdEntry* child(std::string_view directory, std::size_t n) const;
 
   private:
+    static void share_hard_link_data(std::span<InitrdEntry> entries);
     [[nodiscard]] std::size_t lower_bound(std::string_view path) const;
 
     std::span<InitrdEntry> entries_;
