@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// execd: pid 1. Reads the recipes, starts the services under their hints, and looks after them.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "check.hpp"
+#include "nexus_kernel.hpp"
+#include "notation.hpp"
+#include "options.hpp"
+#include "recipe_files.hpp"
+#include "supervision_loop.hpp"
+
+namespace execd {
+namespace {
+
+constexpr std::string_view kDefaultRecipes = "/recipes";
+
+// Exit statuses of --check and of a wrong command line.
+constexpr int kRecipeErrors = 1;
+constexpr int kUsageError = 2;
+
+void write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t count = write(fd, text.data(), text.size());
+        if (count < 0 && errno != EINTR) {
+            return;  // a console that does not take text cannot be told so
+        }
+        text.remove_prefix(count < 0 ? 0 : static_cast<std::size_t>(count));
+    }
+}
+
+// One line, one write: lines of different processes do not mix.
+void log_line(std::string_view line) {
+    write_all(STDOUT_FILENO, std::string{line} + '\n');
+}
+
+int run_check(const std::string& directory, std::optional<std::uint64_t> cpus_online) {
+    const CheckReport report = check_recipes(directory, cpus_online);
+    write_all(STDERR_FILENO, report.messages);
+    write_all(STDOUT_FILENO, report.plan);
+    return report.has_errors ? kRecipeErrors : EXIT_SUCCESS;
+}
+
+// Says which kernel this is; the mask of its CPUs, or nullopt when it is not NEURON.
+std::optional<std::uint64_t> probe(Kernel& kernel) {
+    const auto info = kernel.info();
+    if (!info.ok()) {
+        log_line("execd: this kernel is not NEURON (no nexus_abi_info): hints cannot be applied");
+        return std::nullopt;
+    }
+    const std::string_view version{info->version, strnlen(info->version, sizeof(info->version))};
+    log_line("execd: " + std::string{version} + ", ABI " + std::to_string(info->abi_version) + ", cpus " +
+             format_mask(info->cpus_online));
+    return info->cpus_online;
+}
+
+Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_online,
+               const std::vector<std::string>& environment) {
+    std::vector<Diagnostic> read_errors;
+    const RecipeSources sources = load_recipes(directory, read_errors);
+    Plan plan = make_plan(
+        sources, {.cpus_online = cpus_online, .only = find_variable(environment, "neuron.services")});
+    for (const Diagnostic& error : read_errors) {
+        log_line("execd: " + to_string(error));
+    }
+    for (const Diagnostic& error : plan.errors) {
+        log_line("execd: " + to_string(error));
+    }
+    for (const std::string& note : plan.notes) {
+        log_line("execd: " + note);
+    }
+    return plan;
+}
+
+int run_services(const Options& options, const std::vector<std::string>& environment) {
+    NexusKernel kernel;
+    const bool is_init = getpid() == 1;
+    const auto cpus_online = probe(kernel);
+    const std::string directory = options.recipes.value_or(
+        find_variable(environment, "neuron.recipes").value_or(std::string{kDefaultRecipes}));
+    Plan plan = load_plan(directory, cpus_online, environment);
+    if (!cpus_online && !is_init) {
+        write_all(STDOUT_FILENO, plan_table(plan, cpus_online));
+        return plan.errors.empty() ? EXIT_SUCCESS : kRecipeErrors;
+    }
+    const LineSink log = log_line;
+    Supervisor supervisor{std::move(plan.services), neuron_variables(environment), kernel, log};
+    supervise(supervisor, kernel, log, is_init);
+    return EXIT_SUCCESS;
+}
+
+int run(std::span<const char* const> arguments, const std::vector<std::string>& environment) {
+    const auto parsed = parse_options(arguments);
+    const bool is_init = getpid() == 1;
+    Options options;
+    if (const auto* const error = std::get_if<UsageError>(&parsed)) {
+        log_line("execd: " + error->what);
+        if (!is_init) {
+            return kUsageError;
+        }
+    } else if (const auto* const good = std::get_if<Options>(&parsed)) {
+        options = *good;
+    }
+    for (const std::string& argument : options.unknown) {
+        log_line("execd: unknown argument '" + argument + "'" + (is_init ? " ignored" : ""));
+    }
+    if (options.wants_help || (!options.unknown.empty() && !is_init)) {
+        write_all(STDOUT_FILENO, kUsage);
+        return options.wants_help ? EXIT_SUCCESS : kUsageError;
+    }
+    if (options.check) {
+        return run_check(*options.check, options.cpus_online);
+    }
+    return run_services(options, environment);
+}
+
+std::vector<std::string> read_environment(const char* const* environment) {
+    std::vector<std::string> variables;
+    for (; *environment != nullptr; ++environment) {
+        variables.emplace_back(*environment);
+    }
+    return variables;
+}
+
+}  // namespace
+}  // namespace execd
+
+int main(int argument_count, char** arguments, char** environment) {
+    const std::span<const char* const> all{arguments, static_cast<std::size_t>(argument_count)};
+    return execd::run(all.empty() ? all : all.subspan(1), execd::read_environment(environment));
+}

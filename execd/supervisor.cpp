@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "supervisor.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "notation.hpp"
+
+namespace execd {
+namespace {
+
+// Errors that may pass: worth another try under any restart policy but "no".
+bool is_transient(Error error) {
+    return error == Error::NoMemory || error == Error::TryAgain;
+}
+
+// Errors by which the kernel can refuse the hints rather than the program.
+bool may_concern_hints(Error error) {
+    return error == Error::InvalidArgument || error == Error::NotPermitted;
+}
+
+// The ABI's errors are Linux' numbers, so the C library knows their texts.
+std::string describe(Error error) {
+    return std::strerror(static_cast<int>(error));
+}
+
+std::string_view key_of(std::string_view assignment) {
+    return assignment.substr(0, assignment.find('='));
+}
+
+}  // namespace
+
+Supervisor::Supervisor(std::vector<PlannedService> services, std::vector<std::string> environment,
+                       Kernel& kernel, LineSink log)
+    : environment_{std::move(environment)}, kernel_{&kernel}, log_{std::move(log)} {
+    for (PlannedService& planned : services) {
+        slots_.push_back({.planned = std::move(planned), .started_at = {}, .restart_at = {}, .backoff = {}});
+    }
+}
+
+void Supervisor::start_ready() {
+    // A service that cannot be started makes those after it ready: once more until nothing changes.
+    for (bool has_changed = true; has_changed;) {
+        has_changed = false;
+        for (Slot& slot : slots_) {
+            const auto is_satisfied = [&](const Reference& reference) { return is_ready(reference.name); };
+            if (slot.state == State::Waiting &&
+                std::ranges::all_of(slot.planned.service.after, is_satisfied)) {
+                start(slot);
+                has_changed = true;
+            }
+        }
+    }
+    log_if_finished();
+}
+
+void Supervisor::child_ended(const EndedChild& child) {
+    const auto is_child = [&](const Slot& slot) {
+        return slot.state == State::Running && slot.pid == child.pid;
+    };
+    const auto slot = std::ranges::find_if(slots_, is_child);
+    if (slot == slots_.end()) {
+        return;
+    }
+    const ExitReason reason{child.wait_status};
+    log_service(*slot, reason.describe());
+    pause_or_end(*slot, reason.is_success(), kernel_->now() - slot->started_at);
+    start_ready();
+}
+
+void Supervisor::restart_due() {
+    const Instant now = kernel_->now();
+    for (Slot& slot : slots_) {
+        if (slot.state == State::Paused && slot.restart_at <= now) {
+            start(slot);
+        }
+    }
+    start_ready();
+}
+
+std::optional<Instant> Supervisor::next_restart() const {
+    std::optional<Instant> next;
+    for (const Slot& slot : slots_) {
+        if (slot.state == State::Paused && (!next || slot.restart_at < *next)) {
+            next = slot.restart_at;
+        }
+    }
+    return next;
+}
+
+bool Supervisor::has_running() const {
+    return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.state == State::Running; });
+}
+
+bool Supervisor::is_finished() const {
+    return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == State::Ended; });
+}
+
+bool Supervisor::is_ready(std::string_view name) const {
+    const auto slot =
+        std::ranges::find_if(slots_, [&](const Slot& other) { return other.planned.service.name == name; });
+    if (slot == slots_.end()) {
+        return true;
+    }
+    return slot->planned.service.ready == ReadyWhen::Started ? slot->has_started : slot->has_ended;
+}
+
+StartRequest Supervisor::request_for(const PlannedService& planned) const {
+    const Service& service = planned.service;
+    StartRequest request{.program = service.program,
+                         .argv = {service.program},
+                         .envp = {},
+                         .attributes = to_attr(planned.hints),
+                         .rights = service.rights};
+    request.argv.insert(request.argv.end(), service.args.begin(), service.args.end());
+    for (const std::string& assignment : environment_) {
+        if (!service.env.contains(std::string{key_of(assignment)})) {
+            request.envp.push_back(assignment);
+        }
+    }
+    for (const auto& [key, value] : service.env) {
+        request.envp.push_back(key + '=' + value);
+    }
+    return request;
+}
+
+void Supervisor::start(Slot& slot) {
+    if (slot.planned.service.program.empty()) {
+        log_service(slot, "cannot start (recipe error above)");
+        slot.has_started = slot.has_ended = true;
+        slot.state = State::Ended;
+        return;
+    }
+    if (slot.planned.faulty && !slot.has_started) {
+        log_service(slot, "starts with defaults (recipe error above)");
+    }
+    slot.started_at = kernel_->now();
+    const auto pid = try_start(slot.planned);
+    slot.has_started = true;
+    if (!pid.ok()) {
+        start_failed(slot, pid.error());
+        return;
+    }
+    slot.state = State::Running;
+    slot.pid = *pid;
+    print_markers(slot);
+}
+
+Result<std::int32_t> Supervisor::try_start(const PlannedService& planned) {
+    StartRequest request = request_for(planned);
+    const auto pid = kernel_->start(request);
+    if (pid.ok() || !may_concern_hints(pid.error())) {
+        return pid;
+    }
+    request.attributes.reset();
+    const auto pid_without = kernel_->start(request);
+    if (pid_without.ok()) {
+        log_("execd: svc=" + planned.service.name + " starts with defaults: the kernel refuses its hints (" +
+             describe(pid.error()) + ")");
+    }
+    return pid_without;
+}
+
+void Supervisor::start_failed(Slot& slot, Error error) {
+    log_service(slot, "cannot start " + slot.planned.service.program + ": " + describe(error));
+    slot.has_ended = true;
+    if (is_transient(error)) {
+        pause_or_end(slot, false, Duration{0});
+    } else {
+        slot.state = State::Ended;
+    }
+}
+
+void Supervisor::print_markers(const Slot& slot) {
+    const auto reported = kernel_->attributes(slot.pid);
+    if (!reported.ok()) {
+        log_service(slot, "values in effect cannot be read: " + describe(reported.error()));
+        return;
+    }
+    log_(affinity_marker(slot.planned.service.name, *reported));
+    log_(qos_marker(slot.planned.service.name, *reported));
+}
+
+void Supervisor::pause_or_end(Slot& slot, bool is_success, Duration run_time) {
+    slot.has_ended = true;
+    slot.pid = 0;
+    if (!wants_restart(slot.planned.service.restart, is_success)) {
+        slot.state = State::Ended;
+        return;
+    }
+    const Duration pause = slot.backoff.next(run_time);
+    slot.state = State::Paused;
+    slot.restart_at = kernel_->now() + pause;
+    log_service(slot, "starts again in " + format_duration(pause));
+}
+
+void Supervisor::log_service(const Slot& slot, const std::string& what) {
+    log_("execd: svc=" + slot.planned.service.name + ' ' + what);
+}
+
+void Supervisor::log_if_finished() {
+    if (is_finished() && !finish_logged_) {
+        finish_logged_ = true;
+        log_("execd: all services have ended");
+    }
+}
+
+}  // namespace execd
