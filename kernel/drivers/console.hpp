@@ -90,6 +90,7 @@ class Console {
     void send_until_free(std::size_t wanted_bytes) REQUIRES(lock_);
     void pump() REQUIRES(lock_);
     void send_all() REQUIRES(lock_);
+    void send_queued() REQUIRES(lock_);
     [[nodiscard]] bool is_silenced() const { return panicking_.load(std::memory_order_acquire); }
 
     SpinLock lock_{LockRank::Console};

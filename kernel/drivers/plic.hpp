@@ -52,9 +52,9 @@ class Plic {
             return Error::InvalidArgument;
         }
         for (std::uint32_t word = 0; word <= sources_ / 32; ++word) {
-            registers_.write(enable_word(context, word), 0);
+            write(enable_word(context, word), 0);
         }
-        registers_.write(plic_map::kThreshold + plic_map::kContextStride * context, 0);
+        write(plic_map::kThreshold + plic_map::kContextStride * context, 0);
         contexts_[cpu.value()] = context;
         return {};
     }
@@ -80,8 +80,8 @@ class Plic {
             return Error::InvalidArgument;
         }
         const std::uint64_t word = enable_word(*contexts_[cpu.value()], source / 32);
-        registers_.write(word, registers_.read(word) | (std::uint32_t{1} << (source % 32)));
-        registers_.write(plic_map::kPriority + 4 * std::uint64_t{source}, 1);
+        write(word, read(word) | (std::uint32_t{1} << (source % 32)));
+        write(plic_map::kPriority + 4 * std::uint64_t{source}, 1);
         return {};
     }
 
@@ -96,7 +96,7 @@ class Plic {
         const std::uint64_t claim = plic_map::kClaim + plic_map::kContextStride * context;
         std::uint32_t handled = 0;
         while (handled < kMaxClaims) {
-            const std::uint32_t source = registers_.read(claim);
+            const std::uint32_t source = read(claim);
             if (source == 0) {
                 break;
             }
@@ -105,7 +105,7 @@ class Plic {
                 entry->handler(source);
             }
             // Complete first: a PLIC ignores the completion of a source that is no longer enabled.
-            registers_.write(claim, source);
+            write(claim, source);
             if (entry == nullptr) {
                 disable(source, context);
                 unexpected_.fetch_add(1, std::memory_order_relaxed);
@@ -130,9 +130,11 @@ class Plic {
     [[nodiscard]] static constexpr std::uint64_t enable_word(std::uint32_t context, std::uint32_t word) {
         return plic_map::kEnable + plic_map::kEnableStride * context + 4 * std::uint64_t{word};
     }
+    [[nodiscard]] std::uint32_t read(std::uint64_t offset) { return registers_.read(offset, 4); }
+    void write(std::uint64_t offset, std::uint32_t value) { registers_.write(offset, 4, value); }
     void disable(std::uint32_t source, std::uint32_t context) {
         const std::uint64_t word = enable_word(context, source / 32);
-        registers_.write(word, registers_.read(word) & ~(std::uint32_t{1} << (source % 32)));
+        write(word, read(word) & ~(std::uint32_t{1} << (source % 32)));
     }
     [[nodiscard]] const Entry* find(std::uint32_t source) const {
         for (const Entry& entry : handlers_) {

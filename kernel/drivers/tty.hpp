@@ -46,11 +46,8 @@ class LineDiscipline {
     static constexpr std::size_t kMaxWipedColumns = 160;
     using Echo = FixedVector<char, 3 * kMaxWipedColumns + 8>;
 
-    enum class Signal : std::uint8_t {
-        Interrupt = 2,
-        Quit = 3,
-        Suspend = 20
-    };  // Linux' SIGINT, SIGQUIT, SIGTSTP
+    // Linux' SIGINT, SIGQUIT and SIGTSTP.
+    enum class Signal : std::uint8_t { Interrupt = 2, Quit = 3, Suspend = 20 };
 
     struct Outcome {
         std::optional<Signal> signal;
@@ -82,15 +79,15 @@ class LineDiscipline {
     [[nodiscard]] bool has(std::uint32_t local_flag) const { return (attributes_.c_lflag & local_flag) != 0; }
     [[nodiscard]] bool is_control(char byte, nexus_abi::ControlCharacter which) const;
     [[nodiscard]] std::optional<Signal> signal_of(char byte) const;
-    [[nodiscard]] std::size_t used() const { return edit_ - read_; }
-    Entry& at(std::size_t position) { return entries_[position % kInputBytes]; }
     [[nodiscard]] const Entry& at(std::size_t position) const { return entries_[position % kInputBytes]; }
-    void store(Entry entry);
+    [[nodiscard]] bool is_ready(std::size_t wanted) const;
+    [[nodiscard]] bool store(Entry entry, std::size_t spare);
     Outcome receive_canonical(char byte, Echo& echo);
-    // Bytes of the character in front of `position`, in the line being edited. Pre: position > commit_.
+    // Where the character that ends at `position` starts, in the line being edited. Pre: position > commit_.
     [[nodiscard]] std::size_t character_start(std::size_t position) const;
     [[nodiscard]] std::size_t columns_of(std::size_t position) const;
-    void erase_to(std::size_t position, Echo& echo);
+    // `by` is the character that asked for it, shown where wiping (ECHOE, ECHOKE) is off.
+    void erase_to(std::size_t position, char by, std::uint32_t wipe_flag, Echo& echo);
     [[nodiscard]] std::size_t word_start() const;
     void echo_byte(char byte, Echo& echo) const;
 
@@ -123,7 +120,7 @@ class Tty {
     // Bytes from the UART.
     void receive(std::span<const char> bytes) EXCLUDES(lock_);
     // See LineDiscipline::read. To wait without missing the input handler's call, hold the lock that handler
-    // takes around read(). InvalidArgument is never returned; an empty `out` reads 0 bytes.
+    // takes around read(). An empty `out` reads 0 bytes.
     [[nodiscard]] Result<std::size_t> read(std::span<char> out) EXCLUDES(lock_);
     [[nodiscard]] bool has_input() EXCLUDES(lock_);
     // Takes some of `bytes` (see Console::try_write) and returns how many. TryAgain: no room; the console's
@@ -131,6 +128,7 @@ class Tty {
     [[nodiscard]] Result<std::size_t> try_write(std::span<const char> bytes) EXCLUDES(lock_);
 
     [[nodiscard]] nexus_abi::termios attributes() EXCLUDES(lock_);
+    // May call the input handler: hold none of its locks.
     void set_attributes(const nexus_abi::termios& attributes) EXCLUDES(lock_);
     void discard_input() EXCLUDES(lock_);
     [[nodiscard]] nexus_abi::winsize window_size() EXCLUDES(lock_);

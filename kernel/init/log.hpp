@@ -10,10 +10,20 @@
 
 #include "lib/log.hpp"
 
+namespace kernel::drivers {
+class Console;
+}  // namespace kernel::drivers
+
 namespace kernel::log {
 
 inline constexpr std::size_t kRingBytes = 64 * 1024;
 inline constexpr std::uint32_t kDefaultLogLevel = 7;
+// The most one read() copies, which bounds the time the log's lock is held.
+inline constexpr std::size_t kMaxReadBytes = 1024;
+
+// Where lines are shown from now on, the report of a panic included; null: nowhere. Boot, one hart.
+void set_console(drivers::Console* console);
+[[nodiscard]] drivers::Console* current_console();
 
 // Lines with a level below `level` are shown from now on; 0 shows markers only, 8 and above everything.
 void set_console_level(std::uint32_t level);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "drivers/devices.hpp"
+
+#include <array>
+#include <optional>
+
+#include "arch/contract.hpp"
+#include "drivers/mmio.hpp"
+#include "drivers/ns16550.hpp"
+#include "drivers/plic.hpp"
+#include "drivers/sbi_console.hpp"
+
+namespace kernel::drivers {
+
+namespace {
+
+constinit Console the_console;
+constinit Tty the_terminal{the_console};
+constinit SbiConsole firmware_console;
+// Filled in at boot by one hart, before the other harts start; afterwards immutable but for their own state.
+constinit std::optional<Ns16550<Mmio>> the_uart;
+constinit std::array<std::optional<Plic<Mmio>>, fdt::kMaxPlics> plics;
+constinit bool uart_has_interrupts = false;
+
+constexpr std::array<std::string_view, 3> kPlainUarts{"ns16550a", "ns16550", "ns16750"};
+constexpr std::array<std::string_view, 3> kDesignwareUarts{"snps,dw-apb-uart", "starfive,jh7110-uart",
+                                                           "starfive,jh7100-uart"};
+
+template <std::size_t N>
+bool is_one_of(const fdt::Compatible& compatible, const std::array<std::string_view, N>& names) {
+    for (const std::string_view name : names) {
+        if (compatible.contains(name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+Console& console() {
+    return the_console;
+}
+
+Tty& terminal() {
+    return the_terminal;
+}
+
+void start_firmware_console() {
+    firmware_console.start();
+    the_console.set_input_handler([](std::span<const char> bytes) { the_terminal.receive(bytes); });
+    the_console.attach(firmware_console);
+}
+
+bool is_supported_uart(const fdt::Console& description) {
+    return is_one_of(description.compatible, kPlainUarts) ||
+           is_one_of(description.compatible, kDesignwareUarts);
+}
+
+Result<void> start_uart(const fdt::Console& description, VirtAddr registers) {
+    const std::uint32_t width = description.reg_io_width;
+    const bool is_width_supported = width == 1 || width == 2 || width == 4;
+    // Registers lie reg_shift apart, so an access must not be wider than that.
+    if (!is_supported_uart(description) || !is_width_supported || description.reg_shift > 4 ||
+        width > (1U << description.reg_shift)) {
+        return Error::NotSupported;
+    }
+    Ns16550<Mmio>& uart = the_uart.emplace(
+        Mmio{registers}, UartLayout{.reg_shift = description.reg_shift,
+                                    .io_width_bytes = width,
+                                    .is_designware = is_one_of(description.compatible, kDesignwareUarts)});
+    uart.start();
+    the_console.attach(uart);
+    return {};
+}
+
+Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr registers) {
+    if (index >= machine.plics.size() || index >= plics.size()) {
+        return Error::InvalidArgument;
+    }
+    Plic<Mmio>& plic = plics[index].emplace(Mmio{registers}, machine.plics[index].sources);
+    for (std::size_t cpu = 0; cpu < machine.harts.size(); ++cpu) {
+        const std::optional<fdt::PlicContext>& context = machine.harts[cpu].plic_context;
+        if (context.has_value() && context->plic == index) {
+            TRY(plic.add_context(CpuId{static_cast<std::uint32_t>(cpu)}, context->context));
+        }
+    }
+    return {};
+}
+
+Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu) {
+    if (!the_uart.has_value() || !machine.console.has_value() || !machine.console->interrupt.has_value()) {
+        return Error::NotSupported;
+    }
+    const fdt::PlicInterrupt& interrupt = *machine.console->interrupt;
+    if (interrupt.plic >= plics.size() || !plics[interrupt.plic].has_value() ||
+        !plics[interrupt.plic]->has_context(cpu)) {
+        return Error::NotSupported;
+    }
+    Plic<Mmio>& plic = *plics[interrupt.plic];
+    TRY(plic.set_handler(interrupt.source, [](std::uint32_t /*source*/) { the_console.service(); }));
+    TRY(plic.enable(interrupt.source, cpu));
+    the_console.start_interrupts();
+    uart_has_interrupts = true;
+    return {};
+}
+
+void handle_external_interrupt() {
+    const CpuId cpu = arch::current_cpu();
+    for (std::optional<Plic<Mmio>>& plic : plics) {
+        if (plic.has_value()) {
+            plic->handle(cpu);
+        }
+    }
+}
+
+void poll_console() {
+    if (!uart_has_interrupts) {
+        the_console.service();
+    }
+}
+
+}  // namespace kernel::drivers
