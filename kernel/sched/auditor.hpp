@@ -25,7 +25,7 @@ class Auditor {
 
   private:
     static Violation check_class(const RunQueue& queue, QosClass qos_class, std::uint32_t max_entities);
-    static Violation check_entity(const RunQueue& queue, const ClassQueue& members, const Entity& entity);
+    static Violation check_entity(const RunQueue& queue, const Entity& entity);
 };
 
 }  // namespace kernel::sched

@@ -38,7 +38,7 @@ class ClassQueue {
     [[nodiscard]] std::uint32_t count() const { return waiting_.size() + (running_ != nullptr ? 1U : 0U); }
     [[nodiscard]] Entity* running() const { return running_; }
     [[nodiscard]] const Tree& waiting() const { return waiting_; }
-    [[nodiscard]] std::uint64_t sum_weight() const { return sum_weight_; }
+    [[nodiscard]] std::uint32_t sum_weight() const { return sum_weight_; }
     // V; of an empty queue, the V it had when the last member left.
     [[nodiscard]] VirtualTime virtual_now() const;
     // V in the machine-wide frame.
@@ -91,7 +91,7 @@ class ClassQueue {
 
     Tree waiting_;
     Entity* running_{nullptr};
-    std::uint64_t sum_weight_{0};  // over all members; 10 000 tasks of 1000 shares stay below 2^28
+    std::uint32_t sum_weight_{0};  // over all members; 10 000 tasks of 1000 shares stay below 2^28
     Int128 weighted_sum_{0};       // sum of weight * (vt - base_)
     VirtualTime base_;             // near V: moved there by every rebase()
     VirtualSpan offset_{0};        // U - vt

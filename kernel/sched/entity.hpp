@@ -64,15 +64,14 @@ class Entity {
 
     // Where the entity stands in its class queue. Meaning of each field: class_queue.hpp.
     struct Position {
-        VirtualTime vt;             // service received / weight
-        VirtualTime deadline;       // orders the queue: the earliest eligible deadline runs
-        VirtualTime request_end;    // when vt reaches it the request is used up
-        std::uint64_t carry{0};     // service not yet in vt
-        std::uint32_t weight{0};    // shares * 16
-        std::uint64_t sequence{0};  // arrival order, breaks ties of deadline
-        bool fresh{false};          // woken, and has not used up a request since
-        bool has_global{false};     // `global` is meaningful
-        VirtualTime global;         // vt in the machine-wide frame, kept while on no queue
+        VirtualTime vt;           // service received / weight
+        VirtualTime deadline;     // orders the queue; the earliest eligible one runs, ties first come first
+        VirtualTime request_end;  // when vt reaches it the request is used up
+        std::uint64_t carry{0};   // service not yet in vt
+        std::uint32_t weight{0};  // shares * 16
+        bool fresh{false};        // woken, and has not used up a request since
+        bool has_global{false};   // `global` is meaningful
+        VirtualTime global;       // vt in the machine-wide frame, kept while on no queue
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
         std::uint32_t min_weight{0};

@@ -23,10 +23,10 @@ struct Change {
     std::uint64_t fields{0};
     QosClass qos_class{};
     std::uint32_t shares{0};
-    Duration latency;
-    Duration burst;
-    CpuMask affinity;
-    CpuMask affinity_prefer;
+    Duration latency{};
+    Duration burst{};
+    CpuMask affinity{};
+    CpuMask affinity_prefer{};
     nexus_abi::AffinityPolicy policy{};
     std::uint32_t flags{0};
 };

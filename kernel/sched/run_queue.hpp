@@ -137,13 +137,16 @@ class RunQueue {
     void charge(Duration service);
     void tidy_empty_classes();
     [[nodiscard]] VirtualTime root_now() const;
-    [[nodiscard]] bool is_class_eligible(std::size_t index) const;
+    [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
-    void activate(std::size_t index);
+    void join(Entity& entity, std::size_t index, EnqueueReason reason);
+    void leave(Entity& entity, std::size_t index);
     Preempt judge(const Entity& entity, Instant now);
+    void want_resched(Instant at);
     void begin_request(Entity& entity, const ClassQueue& queue);
-    void change_class(Entity& entity, QosClass to);
-    void rescale_saved(Entity& entity, QosClass from, QosClass to, std::uint32_t weight);
+    void run(Entity& entity, Instant now);
+    void change_class(Entity& entity, const Attributes& attributes, Instant now);
+    void rescale_saved(Entity& entity, const Attributes& attributes, Instant now);
     [[nodiscard]] std::uint32_t weight_of(const Attributes& attributes) const;
     [[nodiscard]] static Duration request_of(const Attributes& attributes);
 
@@ -151,10 +154,12 @@ class RunQueue {
     std::uint32_t capacity_{kCapacityFull};
     Faults faults_;
     std::array<RootMember, kClasses> classes_{};
+    VirtualTime root_last_;  // virtual time of the root when its last class left
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
     std::uint32_t runnable_{0};
-    std::uint64_t sequence_{0};
+    bool request_ended_{false};  // since the last pick, with someone waiting
+    Instant start_;
     Instant clock_;  // accounts are complete up to here
     Instant picked_at_;
     Instant resched_at_{Instant::never()};

@@ -59,6 +59,11 @@ constexpr VirtualTime later(VirtualTime a, VirtualTime b) {
 
 // floor(dividend / divisor), in 64-bit steps. Pre: divisor > 0; the quotient fits 64 bits.
 constexpr std::int64_t floor_divide(Int128 dividend, std::uint32_t divisor) {
+    const auto narrow = static_cast<std::int64_t>(dividend);
+    if (narrow == dividend) [[likely]] {
+        const auto by = static_cast<std::int64_t>(divisor);
+        return narrow / by - (narrow % by < 0 ? 1 : 0);
+    }
     const bool negative = dividend < 0;
     __extension__ using UInt128 = unsigned __int128;
     // Of a negative dividend the ceiling of its magnitude is taken: floor(-a / d) = -ceil(a / d).

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "sched/auditor.hpp"
+
+#include <algorithm>
+
+namespace kernel::sched {
+
+namespace {
+
+// Longest distance from vt to the end of a request: R_MAX for the lightest weight, doubled for a reweight's
+// rounding.
+constexpr VirtualSpan kLongestRequest = 2 * kRequestMax.ns() * kVirtualPerNs / kWeightPerShare;
+
+}  // namespace
+
+Violation Auditor::check(const RunQueue& queue, std::uint32_t max_entities) {
+    if (queue.busy_ + queue.idle_ != queue.clock_ - queue.start_) {
+        return {.rule = "S7: busy + idle is not the time since the start"};
+    }
+    const Entity* current = queue.current_;
+    if (current != nullptr && (current->state() != TaskState::Running || current->cpu() != queue.cpu_)) {
+        return {.rule = "S1: the current entity is not Running here", .entity = current};
+    }
+    std::uint32_t members = 0;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        const ClassQueue& class_queue = queue.classes_[i].queue;
+        members += class_queue.count();
+        const bool is_of_current = current != nullptr && index_of(current->effective()) == i;
+        if (class_queue.running() != (is_of_current ? current : nullptr)) {
+            return {.rule = "S1: a class runs another entity than the hart", .entity = class_queue.running()};
+        }
+        if (const Violation violation = check_class(queue, class_at(i), max_entities); violation.found()) {
+            return violation;
+        }
+    }
+    if (members != queue.runnable_) {
+        return {.rule = "S5: runnable is not the sum of the classes"};
+    }
+    return {};
+}
+
+Violation Auditor::check_class(const RunQueue& queue, QosClass qos_class, std::uint32_t max_entities) {
+    const ClassQueue& members = queue.queue(qos_class);
+    std::uint32_t seen = 0;
+    std::uint64_t sum_weight = 0;
+    Int128 weighted_sum = 0;
+    const Entity* previous = nullptr;
+    const auto count_in = [&](const Entity& entity) {
+        sum_weight += entity.position().weight;
+        weighted_sum += Int128{entity.position().vt - members.base_} * entity.position().weight;
+    };
+    const Entity* entity = members.waiting().first();
+    for (; entity != nullptr && seen < max_entities; entity = ClassQueue::Tree::next(*entity)) {
+        ++seen;
+        count_in(*entity);
+        if (previous != nullptr && EntityOrder::before(*entity, *previous)) {
+            return {.rule = "S2: the tree is out of order", .entity = entity};
+        }
+        if (entity->effective() != qos_class || entity->state() != TaskState::Queued) {
+            return {.rule = "S1: a waiting entity is not Queued in its class", .entity = entity};
+        }
+        if (const Violation violation = check_entity(queue, *entity); violation.found()) {
+            return violation;
+        }
+        previous = entity;
+    }
+    if (entity != nullptr) {
+        return {};  // the bound was reached: no statement about the whole
+    }
+    if (members.running() != nullptr) {
+        count_in(*members.running());
+    }
+    if (seen != members.waiting().size()) {
+        return {.rule = "S2: the tree's size is wrong"};
+    }
+    if (sum_weight != members.sum_weight_ || weighted_sum != members.weighted_sum_) {
+        return {.rule = "S3: a class's sums are not those of its members"};
+    }
+    return {};
+}
+
+Violation Auditor::check_entity(const RunQueue& queue, const Entity& entity) {
+    using Tree = ClassQueue::Tree;
+    const Entity::Position& position = entity.position();
+    if (entity.cpu() != queue.cpu_) {
+        return {.rule = "S1: a waiting entity names another hart", .entity = &entity};
+    }
+    if (!queue.allows(entity)) {
+        return {.rule = "S4: a waiting entity is not allowed on this hart", .entity = &entity};
+    }
+    if (!Tree::is_balanced_at(entity)) {
+        return {.rule = "S2: the tree is out of balance", .entity = &entity};
+    }
+    VirtualTime min_vt = position.vt;
+    std::uint32_t min_weight = position.weight;
+    CpuMask any_allowed = entity.attributes.affinity_effective;
+    for (const Entity* child : {Tree::left(entity), Tree::right(entity)}) {
+        if (child != nullptr) {
+            min_vt = earlier(min_vt, child->position().min_vt);
+            min_weight = std::min(min_weight, child->position().min_weight);
+            any_allowed = any_allowed | child->position().any_allowed;
+        }
+    }
+    if (position.min_vt != min_vt || position.min_weight != min_weight ||
+        position.any_allowed != any_allowed) {
+        return {.rule = "S2: an augment is stale", .entity = &entity};
+    }
+    if (position.weight != queue.weight_of(entity.attributes)) {
+        return {.rule = "S6: a weight is not the shares'", .entity = &entity};
+    }
+    const VirtualSpan rest = position.request_end - position.vt;
+    if (rest <= 0 || rest > kLongestRequest) {
+        return {.rule = "S8: a waiting entity's request is used up or too long", .entity = &entity};
+    }
+    return {};
+}
+
+}  // namespace kernel::sched

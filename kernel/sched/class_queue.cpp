@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "sched/class_queue.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "lib/check.hpp"
+
+namespace kernel::sched {
+
+namespace {
+
+bool is_allowed(CpuMask mask, CpuId cpu, const Faults& faults) {
+    return faults.ignore_affinity || mask.contains(cpu);
+}
+
+// The first item by deadline, of those below `item`, that may run on cpu. Pre: there is one.
+const Entity* first_allowed(const Entity* item, CpuId cpu, const Faults& faults) {
+    for (;;) {
+        const Entity* left = ClassQueue::Tree::left(*item);
+        if (left != nullptr && is_allowed(left->position().any_allowed, cpu, faults)) {
+            item = left;
+        } else if (is_allowed(item->attributes.affinity_effective, cpu, faults)) {
+            return item;
+        } else {
+            item = ClassQueue::Tree::right(*item);
+            DCHECK(item != nullptr);
+        }
+    }
+}
+
+// The next one after `item`, or null. One way up and one down: O(log n).
+const Entity* next_allowed(const Entity* item, CpuId cpu, const Faults& faults) {
+    using Tree = ClassQueue::Tree;
+    for (;;) {
+        const Entity* right = Tree::right(*item);
+        if (right != nullptr && is_allowed(right->position().any_allowed, cpu, faults)) {
+            return first_allowed(right, cpu, faults);
+        }
+        const Entity* up = Tree::parent(*item);
+        while (up != nullptr && Tree::right(*up) == item) {
+            item = up;
+            up = Tree::parent(*up);
+        }
+        if (up == nullptr || is_allowed(up->attributes.affinity_effective, cpu, faults)) {
+            return up;
+        }
+        item = up;
+    }
+}
+
+}  // namespace
+
+bool EntityOrder::before(const Entity& a, const Entity& b) {
+    return is_before(a.position_.deadline, b.position_.deadline);
+}
+
+void EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
+    Entity::Position& position = item.position_;
+    position.min_vt = position.vt;
+    position.min_weight = position.weight;
+    position.any_allowed = item.attributes.affinity_effective;
+    for (const Entity* child : {left, right}) {
+        if (child != nullptr) {
+            position.min_vt = earlier(position.min_vt, child->position_.min_vt);
+            position.min_weight = std::min(position.min_weight, child->position_.min_weight);
+            position.any_allowed = position.any_allowed | child->position_.any_allowed;
+        }
+    }
+}
+
+VirtualTime ClassQueue::virtual_now() const {
+    return sum_weight_ == 0 ? base_ : base_ + floor_divide(weighted_sum_, sum_weight_);
+}
+
+bool ClassQueue::is_eligible(VirtualTime vt) const {
+    return Int128{vt - base_} * sum_weight_ <= weighted_sum_;
+}
+
+Duration ClassQueue::lag(const Entity& member) const {
+    const Int128 service =
+        (Int128{virtual_now() - member.position_.vt} * member.position_.weight) / kVirtualPerNs;
+    constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+    return Duration::nanoseconds(static_cast<std::int64_t>(std::clamp(service, Int128{-kMax}, Int128{kMax})));
+}
+
+Entity* ClassQueue::best() const {
+    DCHECK(running_ == nullptr);
+    Entity* item = waiting_.root();
+    while (item != nullptr) {
+        Entity* left = Tree::left(*item);
+        if (left != nullptr && is_eligible(left->position_.min_vt)) {
+            item = left;
+        } else if (is_eligible(*item)) {
+            return item;
+        } else {
+            item = Tree::right(*item);
+        }
+    }
+    CHECK(waiting_.empty());  // the least vt is never above the mean
+    return nullptr;
+}
+
+Entity* ClassQueue::find_stealable(CpuId thief, const Faults& faults) const {
+    const Entity* root = waiting_.root();
+    if (root == nullptr || !is_allowed(root->position_.any_allowed, thief, faults)) {
+        return nullptr;
+    }
+    const Entity* item = first_allowed(root, thief, faults);
+    const Entity* least = item;
+    for (std::uint32_t probe = 1; probe < kStealProbes; ++probe) {
+        item = next_allowed(item, thief, faults);
+        if (item == nullptr) {
+            break;
+        }
+        if (is_before(item->position_.vt, least->position_.vt)) {
+            least = item;
+        }
+    }
+    return const_cast<Entity*>(least);  // found through this queue's own, non-const, members
+}
+
+VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit) {
+    const Entity::Position& position = entity.position_;
+    if (empty()) {
+        if (position.has_global) {
+            raise_frame(position.global);
+        }
+        return base_;
+    }
+    const VirtualTime now = virtual_now();
+    const VirtualTime earliest = now - span_of(credit, position.weight);
+    if (!position.has_global) {
+        return earliest;
+    }
+    std::uint32_t lightest = position.weight;
+    if (waiting_.root() != nullptr) {
+        lightest = std::min(lightest, waiting_.root()->position_.min_weight);
+    }
+    if (running_ != nullptr) {
+        lightest = std::min(lightest, running_->position_.weight);
+    }
+    // V passes span_of(t, sum) in t of real time, so the second bound is the task's fluid turn plus kLagMax.
+    const VirtualSpan in_service = span_of(kLagMax, lightest);
+    const VirtualSpan in_real_time =
+        span_of(request, position.weight) + span_of(kLagMax, sum_weight_ + position.weight);
+    const VirtualTime latest = now + std::min(in_service, in_real_time);
+    return earlier(later(position.global - offset_, earliest), latest);
+}
+
+void ClassQueue::raise_frame(VirtualTime global) {
+    if (empty() && is_before(base_ + offset_, global)) {
+        offset_ = global - base_;
+    }
+}
+
+void ClassQueue::add_waiting(Entity& entity) {
+    count_in(entity);
+    waiting_.insert(entity);
+    rebase();
+}
+
+void ClassQueue::add_running(Entity& entity) {
+    DCHECK(running_ == nullptr);
+    count_in(entity);
+    running_ = &entity;
+    rebase();
+}
+
+void ClassQueue::remove(Entity& entity) {
+    entity.position_.global = global_of(entity);
+    entity.position_.has_global = true;
+    if (running_ == &entity) {
+        running_ = nullptr;
+    } else {
+        waiting_.erase(entity);
+    }
+    count_out(entity);
+    if (empty()) {
+        base_ = entity.position_.vt;  // the last member was the mean
+    }
+}
+
+void ClassQueue::start(Entity& entity) {
+    DCHECK(running_ == nullptr);
+    waiting_.erase(entity);
+    running_ = &entity;
+}
+
+void ClassQueue::stop(Entity& entity) {
+    DCHECK(running_ == &entity);
+    running_ = nullptr;
+    waiting_.insert(entity);
+}
+
+bool ClassQueue::charge(Duration service, std::uint32_t capacity, Duration request) {
+    DCHECK(running_ != nullptr);
+    Entity::Position& position = running_->position_;
+    const VirtualSpan span = advance(service, capacity, position.weight, position.carry);
+    position.vt = position.vt + span;
+    weighted_sum_ += Int128{span} * position.weight;
+    rebase();
+    if (is_before(position.vt, position.request_end)) {
+        return false;
+    }
+    position.fresh = false;
+    position.request_end = position.deadline = position.vt + span_of(request, position.weight);
+    return true;
+}
+
+void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
+    Entity::Position& position = entity.position_;
+    const bool is_waiting = running_ != &entity;
+    const VirtualTime now = virtual_now();
+    if (is_waiting) {
+        waiting_.erase(entity);
+    }
+    count_out(entity);
+    const VirtualTime vt = now - rescale(now - position.vt, position.weight, weight);
+    position.deadline = vt + rescale(position.deadline - position.vt, position.weight, weight);
+    position.request_end = vt + rescale(position.request_end - position.vt, position.weight, weight);
+    position.vt = vt;
+    position.weight = weight;
+    count_in(entity);
+    if (is_waiting) {
+        waiting_.insert(entity);
+    }
+    rebase();
+}
+
+void ClassQueue::yield(Duration request) {
+    DCHECK(running_ != nullptr);
+    Entity::Position& position = running_->position_;
+    position.fresh = false;
+    position.request_end = position.deadline = position.vt + span_of(request, position.weight);
+    if (const Entity* last = waiting_.last(); last != nullptr) {
+        position.deadline =
+            later(position.deadline, last->position_.deadline);  // a tie goes to who came first
+    }
+}
+
+void ClassQueue::count_in(const Entity& entity) {
+    sum_weight_ += entity.position_.weight;
+    weighted_sum_ += Int128{entity.position_.vt - base_} * entity.position_.weight;
+}
+
+void ClassQueue::count_out(const Entity& entity) {
+    sum_weight_ -= entity.position_.weight;
+    weighted_sum_ -= Int128{entity.position_.vt - base_} * entity.position_.weight;
+}
+
+// Moves base_ to V, so that distances from it stay small however long the queue lives.
+void ClassQueue::rebase() {
+    const VirtualSpan drift = floor_divide(weighted_sum_, sum_weight_);
+    base_ = base_ + drift;
+    weighted_sum_ -= Int128{drift} * sum_weight_;
+}
+
+}  // namespace kernel::sched

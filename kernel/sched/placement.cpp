@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "sched/placement.hpp"
+
+#include <cstddef>
+
+#include "lib/check.hpp"
+
+namespace kernel::sched {
+
+PlacementRequest placement_request(const Attributes& attributes, CpuId last, CpuMask online,
+                                   const Faults& faults) {
+    const bool has_preference = attributes.policy == nexus_abi::AffinityPolicy::Prefer;
+    return PlacementRequest{
+        .allowed = faults.ignore_affinity ? online : attributes.affinity_effective & online,
+        .prefer = has_preference ? attributes.affinity_prefer : CpuMask{},
+        .last = last,
+        .effective = effective_class(attributes.qos_class),
+    };
+}
+
+IdleChoice choose_idle(const PlacementRequest& request, CpuMask idle) {
+    DCHECK(!request.allowed.empty());
+    const CpuMask usable = request.allowed & idle;
+    if (usable.empty()) {
+        return IdleChoice{};
+    }
+    const CpuMask preferred = usable & request.prefer;
+    const bool is_last_good =
+        usable.contains(request.last) && (preferred.empty() || preferred.contains(request.last));
+    if (is_last_good) {
+        return IdleChoice{.found = true, .cpu = request.last};
+    }
+    return IdleChoice{.found = true, .cpu = (preferred.empty() ? usable : preferred).next_from(request.last)};
+}
+
+std::uint64_t placement_cost(const HartLoad& load, QosClass effective) {
+    std::uint64_t competing = 0;
+    for (std::size_t i = index_of(effective); i < kClasses; ++i) {
+        competing += std::uint64_t{kClassTable[i].weight} * load.weight[i];
+    }
+    if (competing == 0) {
+        // Idle after all, or only lower classes: the task starts at once. The lowest class loses the least.
+        return load.running_class == HartLoad::kIdle ? 0 : std::uint64_t{load.running_class} + 1;
+    }
+    return kClasses + 1 + competing;
+}
+
+}  // namespace kernel::sched

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: MIT
+#include "sched/run_queue.hpp"
+
+#include <algorithm>
+
+#include "lib/check.hpp"
+
+namespace kernel::sched {
+
+namespace {
+
+// advance() takes at most 2^40 ns at once; a hart that stood still for longer (a stopped VM) is charged in
+// pieces.
+constexpr Duration kChargeChunk = Duration::nanoseconds(std::int64_t{1} << 39U);
+// A class without work that has fallen this far behind follows, so that it never comes near the wrap.
+constexpr VirtualSpan kFarBehind = VirtualSpan{1} << 44U;
+
+// Runnable in the bookkeeping sense: counted in a queue.
+bool is_queued(const Entity& entity) {
+    return entity.state() == TaskState::Queued || entity.state() == TaskState::Running;
+}
+
+}  // namespace
+
+void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faults) {
+    CHECK(capacity >= 1 && capacity <= kCapacityFull);
+    cpu_ = cpu;
+    capacity_ = capacity;
+    faults_ = faults;
+    start_ = clock_ = now;
+}
+
+// --- What a task does
+// -------------------------------------------------------------------------------------------------
+
+Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
+    CHECK(entity.state_ == TaskState::Blocked || entity.state_ == TaskState::Migrating);
+    account(now);
+    Entity::Position& position = entity.position_;
+    position.weight = weight_of(entity.attributes);
+    if (entity.state_ == TaskState::Blocked) {
+        if (reason == EnqueueReason::Wake) {
+            note_woken(entity, now);
+        } else {
+            entity.since_ = now;
+        }
+    }
+    if (reason != EnqueueReason::New && entity.cpu_ != cpu_ && entity.has_run()) {
+        ++entity.statistics_.migrations;
+    }
+    entity.cpu_ = cpu_;
+    entity.state_ = TaskState::Queued;
+
+    position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
+    join(entity, index_of(entity.effective()), reason);
+    return judge(entity, now);
+}
+
+void RunQueue::remove(Entity& entity, Instant now) {
+    CHECK(entity.state_ == TaskState::Queued && entity.cpu_ == cpu_);
+    account(now);
+    leave(entity, index_of(entity.effective()));
+    entity.state_ = TaskState::Migrating;
+}
+
+void RunQueue::put_current(Instant now, PutReason reason) {
+    CHECK(current_ != nullptr);
+    account(now);
+    Entity& entity = *current_;
+    const std::size_t index = index_of(entity.effective());
+    ClassQueue& queue = classes_[index].queue;
+    current_ = nullptr;
+    entity.since_ = now;
+    Statistics& statistics = entity.statistics_;
+    switch (reason) {
+        case PutReason::Preempted:
+            queue.stop(entity);
+            entity.state_ = TaskState::Queued;
+            ++statistics.switches_involuntary;
+            statistics.preempted += request_ended_ ? 0 : 1;
+            break;
+        case PutReason::Yield:
+            queue.yield(request_of(entity.attributes));
+            queue.stop(entity);
+            entity.state_ = TaskState::Queued;
+            ++statistics.switches_voluntary;
+            break;
+        case PutReason::Block:
+        case PutReason::Exit:
+            leave(entity, index);
+            entity.state_ = reason == PutReason::Exit ? TaskState::Dead : TaskState::Blocked;
+            ++statistics.switches_voluntary;
+            break;
+        case PutReason::Migrate:
+            leave(entity, index);
+            entity.state_ = TaskState::Migrating;
+            ++statistics.switches_involuntary;
+            break;
+    }
+}
+
+Pick RunQueue::pick_next(Instant now) {
+    account(now);
+    Entity* const previous = current_;
+    if (previous != nullptr) {
+        classes_[index_of(previous->effective())].queue.stop(*previous);
+        current_ = nullptr;
+    }
+    Entity* next = nullptr;
+    if (runnable_ != 0) {
+        ClassQueue& queue = classes_[pick_class()].queue;
+        next = queue.best();
+        queue.start(*next);
+    }
+    current_ = next;
+    resched_at_ = Instant::never();
+    const bool was_ended = request_ended_;
+    request_ended_ = false;
+    if (next == previous) {
+        return Pick{.entity = next, .switched = false};
+    }
+    if (previous != nullptr) {
+        previous->state_ = TaskState::Queued;
+        previous->since_ = now;
+        ++previous->statistics_.switches_involuntary;
+        previous->statistics_.preempted += was_ended ? 0 : 1;
+    }
+    if (next != nullptr) {
+        run(*next, now);
+    }
+    const bool switched = next != last_run_;
+    switches_ += switched && next != nullptr ? 1 : 0;
+    last_run_ = next;
+    return Pick{.entity = next, .switched = switched};
+}
+
+bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Instant now) {
+    account(now);
+    if (!is_queued(entity)) {
+        rescale_saved(entity, attributes, now);
+        entity.attributes = attributes;
+        return false;
+    }
+    CHECK(entity.cpu_ == cpu_);
+    if (entity.effective() != effective_class(attributes.qos_class)) {
+        change_class(entity, attributes, now);
+    } else {
+        ClassQueue& queue = classes_[index_of(entity.effective())].queue;
+        const std::uint32_t weight = weight_of(attributes);
+        entity.attributes = attributes;
+        if (weight != entity.position_.weight) {
+            queue.reweigh(entity, weight);
+        }
+        if (entity.state_ == TaskState::Queued) {
+            queue.refresh(entity);
+        }
+    }
+    return !allows(entity);
+}
+
+// --- When to decide
+// ---------------------------------------------------------------------------------------------------
+
+Instant RunQueue::next_event(Instant now) const {
+    if (current_ == nullptr) {
+        return runnable_ == 0 ? Instant::never() : now;
+    }
+    if (runnable_ == 1) {
+        return Instant::never();
+    }
+    const std::size_t index = index_of(current_->effective());
+    const RootMember& member = classes_[index];
+    Instant event = resched_at_;
+    if (member.queue.count() > 1) {
+        const Entity::Position& position = current_->position_;
+        const Duration rest =
+            time_to_advance(position.request_end - position.vt, capacity_, position.weight, position.carry);
+        event = min(event, clock_.plus_saturating(rest));
+    }
+    if (member.queue.count() < runnable_) {
+        const Duration rest = time_to_advance(member.request_end - member.vt, capacity_,
+                                              kClassTable[index].weight, member.carry);
+        event = min(event, clock_.plus_saturating(rest));
+    }
+    return event;
+}
+
+void RunQueue::charge_current(Instant now) {
+    account(now);
+}
+
+// Everything up to now is charged to the current entity, or is idle time.
+void RunQueue::account(Instant now) {
+    if (now <= clock_) {
+        return;
+    }
+    Duration elapsed = now - clock_;
+    clock_ = now;
+    if (current_ == nullptr) {
+        idle_ += elapsed;
+        return;
+    }
+    busy_ += elapsed;
+    current_->since_ = now;
+    current_->statistics_.runtime += elapsed;
+    current_->statistics_.runtime_by_cpu[cpu_.value()] += elapsed;
+    while (!elapsed.is_zero()) {
+        const Duration chunk = std::min(elapsed, kChargeChunk);
+        charge(chunk);
+        elapsed -= chunk;
+    }
+}
+
+void RunQueue::charge(Duration service) {
+    const std::size_t index = index_of(current_->effective());
+    const ClassRow& row = kClassTable[index];
+    RootMember& member = classes_[index];
+    if (member.queue.charge(service, capacity_, request_of(current_->attributes)) &&
+        member.queue.count() > 1) {
+        request_ended_ = true;
+        want_resched(clock_);
+    }
+    member.vt = member.vt + advance(service, capacity_, row.weight, member.carry);
+    if (!is_before(member.vt, member.request_end)) {
+        member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
+        if (member.queue.count() < runnable_) {
+            request_ended_ = true;
+            want_resched(clock_);
+        }
+    }
+    tidy_empty_classes();
+}
+
+void RunQueue::want_resched(Instant at) {
+    resched_at_ = min(resched_at_, at);
+}
+
+// --- The root
+// ---------------------------------------------------------------------------------------------------------
+
+VirtualTime RunQueue::root_now() const {
+    Int128 weighted_sum = 0;
+    std::uint32_t sum_weight = 0;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        if (!classes_[i].queue.empty()) {
+            weighted_sum += Int128{classes_[i].vt - root_last_} * kClassTable[i].weight;
+            sum_weight += kClassTable[i].weight;
+        }
+    }
+    return sum_weight == 0 ? root_last_ : root_last_ + floor_divide(weighted_sum, sum_weight);
+}
+
+bool RunQueue::is_class_eligible(std::size_t index, VirtualTime root) const {
+    const ClassRow& row = kClassTable[index];
+    return !is_before(root + span_of(row.warp, row.weight), classes_[index].vt);
+}
+
+// Of the eligible classes with work, the earliest deadline; ties go to the higher class. Pre: something is
+// runnable.
+std::size_t RunQueue::pick_class() const {
+    const VirtualTime root = root_now();
+    std::size_t best = kClasses;
+    for (std::size_t i = kClasses; i-- > 0;) {
+        const bool is_candidate = !classes_[i].queue.empty() && is_class_eligible(i, root);
+        if (is_candidate && (best == kClasses || is_before(classes_[i].deadline, classes_[best].deadline))) {
+            best = i;
+        }
+    }
+    CHECK(best != kClasses);  // the least vt is never above the mean
+    return best;
+}
+
+// Root times stay near each other: the reference follows, and so does a class that has had no work for very
+// long.
+void RunQueue::tidy_empty_classes() {
+    root_last_ = root_now();
+    for (RootMember& member : classes_) {
+        if (member.queue.empty() && root_last_ - member.vt > kFarBehind) {
+            member.vt = root_last_ - kFarBehind / 2;
+        }
+    }
+}
+
+// Places the entity in time and counts it in, as waiting. A class that had no work starts at the root's
+// present: no credit for the time without, but what it received ahead of its share stays on its account.
+void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
+    RootMember& member = classes_[index];
+    const ClassRow& row = kClassTable[index];
+    if (runnable_ <= 1) {
+        resched_at_ = Instant::never();  // left over from a competitor that is gone
+        request_ended_ = false;
+    }
+    if (member.queue.empty()) {
+        member.vt = later(member.vt, root_now());
+        member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
+    }
+    Entity::Position& position = entity.position_;
+    const Duration credit = reason == EnqueueReason::Wake      ? row.task_request
+                            : reason == EnqueueReason::Migrate ? kLagMax
+                                                               : Duration{};
+    const VirtualTime vt = member.queue.place(entity, request_of(entity.attributes), credit);
+    const VirtualSpan shift = vt - position.vt;
+    position.vt = vt;
+    if (reason == EnqueueReason::Migrate) {
+        position.deadline = position.deadline + shift;
+        position.request_end = position.request_end + shift;
+    } else {
+        begin_request(entity, member.queue);
+    }
+    member.queue.add_waiting(entity);
+    ++runnable_;
+}
+
+// Counts the entity out; its saved U stays. Pre: a member.
+void RunQueue::leave(Entity& entity, std::size_t index) {
+    RootMember& member = classes_[index];
+    root_last_ = root_now();  // of a root that becomes empty, the present it had
+    member.queue.remove(entity);
+    --runnable_;
+}
+
+// A hint moves only the first deadline after a wake-up; the request stays as long, and service is charged by
+// weight.
+void RunQueue::begin_request(Entity& entity, const ClassQueue& queue) {
+    Entity::Position& position = entity.position_;
+    const Duration request = request_of(entity.attributes);
+    Duration lead = request;
+    if (position.fresh && !entity.attributes.latency.is_zero()) {
+        // Fluid completion within the hint: the task's part of the class is weight / sum.
+        const auto sum = static_cast<std::int64_t>(queue.sum_weight()) + position.weight;
+        const Duration part = entity.attributes.latency * static_cast<std::int64_t>(position.weight) / sum;
+        lead = std::min(request, std::max(kRequestMin, part));
+    }
+    position.request_end = position.vt + span_of(request, position.weight);
+    position.deadline = position.vt + span_of(lead, position.weight);
+}
+
+// Does the entity, just counted in, take over from the current one?
+Preempt RunQueue::judge(const Entity& entity, Instant now) {
+    if (current_ == nullptr) {
+        return Preempt{.kind = Preempt::Kind::Now, .at = now};
+    }
+    const std::size_t index = index_of(entity.effective());
+    const std::size_t current_index = index_of(current_->effective());
+    if (index > current_index) {
+        if (!is_class_eligible(index, root_now())) {
+            return Preempt{};  // it had more than its share and warp; its turn comes with the class requests
+        }
+        VirtualTime& deadline = classes_[index].deadline;
+        for (std::size_t i = 0; i < kClasses; ++i) {
+            if (i != index && !classes_[i].queue.empty()) {
+                deadline = earlier(deadline, classes_[i].deadline - 1);
+            }
+        }
+        want_resched(now);
+        return Preempt{.kind = Preempt::Kind::Now, .at = now};
+    }
+    const bool is_better = index == current_index && classes_[index].queue.is_eligible(entity) &&
+                           is_before(entity.position_.deadline, current_->position_.deadline);
+    if (!is_better) {
+        return Preempt{};
+    }
+    const bool is_urgent = entity.position_.fresh && !entity.attributes.latency.is_zero();
+    const Instant allowed_at = picked_at_ + kMinGranularity;
+    const Instant at = is_urgent ? now : std::max(now, allowed_at);
+    want_resched(at);
+    return Preempt{.kind = at == now ? Preempt::Kind::Now : Preempt::Kind::At, .at = at};
+}
+
+// Pre: just picked.
+void RunQueue::run(Entity& entity, Instant now) {
+    const Duration waited = std::max(Duration{}, now - entity.since_);
+    Statistics& statistics = entity.statistics_;
+    statistics.wait += waited;
+    statistics.wait_max = std::max(statistics.wait_max, waited);
+    if (entity.wake_pending_) {
+        entity.wake_pending_ = false;
+        statistics.record_wake(std::max(Duration{}, now - entity.woken_at_), entity.attributes.latency);
+    }
+    entity.state_ = TaskState::Running;
+    entity.since_ = now;
+    picked_at_ = now;
+}
+
+// --- Changes
+// ----------------------------------------------------------------------------------------------------------
+
+// A task that is on this queue moves to another class: what it received ahead of its share goes along, credit
+// does not.
+void RunQueue::change_class(Entity& entity, const Attributes& attributes, Instant now) {
+    const bool is_running = entity.state_ == TaskState::Running;
+    leave(entity, index_of(entity.effective()));
+    rescale_saved(entity, attributes, now);
+    entity.attributes = attributes;
+    const std::size_t index = index_of(entity.effective());
+    join(entity, index, EnqueueReason::New);
+    if (is_running) {
+        classes_[index].queue.start(entity);
+        want_resched(now);
+    } else {
+        judge(entity, now);
+    }
+}
+
+// The saved U of an entity on no queue, re-expressed for new attributes.
+void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Instant now) {
+    Entity::Position& position = entity.position_;
+    const std::uint32_t weight = weight_of(attributes);
+    const QosClass from = entity.effective();
+    const QosClass to = effective_class(attributes.qos_class);
+    if (now - entity.since_ > kSleepHorizon) {
+        position.has_global = false;
+    }
+    if (!position.has_global) {
+        return;
+    }
+    VirtualSpan lag = classes_[index_of(from)].queue.global_now() - position.global;
+    if (from != to) {
+        lag = std::min(lag, VirtualSpan{0});
+    }
+    position.global = classes_[index_of(to)].queue.global_now() - rescale(lag, position.weight, weight);
+    // Under way to another queue: what is left of the request is the same service.
+    position.deadline = position.vt + rescale(position.deadline - position.vt, position.weight, weight);
+    position.request_end = position.vt + rescale(position.request_end - position.vt, position.weight, weight);
+    position.weight = weight;
+}
+
+// --- Off the queue
+// ----------------------------------------------------------------------------------------------------
+
+void RunQueue::note_woken(Entity& entity, Instant now) {
+    CHECK(entity.state_ == TaskState::Blocked);
+    const Duration slept = std::max(Duration{}, now - entity.since_);
+    if (slept > kSleepHorizon) {
+        entity.position_.has_global = false;
+    }
+    entity.statistics_.sleep += slept;
+    entity.state_ = TaskState::Migrating;
+    entity.since_ = entity.woken_at_ = now;
+    entity.wake_pending_ = true;
+}
+
+void RunQueue::retire(Entity& entity, Instant now) {
+    CHECK(!is_queued(entity));
+    entity.state_ = TaskState::Dead;
+    entity.since_ = now;
+}
+
+void RunQueue::note_blocked(Entity& entity, Instant now) {
+    CHECK(entity.state_ == TaskState::Migrating);
+    entity.state_ = TaskState::Blocked;
+    entity.since_ = now;
+    entity.wake_pending_ = false;
+}
+
+void RunQueue::inherit_position(Entity& child, const Entity& parent) {
+    CHECK(current_ == &parent);
+    Entity::Position& position = child.position_;
+    position.weight = weight_of(child.attributes);
+    const ClassQueue& queue = classes_[index_of(child.effective())].queue;
+    const bool is_same_class = child.effective() == parent.effective();
+    const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
+    position.global = origin + span_of(request_of(child.attributes) / 2, position.weight);
+    position.has_global = true;
+}
+
+// --- Other harts
+// ------------------------------------------------------------------------------------------------------
+
+Entity* RunQueue::find_stealable(CpuId thief) const {
+    for (std::size_t i = kClasses; i-- > 0;) {
+        if (Entity* found = classes_[i].queue.find_stealable(thief, faults_); found != nullptr) {
+            return found;
+        }
+    }
+    return nullptr;
+}
+
+void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
+    classes_[index_of(qos_class)].queue.raise_frame(global);
+}
+
+HartLoad RunQueue::load() const {
+    HartLoad load;
+    if (current_ != nullptr) {
+        load.running_class = static_cast<std::uint8_t>(current_->effective());
+    }
+    load.runnable = runnable_;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        const ClassQueue& queue = classes_[i].queue;
+        load.weight[i] = queue.sum_weight();
+        load.global[i] = queue.global_now();
+        if (const Entity* root = queue.waiting().root(); root != nullptr) {
+            load.waiting_mask[i] = faults_.ignore_affinity ? CpuMask::all() : root->position_.any_allowed;
+        }
+    }
+    return load;
+}
+
+// --- What is here
+// -----------------------------------------------------------------------------------------------------
+
+Duration RunQueue::lag(const Entity& entity) const {
+    const bool is_here = is_queued(entity) && entity.cpu_ == cpu_;
+    return is_here ? classes_[index_of(entity.effective())].queue.lag(entity) : Duration{};
+}
+
+bool RunQueue::allows(const Entity& entity) const {
+    return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu_);
+}
+
+std::uint32_t RunQueue::weight_of(const Attributes& attributes) const {
+    const std::uint32_t shares = faults_.ignore_shares ? nexus_abi::kSharesDefault : attributes.shares;
+    return shares * kWeightPerShare;
+}
+
+Duration RunQueue::request_of(const Attributes& attributes) {
+    if (attributes.burst.is_zero()) {
+        return row_of(effective_class(attributes.qos_class)).task_request;
+    }
+    return std::clamp(attributes.burst, kRequestMin, kRequestMax);
+}
+
+}  // namespace kernel::sched
