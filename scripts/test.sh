@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Installs what is missing, builds everything and runs every test, stage by stage. A stage that takes longer than its
+# budget fails, so that the whole stays short; the budgets are for two cores.
+set -uo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/test.sh [--only STAGE[,STAGE...]] [--list] [--no-budget]
+  --only       run these stages (build them first with --only build)
+  --list       name the stages
+  --no-budget  report the times, fail on none of them
+TEXT
+}
+
+# name  budget in seconds  what it does
+stages=(
+    "build     360 set-up, host build, release and debug image"
+    "host      480 unit tests with sanitizers"
+    "lint      180 house rules, clang-tidy, thread-safety analysis"
+    "icount    420 boots with 1 to 4 harts, twice the same, and the negative controls"
+    "mttcg     180 boots with a host thread per hart"
+    "debug     180 boots of the debug image"
+    "programs  180 programs from elsewhere, malformed input, hostile programs"
+)
+
+only='' with_budget=true
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --only) only=${2:?--only wants stages}; shift ;;
+        --list) printf '%s\n' "${stages[@]}"; exit 0 ;;
+        --no-budget) with_budget=false ;;
+        -h | --help) usage; exit 0 ;;
+        *) echo "test.sh: unknown option '$1'" >&2; usage >&2; exit 1 ;;
+    esac
+    shift
+done
+
+cd "$(dirname "$0")/.." || exit 1
+mkdir -p build/logs
+passed=0 failed=0
+times=()
+
+# Runs ctest on a preset, shows what fails, and adds its counts.
+run_ctest() {
+    local preset=$1 log
+    shift
+    log=build/logs/ctest-$stage-$preset.log
+    echo "ctest --preset $preset $*"
+    ctest --preset "$preset" -j "$(nproc)" --no-tests=error "$@" >"$log" 2>&1
+    local status=$?
+    local summary
+    summary=$(grep -E 'tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1)
+    if [[ $summary =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+        failed=$((failed + BASH_REMATCH[1]))
+        passed=$((passed + BASH_REMATCH[2] - BASH_REMATCH[1]))
+    else
+        failed=$((failed + 1))
+    fi
+    if [ $status -ne 0 ]; then
+        grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed )' "$log"
+    fi
+    echo "${summary:-no tests ran}"
+}
+
+run_stage() {
+    case "$1" in
+        build)
+            { scripts/setup.sh test && scripts/build.sh host && scripts/build.sh riscv-release &&
+                scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
+            ;;
+        host) run_ctest host -LE lint ;;
+        lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
+        icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
+        mttcg) run_ctest riscv-release -L mttcg ;;
+        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4)$' ;;
+        programs) run_ctest riscv-release -L 'programs|malformed' ;;
+    esac
+}
+
+for entry in "${stages[@]}"; do
+    read -r stage budget what <<<"$entry"
+    if [ -n "$only" ] && [[ ",$only," != *",$stage,"* ]]; then
+        continue
+    fi
+    echo "== $stage: $what"
+    SECONDS=0
+    run_stage "$stage"
+    status=$?
+    note=''
+    if [ "$SECONDS" -gt "$budget" ] && $with_budget; then
+        note='  OVER BUDGET'
+        failed=$((failed + 1))
+    fi
+    times+=("$(printf '%-10s %4d s of %4d s%s' "$stage" "$SECONDS" "$budget" "$note")")
+    # Nothing behind a broken build tells anything.
+    [ "$stage" = build ] && [ $status -ne 0 ] && break
+done
+
+if [ ${#times[@]} -eq 0 ]; then
+    echo "test.sh: no stage is called '$only' (see --list)" >&2
+    exit 1
+fi
+echo "== time"
+printf '%s\n' "${times[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each rule of lint.py finds a planted offence and leaves good text alone."""
+import contextlib
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+import analyse
+import lint
+
+
+@contextlib.contextmanager
+def tree(**files):
+    with tempfile.TemporaryDirectory() as folder:
+        names = []
+        for name, text in files.items():
+            path = pathlib.Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            names.append(name)
+        with mock.patch.object(lint, "ROOT", pathlib.Path(folder)):
+            yield names
+
+
+def findings(check, **files):
+    with tree(**files) as names:
+        return list(lint.CHECKS[check](names))
+
+
+class LintTest(unittest.TestCase):
+    def test_layers(self):
+        allowed = {"kernel/mm/a.cpp": '#include "mm/b.hpp"\n#include "sync/s.hpp"\n#include "nexus_abi/x.hpp"\n'
+                                      '#include <array>\n#include "arch/contract.hpp"\n',
+                   "kernel/drivers/uart.cpp": '#include "arch/riscv64/sbi.hpp"\n',
+                   "execd/a.cpp": '#include "b.hpp"\n#include "console.hpp"\n', "execd/b.hpp": "",
+                   "user/console.hpp": ""}
+        self.assertEqual(findings("layers", **allowed), [])
+        for name, included in (("kernel/lib/a.hpp", "sched/s.hpp"), ("kernel/sched/a.cpp", "fdt/m.hpp"),
+                               ("kernel/mm/a.cpp", "smp/s.hpp"), ("kernel/mm/a.cpp", "arch/riscv64/csr.hpp"),
+                               ("kernel/mm/a.cpp", "b.hpp"), ("execd/a.cpp", "kernel/lib/result.hpp"),
+                               ("user/a.cpp", "execd.hpp")):
+            with self.subTest(name=name, included=included):
+                found = findings("layers", **{name: f'// x\n#include "{included}"\n', "execd/execd.hpp": ""})
+                self.assertEqual(len(found), 1, found)
+                self.assertTrue(found[0].startswith(f"{name}:2: "), found)
+
+    def test_length(self):
+        self.assertEqual(findings("length", **{"a.cpp": "x\n" * 600}), [])
+        self.assertEqual(len(findings("length", **{"a.cpp": "x\n" * 601})), 1)
+
+    def test_words(self):
+        self.assertEqual(findings("words", **{"a.md": "A hacker's todo list; /dev/null; 'stubs'; http://a/home/x.\n"}), [])
+        for text in ("// TODO later", "a stub", "see /work/main/x", "a placeholder", "as this session found"):
+            self.assertEqual(len(findings("words", **{"a.cpp": text})), 1, text)
+
+    def test_spdx(self):
+        self.assertEqual(findings("spdx", **{"a.cpp": "// SPDX-License-Identifier: MIT\n", "a.md": ""}), [])
+        self.assertEqual(len(findings("spdx", **{"a.cpp": "int x;\n"})), 1)
+
+    def test_format(self):
+        good = {".clang-format": "BasedOnStyle: Google\n", "a.cpp": "int x;\n"}
+        self.assertEqual(findings("format", **good), [])
+        self.assertNotEqual(findings("format", **good | {"a.cpp": "int   x;\n"}), [])
+
+
+class AnalyseTest(unittest.TestCase):
+    def test_portable_words(self):
+        words = "g++ -O2 -DA=1 -D B -Ikernel -isystem cmake/include -mno-relax -std=gnu++23 -o x.o -c x.cpp".split()
+        self.assertEqual(analyse.portable(words), ["-DA=1", "-D", "B", "-Ikernel", "-isystem", "cmake/include"])
+
+    def test_thread_safety_finds_an_unlocked_access(self):
+        source = """\
+class __attribute__((capability("lock"))) Lock { };
+Lock lock;
+int value __attribute__((guarded_by(lock)));
+int read() { return value; }
+"""
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "a.cpp")
+            file.write_text(source, encoding="utf-8")
+            lines = {"a": analyse.thread_safety_command(str(file), [], analyse.cross_include_directories())}
+            with contextlib.redirect_stdout(None):
+                self.assertEqual(analyse.run_all(lines, 1), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
