@@ -75,6 +75,10 @@ struct BreakResult {
     bool done{true};  // false: make the same call again
 };
 
+// For arch::flush_tlb(): all addresses, table entries included (SBI specification, "RFENCE": size = 2^XLEN -
+// 1).
+inline constexpr std::uint64_t kFlushEverything = ~std::uint64_t{0};
+
 class AddressSpace {
   public:
     static constexpr std::uint32_t kPagesPerStep = 64;
@@ -85,10 +89,6 @@ class AddressSpace {
     static void destroy(AddressSpace* space);
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
-
-    // How many ASIDs the harts have, beside 0; called once at boot, before the first create(). Spaces that
-    // find no free ASID get 0, which means that every switch flushes.
-    static void set_highest_asid(std::uint16_t highest);
 
     // Atomic. Sharers of a space (vfork) hold references.
     void retain() { holders_.fetch_add(1, std::memory_order_relaxed); }
@@ -160,11 +160,10 @@ class AddressSpace {
   private:
     template <class T>
     friend class ObjectPool;
-    // Frames taken out of the page table, to be dropped after the flush.
-    struct Gathered;
-    struct Step {
-        VirtAddr next;
-        bool done;
+    // What one call may still do: pages to drop, page table entries to look at.
+    struct Work {
+        std::uint32_t pages{kPagesPerStep};
+        std::uint32_t entries{512};
     };
 
     AddressSpace(PageTable page_table, std::uint16_t asid) : page_table_{page_table}, asid_{asid} {}
@@ -173,15 +172,19 @@ class AddressSpace {
     [[nodiscard]] Result<MapResult> map(const MapRequest& request, const FileSlice& slice) EXCLUDES(lock_);
     [[nodiscard]] Result<VirtAddr> place(const MapRequest& request, std::uint64_t bytes) const
         REQUIRES(lock_);
+    // The frame behind va, after making the access possible.
     [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
-    [[nodiscard]] Result<PhysAddr> make_resident(const Mapping& mapping, VirtAddr page, PteSlot slot,
-                                                 Access access) REQUIRES(lock_);
+    [[nodiscard]] Result<PhysAddr> make_resident(const Mapping& mapping, VirtAddr page, Access access)
+        REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot)
         REQUIRES(lock_);
-    void install(PteSlot slot, VirtAddr page, Pte pte, bool needs_instruction_fence) REQUIRES(lock_);
-    [[nodiscard]] Step drop_pages(VirtAddr start, VirtAddr end, std::uint32_t max_pages) REQUIRES(lock_);
-    [[nodiscard]] Step reprotect_pages(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
+    // Drops resident pages of [start, end), mapped or not, as far as `work` allows.
+    [[nodiscard]] Progress drop_pages(VirtAddr start, VirtAddr end, Work& work) REQUIRES(lock_);
+    [[nodiscard]] Progress reprotect_pages(VirtAddr start, VirtAddr end, Protection protection, Work& work)
+        REQUIRES(lock_);
+    // Every hart forgets what it knows of [start, end). Pre: the entries are stored.
     void flush(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+    void flush_everything() REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::AddressSpace};
     VmaSet mappings_ GUARDED_BY(lock_);
@@ -189,6 +192,7 @@ class AddressSpace {
     const std::uint16_t asid_;
     VirtAddr break_base_ GUARDED_BY(lock_){};
     VirtAddr break_ GUARDED_BY(lock_){};
+    bool is_torn_down_ GUARDED_BY(lock_){false};
     std::atomic<std::uint64_t> resident_pages_{0};  // written under lock_
     std::atomic<std::uint32_t> holders_{1};
     AtomicCpuMask active_cpus_;

@@ -31,7 +31,10 @@ struct FrameInfo {
     std::uint32_t next{0};  // free list links: index of the frame in its region
     std::uint32_t previous{0};
     std::uint8_t order{0};  // of the block this frame heads
-    FrameState state{FrameState::Reserved};
+    // Atomic, relaxed: a hart hands out of its cache without the lock while another looks at the buddy's
+    // state under it.
+    std::atomic<FrameState> state{FrameState::Reserved};
+    bool is_poisoned{false};  // debug builds: freed, and filled with the poison pattern
 };
 static_assert(sizeof(FrameInfo) == 16);
 

@@ -21,6 +21,8 @@
 
 namespace kernel::mm {
 
+inline constexpr std::byte kPoisonByte{0xd5};
+
 struct FrameStats {
     std::uint64_t total{0};  // frames under management, without the allocator's own bookkeeping
     std::uint64_t free{0};   // of these, free now, those in the harts' caches included
@@ -63,6 +65,8 @@ class FrameAllocator {
     [[nodiscard]] FrameStats stats() const EXCLUDES(lock_);
     // Gives the calling hart's cached frames back to the pool.
     void drain_this_hart() EXCLUDES(lock_);
+    // Stops the machine when the bookkeeping is inconsistent. For tests.
+    void check_invariants() const EXCLUDES(lock_);
 
   private:
     static constexpr std::uint32_t kCacheCapacity = 32;
@@ -77,7 +81,8 @@ class FrameAllocator {
     [[nodiscard]] BuddyRegion& region_of(PhysAddr frame);
     [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const;
     [[nodiscard]] HartCache& this_hart();
-    [[nodiscard]] bool refill(HartCache& cache) EXCLUDES(lock_);
+    // Pre: the cache is empty. Returns how many frames it has now.
+    [[nodiscard]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
     void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::Frames};

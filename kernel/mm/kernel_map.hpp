@@ -79,8 +79,7 @@ class KernelMap {
     [[nodiscard]] std::optional<AuditResult> audit() const;
 
   private:
-    [[nodiscard]] Result<void> map_physmap(const PhysRange& ram, const PhysRange& read_only);
-    [[nodiscard]] Result<void> map_ram_part(PhysAddr start, PhysAddr end, Protection protection);
+    [[nodiscard]] Result<void> map_physmap(const PhysRange& ram, const KernelMapDescription& description);
 
     PageTable table_{};
     VirtAddr mmio_next_{kMmioBase};

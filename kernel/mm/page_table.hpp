@@ -70,6 +70,10 @@ class Pte {
     [[nodiscard]] constexpr Protection protection() const {
         return {(bits_ & kRead) != 0, (bits_ & kWrite) != 0, (bits_ & kExecute) != 0};
     }
+    // The same page under another protection. Pre: is_resident().
+    [[nodiscard]] constexpr Pte with_protection(Protection protection) const {
+        return leaf(frame(), protection, is_user() ? PageOwner::User : PageOwner::Kernel, is_shared());
+    }
     constexpr bool operator==(const Pte&) const = default;
 
   private:
@@ -142,16 +146,17 @@ class PageTable {
     bool protect_page(VirtAddr va, Protection protection);
 
     // Calls visit(VirtAddr, PteSlot) for each resident 4 KiB page of [start, end) in ascending order, until
-    // visit returns false or `max_entries` table entries have been looked at. Returns the address before
-    // which all is visited; a page for which visit returned false counts as not visited.
+    // visit returns false or `entries_left`, counted down for each table entry looked at, is 0. Returns the
+    // address before which all is visited; a page for which visit returned false counts as not visited.
     template <class Visit>
-    VirtAddr for_each_resident(VirtAddr start, VirtAddr end, std::uint32_t max_entries, Visit&& visit) const {
+    VirtAddr for_each_resident(VirtAddr start, VirtAddr end, std::uint32_t& entries_left,
+                               Visit&& visit) const {
         VirtAddr va = start;
         while (va < end) {
-            if (max_entries == 0) {
+            if (entries_left == 0) {
                 return va;
             }
-            --max_entries;
+            --entries_left;
             const Step step = step_at(va);
             if (step.slot && step.slot.load().is_resident() && !visit(va, step.slot)) {
                 return va;

@@ -54,7 +54,7 @@ class SlabCache {
         return order;
     }
     [[nodiscard]] std::size_t slab_bytes() const { return std::size_t{4096} << order_; }
-    [[nodiscard]] Result<Slab*> grow() REQUIRES(lock_);
+    [[nodiscard]] Result<void> grow() REQUIRES(lock_);
     void link(Slab& slab) REQUIRES(lock_);
     void unlink(Slab& slab) REQUIRES(lock_);
 

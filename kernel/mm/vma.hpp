@@ -37,7 +37,7 @@ class VmaSet {
   public:
     static constexpr std::uint32_t kLevels = 6;
     // Per address space; bounds every walk over all of them. A thread of a C library takes two.
-    static constexpr std::uint32_t kMaxMappings = 4096;
+    static constexpr std::uint32_t kMaxMappings = 2048;
 
     struct Vma {
         Mapping mapping;
@@ -63,35 +63,44 @@ class VmaSet {
     // Adds a mapping, joining neighbours it continues. NoMemory, also at kMaxMappings. Pre: its range is
     // free.
     [[nodiscard]] Result<void> insert(const Mapping& mapping);
-    // Removes [start, end) from all mappings. NoMemory, with nothing changed, when one is cut in two and
-    // there is no memory for the second part.
-    [[nodiscard]] Result<void> remove(VirtAddr start, VirtAddr end);
-    // Gives the mapped parts of [start, end) a new protection. NoMemory when a cut finds no memory: then
-    // nothing is changed in meaning.
+    // Cuts mappings at start and at end, so that none reaches over either. NoMemory: nothing has changed in
+    // meaning.
+    [[nodiscard]] Result<void> isolate(VirtAddr start, VirtAddr end);
+    // Removes what is mapped in [start, end). Pre: no mapping reaches over both start and end.
+    void remove(VirtAddr start, VirtAddr end);
+    // Puts `mapping` in the place of whatever its range holds, at most `max_mappings` of them in one call;
+    // false = not done, call again: until then the range stays occupied. NoMemory: nothing has changed. Pre:
+    // the range is isolated.
+    [[nodiscard]] Result<bool> replace(const Mapping& mapping, std::uint32_t max_mappings);
+    // Gives the mapped parts of [start, end) a new protection. NoMemory: nothing has changed in meaning.
     [[nodiscard]] Result<void> protect(VirtAddr start, VirtAddr end, Protection protection);
 
     [[nodiscard]] std::uint32_t count() const { return count_; }
     [[nodiscard]] std::uint64_t mapped_bytes() const { return mapped_bytes_; }
-    // Stops the machine when the order, the joins or the counts are wrong. For tests.
+    // Stops the machine when the order or the counts are wrong. For tests.
     void check_invariants() const;
 
   private:
     // For each level the last node before a position; null = the head.
     using Path = std::array<Vma*, kLevels>;
 
+    // The first mapping that ends above va; `path` is what precedes it.
     [[nodiscard]] Vma* find_path(VirtAddr va, Path& path) const;
-    [[nodiscard]] Vma*& next_of(Vma* node, std::uint32_t level);
+    [[nodiscard]] Vma* find_ending_above(VirtAddr va) const;
     [[nodiscard]] Vma* next_of(Vma* node, std::uint32_t level) const;
+    void set_next(Vma* node, std::uint32_t level, Vma* next);
+    [[nodiscard]] std::uint32_t random_height();
     [[nodiscard]] Result<Vma*> make_vma(const Mapping& mapping);
     void link(Vma& vma);
     void unlink_and_free(Vma& vma);
     [[nodiscard]] Result<void> split_at(VirtAddr va);
+    // Joins what continues one another from the mapping before `start` to the one at `end`.
     void join_around(VirtAddr start, VirtAddr end);
 
     std::array<Vma*, kLevels> head_{};
     std::uint32_t count_{0};
     std::uint64_t mapped_bytes_{0};
-    std::uint32_t level_seed_{0x9e3779b9};
+    std::uint32_t height_seed_{0x9e37'79b9};  // any non-zero number
 };
 
 }  // namespace kernel::mm

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// Life of an address space, its mappings and its break. Residency (faults, dropping pages, TLBs):
+// residency.cpp.
+#include "mm/address_space.hpp"
+
+#include <algorithm>
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "mm/asid.hpp"
+#include "mm/frames.hpp"
+#include "mm/instruction_fence.hpp"
+#include "mm/slab.hpp"
+
+namespace kernel::mm {
+
+namespace {
+
+constinit ObjectPool<AddressSpace> address_space_pool;
+
+// Mappings touched in one step of a call that goes over many.
+constexpr std::uint32_t kMappingsPerStep = 16;
+
+// The end of the whole pages a call is about. `outside` is what a range that leaves user space means to the
+// call.
+Result<VirtAddr> checked_end(VirtAddr start, std::uint64_t bytes, Error outside) {
+    if (!is_page_aligned(start.value())) {
+        return Error::InvalidArgument;
+    }
+    if (bytes == 0) {
+        return start;
+    }
+    if (bytes > kUserTop.value() || !is_user_range(start, page_up(bytes))) {
+        return outside;
+    }
+    return start + page_up(bytes);
+}
+
+}  // namespace
+
+Result<AddressSpace*> AddressSpace::create(PhysAddr kernel_root) {
+    PageTable table = TRY(PageTable::create_user(kernel_root));
+    const std::uint16_t asid = take_asid();
+    const Result<AddressSpace*> space = address_space_pool.create(table, asid);
+    if (!space) {
+        return_asid(asid);
+        table.destroy_user();
+    }
+    return space;
+}
+
+void AddressSpace::destroy(AddressSpace* space) {
+    CHECK(space->running_cpus_.load().empty());
+    CHECK_EQ(space->resident_pages(), 0U);
+    return_asid(space->asid_);
+    space->page_table_.destroy_user();
+    address_space_pool.destroy(space);
+}
+
+bool AddressSpace::release() {
+    // Acquire and release: the last holder sees everything the others did.
+    const std::uint32_t before = holders_.fetch_sub(1, std::memory_order_acq_rel);
+    CHECK(before > 0);
+    return before == 1;
+}
+
+void AddressSpace::activate(CpuId cpu) {
+    note_user_hart(cpu);
+    running_cpus_.add(cpu);
+    if (!active_cpus_.load().contains(cpu)) {
+        active_cpus_.add(cpu);
+        // Pairs with the fence in flush(): adding ourselves comes before any translation we fetch from here
+        // on.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (asid_ != kSharedAsid) {
+            arch::flush_tlb(CpuMask::of(cpu), VirtAddr{0}, kFlushEverything, asid_);
+        }
+    }
+    arch::switch_address_space(root(), asid_);
+}
+
+void AddressSpace::deactivate(CpuId cpu) {
+    running_cpus_.remove(cpu);
+    if (asid_ == kSharedAsid) {
+        active_cpus_.remove(cpu);
+    }
+}
+
+Result<MapResult> AddressSpace::map_anonymous(const MapRequest& request) {
+    return map(request, {});
+}
+
+Result<MapResult> AddressSpace::map_file(const MapRequest& request, const FileSlice& slice) {
+    CHECK(slice.file != nullptr);
+    if (!is_page_aligned(slice.offset)) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t file_size = slice.file->contents().size();
+    const std::uint64_t available = slice.offset < file_size ? file_size - slice.offset : 0;
+    const std::uint64_t bytes = std::min({slice.bytes, available, request.bytes});
+    // Nothing of the file in it: plain zero memory.
+    return map(request, bytes == 0 ? FileSlice{} : FileSlice{slice.file, slice.offset, bytes});
+}
+
+Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& slice) {
+    if (request.bytes == 0 || request.bytes > kUserTop - kUserBase || !request.protection.is_allowed()) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t bytes = page_up(request.bytes);
+    LockGuard guard{lock_};
+    const VirtAddr start = TRY(place(request, bytes));
+    const Mapping mapping{start,      start + bytes, request.protection.normalized(),
+                          slice.file, slice.offset,  slice.bytes};
+    if (request.placement != Placement::Fixed) {
+        TRY(mappings_.insert(mapping));
+        return MapResult{start};
+    }
+    TRY(mappings_.isolate(mapping.start, mapping.end));
+    // Until all pages are gone the old mappings stay, so that nobody else is placed here between two steps.
+    Work work;
+    if (!drop_pages(mapping.start, mapping.end, work).done) {
+        return MapResult{start, false};
+    }
+    return MapResult{start, TRY(mappings_.replace(mapping, kMappingsPerStep))};
+}
+
+Result<VirtAddr> AddressSpace::place(const MapRequest& request, std::uint64_t bytes) const {
+    if (request.placement == Placement::Anywhere) {
+        const VirtAddr hint = page_down(request.address);
+        if (hint.value() != 0 && is_user_range(hint, bytes) && mappings_.is_free(hint, hint + bytes)) {
+            return hint;
+        }
+        return mappings_.find_gap(bytes, kMmapBottom, kMmapTop);
+    }
+    if (!is_page_aligned(request.address.value()) || !is_user_range(request.address, bytes)) {
+        return Error::InvalidArgument;
+    }
+    if (request.placement == Placement::FixedNoReplace &&
+        !mappings_.is_free(request.address, request.address + bytes)) {
+        return Error::Exists;
+    }
+    return request.address;
+}
+
+Result<Progress> AddressSpace::unmap(VirtAddr start, std::uint64_t bytes) {
+    if (bytes == 0) {
+        return Error::InvalidArgument;
+    }
+    const VirtAddr end = TRY(checked_end(start, bytes, Error::InvalidArgument));
+    LockGuard guard{lock_};
+    VirtAddr at = start;
+    Work work;
+    for (std::uint32_t pieces = 0; pieces < kMappingsPerStep; ++pieces) {
+        const Mapping* mapping = mappings_.find_at_or_above(at);
+        if (mapping == nullptr || mapping->start >= end) {
+            return Progress{end};
+        }
+        const VirtAddr from = std::max(at, mapping->start);
+        const VirtAddr to = std::min(end, mapping->end);
+        TRY(mappings_.isolate(from, to));
+        const Progress dropped = drop_pages(from, to, work);
+        if (dropped.next > from) {
+            mappings_.remove(from, dropped.next);
+        }
+        at = dropped.next;
+        if (!dropped.done) {
+            break;
+        }
+    }
+    return Progress{at, at >= end};
+}
+
+Result<Progress> AddressSpace::protect(VirtAddr start, std::uint64_t bytes, Protection protection) {
+    if (!protection.is_allowed()) {
+        return Error::InvalidArgument;
+    }
+    const VirtAddr end = TRY(checked_end(start, bytes, Error::NoMemory));
+    const Protection wanted = protection.normalized();
+    LockGuard guard{lock_};
+    VirtAddr at = start;
+    Work work;
+    for (std::uint32_t pieces = 0; at < end && pieces < kMappingsPerStep; ++pieces) {
+        const Mapping* mapping = mappings_.find(at);
+        if (mapping == nullptr) {
+            return Error::NoMemory;
+        }
+        const VirtAddr to = std::min(end, mapping->end);
+        // New faults obey at once; pages that are resident follow, in steps if they are many.
+        if (mapping->protection != wanted) {
+            TRY(mappings_.protect(at, to, wanted));
+        }
+        const Progress changed = reprotect_pages(at, to, wanted, work);
+        at = changed.next;
+        if (!changed.done) {
+            break;
+        }
+    }
+    return Progress{at, at >= end};
+}
+
+Result<Progress> AddressSpace::discard(VirtAddr start, std::uint64_t bytes) {
+    const VirtAddr end = TRY(checked_end(start, bytes, Error::NoMemory));
+    LockGuard guard{lock_};
+    VirtAddr at = start;
+    Work work;
+    for (std::uint32_t pieces = 0; at < end && pieces < kMappingsPerStep; ++pieces) {
+        const Mapping* mapping = mappings_.find(at);
+        if (mapping == nullptr) {
+            return Error::NoMemory;
+        }
+        const Progress dropped = drop_pages(at, std::min(end, mapping->end), work);
+        at = dropped.next;
+        if (!dropped.done) {
+            break;
+        }
+    }
+    return Progress{at, at >= end};
+}
+
+void AddressSpace::set_break_base(VirtAddr base) {
+    LockGuard guard{lock_};
+    break_base_ = VirtAddr{page_up(base.value())};
+    break_ = break_base_;
+}
+
+BreakResult AddressSpace::set_break(VirtAddr wanted) {
+    LockGuard guard{lock_};
+    if (wanted < break_base_ || wanted > kMmapTop) {
+        return {break_};
+    }
+    const VirtAddr mapped_end{page_up(break_.value())};
+    const VirtAddr wanted_end{page_up(wanted.value())};
+    if (wanted_end > mapped_end) {
+        if (!mappings_.is_free(mapped_end, wanted_end) ||
+            !mappings_.insert({mapped_end, wanted_end, kReadWrite}).ok()) {
+            return {break_};
+        }
+    } else if (wanted_end < mapped_end) {
+        // From the top down, so that the break says how far it has come and the same call goes on from there.
+        const std::uint64_t bytes = std::min(mapped_end - wanted_end, kPagesPerStep * kPageSize);
+        const VirtAddr low{mapped_end.value() - bytes};
+        if (!mappings_.isolate(low, mapped_end).ok()) {
+            return {break_};
+        }
+        Work work;
+        CHECK(drop_pages(low, mapped_end, work).done);
+        mappings_.remove(low, mapped_end);
+        if (low > wanted_end) {
+            break_ = low;
+            return {break_, false};
+        }
+    }
+    break_ = wanted;
+    return {break_};
+}
+
+bool AddressSpace::teardown_step(std::uint32_t max_pages) {
+    LockGuard guard{lock_};
+    is_torn_down_ = true;
+    Work work{.pages = std::min(max_pages, kPagesPerStep)};
+    for (std::uint32_t pieces = 0; pieces < kMappingsPerStep; ++pieces) {
+        const Mapping* mapping = mappings_.find_at_or_above(kUserBase);
+        if (mapping == nullptr) {
+            return true;
+        }
+        const VirtAddr start = mapping->start;
+        const Progress dropped = drop_pages(start, mapping->end, work);
+        if (dropped.next > start) {
+            mappings_.remove(start, dropped.next);
+        }
+        if (!dropped.done) {
+            break;
+        }
+    }
+    return mappings_.count() == 0;
+}
+
+Result<Mapping> AddressSpace::mapping_at_or_above(VirtAddr va) const {
+    LockGuard guard{lock_};
+    const Mapping* mapping = mappings_.find_at_or_above(va);
+    return mapping == nullptr ? Result<Mapping>{Error::NoEntry} : *mapping;
+}
+
+std::uint64_t AddressSpace::mapped_bytes() const {
+    LockGuard guard{lock_};
+    return mappings_.mapped_bytes();
+}
+
+}  // namespace kernel::mm

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+#include "mm/frames.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "mm/fault_injection.hpp"
+
+namespace kernel::mm {
+
+namespace {
+
+// Free ranges closer together than this share a region: a 16 MiB hole costs 64 KiB of bookkeeping.
+constexpr std::uint64_t kLargestHoleBytes = std::uint64_t{16} << 20;
+
+constinit FrameAllocator the_frames;
+
+// The whole pages of a range; bytes == 0 when there are none.
+PhysRange whole_pages(PhysRange range) {
+    const std::uint64_t start = page_up(range.start.value());
+    const std::uint64_t end = page_down(range.end().value());
+    return {PhysAddr{start}, end > start ? end - start : 0};
+}
+
+std::span<std::byte> block_bytes(PhysAddr block, std::uint32_t order) {
+    return {static_cast<std::byte*>(phys_to_virt(block)), kPageSize << order};
+}
+
+#ifdef NEURON_DEBUG
+constexpr std::size_t kCheckedBytes =
+    64;  // at each end of a frame: a whole check would double the price of debugging
+
+void poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
+    std::memset(block_bytes(block, order).data(), std::to_integer<int>(kPoisonByte), kPageSize << order);
+    for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
+        region.info(block + i * kPageSize).is_poisoned = true;
+    }
+}
+
+// Stops the machine when a free frame has been written to.
+void check_poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
+    for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
+        const PhysAddr frame = block + i * kPageSize;
+        FrameInfo& info = region.info(frame);
+        if (!info.is_poisoned) {
+            continue;
+        }
+        info.is_poisoned = false;
+        const auto bytes = frame_bytes(frame);
+        const auto is_poison = [](std::byte byte) { return byte == kPoisonByte; };
+        CHECK(std::ranges::all_of(bytes.first(kCheckedBytes), is_poison));
+        CHECK(std::ranges::all_of(bytes.last(kCheckedBytes), is_poison));
+    }
+}
+#else
+void poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
+void check_poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
+#endif
+
+}  // namespace
+
+FrameAllocator& frames() {
+    return the_frames;
+}
+
+std::span<std::byte> frame_bytes(PhysAddr frame) {
+    return block_bytes(frame, 0);
+}
+
+std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
+    LockGuard guard{lock_};
+    CHECK_EQ(region_count_, 0U);
+    std::uint64_t lost = 0;
+    for (std::size_t first = 0; first < free_ranges.size();) {
+        // One region: ranges until the next large hole. Its bookkeeping comes out of its largest range.
+        std::size_t last = first;
+        std::size_t largest = first;
+        while (last + 1 < free_ranges.size() &&
+               free_ranges[last + 1].start - free_ranges[last].end() <= kLargestHoleBytes) {
+            ++last;
+            CHECK(free_ranges[last].start >= free_ranges[last - 1].end());
+            if (free_ranges[last].bytes > free_ranges[largest].bytes) {
+                largest = last;
+            }
+        }
+        const PhysAddr start = page_down(free_ranges[first].start);
+        const PhysRange span{start, page_down(free_ranges[last].end().value()) - start.value()};
+        const PhysRange home = whole_pages(free_ranges[largest]);
+        const std::uint64_t info_bytes = page_up(BuddyRegion::info_bytes(span));
+        const bool fits = region_count_ < kMaxRegions && home.bytes > info_bytes;
+        if (fits) {
+            BuddyRegion& region = regions_[region_count_++];
+            region.init(span, static_cast<FrameInfo*>(phys_to_virt(home.start)));
+            for (std::size_t i = first; i <= last; ++i) {
+                PhysRange usable = whole_pages(free_ranges[i]);
+                if (i == largest) {
+                    usable = {usable.start + info_bytes, usable.bytes - info_bytes};
+                }
+                if (usable.bytes > 0) {
+                    region.add_free(usable);
+                }
+            }
+        } else {
+            for (std::size_t i = first; i <= last; ++i) {
+                lost += free_ranges[i].bytes;
+            }
+        }
+        first = last + 1;
+    }
+    return lost;
+}
+
+Result<PhysAddr> FrameAllocator::allocate_frame() {
+    if (should_fail_allocation()) {
+        return Error::NoMemory;
+    }
+    HartCache& cache = this_hart();
+    std::uint32_t count = cache.count.load(std::memory_order_relaxed);
+    if (count == 0) {
+        count = refill(cache);
+        if (count == 0) {
+            return Error::NoMemory;
+        }
+    }
+    const PhysAddr frame = cache.frames[--count];
+    cache.count.store(count, std::memory_order_relaxed);
+    BuddyRegion& region = region_of(frame);
+    check_poison(region, frame, 0);
+    FrameInfo& info = region.info(frame);
+    info.state.store(FrameState::InUse, std::memory_order_relaxed);
+    info.references.store(1, std::memory_order_relaxed);
+    return frame;
+}
+
+Result<PhysAddr> FrameAllocator::allocate_zeroed_frame() {
+    const PhysAddr frame = TRY(allocate_frame());
+    std::memset(phys_to_virt(frame), 0, kPageSize);
+    return frame;
+}
+
+Result<PhysAddr> FrameAllocator::allocate(std::uint32_t order) {
+    CHECK(order <= kMaxOrder);
+    if (order == 0) {
+        return allocate_frame();
+    }
+    if (should_fail_allocation()) {
+        return Error::NoMemory;
+    }
+    LockGuard guard{lock_};
+    for (std::size_t i = 0; i < region_count_; ++i) {
+        const Result<PhysAddr> block = regions_[i].allocate(order);
+        if (block) {
+            check_poison(regions_[i], *block, order);
+            return block;
+        }
+    }
+    return Error::NoMemory;
+}
+
+void FrameAllocator::free(PhysAddr block, std::uint32_t order) {
+    BuddyRegion& region = region_of(block);
+    FrameInfo& info = region.info(block);
+    CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
+    CHECK_EQ(info.order, order);
+    CHECK_EQ(info.references.load(std::memory_order_relaxed), 1U);
+    if (order == 0) {
+        unref(block);
+        return;
+    }
+    poison(region, block, order);
+    LockGuard guard{lock_};
+    region.free(block, order);
+}
+
+void FrameAllocator::ref(PhysAddr frame) {
+    // Relaxed: whoever takes another reference already has the frame through one.
+    const std::uint32_t before =
+        region_of(frame).info(frame).references.fetch_add(1, std::memory_order_relaxed);
+    CHECK(before > 0);
+}
+
+void FrameAllocator::unref(PhysAddr frame) {
+    BuddyRegion& region = region_of(frame);
+    FrameInfo& info = region.info(frame);
+    CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
+    CHECK_EQ(info.order, 0U);
+    // Release: what this holder did to the frame comes before its reuse; acquire, in the last one, is the
+    // other half.
+    const std::uint32_t before = info.references.fetch_sub(1, std::memory_order_acq_rel);
+    CHECK(before > 0);
+    if (before > 1) {
+        return;
+    }
+    poison(region, frame, 0);
+    info.state.store(FrameState::Cached, std::memory_order_relaxed);
+    HartCache& cache = this_hart();
+    if (cache.count.load(std::memory_order_relaxed) == kCacheCapacity) {
+        spill(cache, kCacheCapacity - kCacheBatch);
+    }
+    const std::uint32_t count = cache.count.load(std::memory_order_relaxed);
+    cache.frames[count] = frame;
+    cache.count.store(count + 1, std::memory_order_relaxed);
+}
+
+std::uint32_t FrameAllocator::references(PhysAddr frame) const {
+    return region_of(frame).info(frame).references.load(std::memory_order_relaxed);
+}
+
+FrameStats FrameAllocator::stats() const {
+    LockGuard guard{lock_};
+    FrameStats stats;
+    for (std::size_t i = 0; i < region_count_; ++i) {
+        stats.total += regions_[i].total_frames();
+        stats.free += regions_[i].free_frames();
+    }
+    for (const HartCache& cache : caches_) {
+        stats.free += cache.count.load(std::memory_order_relaxed);
+    }
+    return stats;
+}
+
+void FrameAllocator::drain_this_hart() {
+    spill(this_hart(), 0);
+}
+
+void FrameAllocator::check_invariants() const {
+    LockGuard guard{lock_};
+    for (std::size_t i = 0; i < region_count_; ++i) {
+        regions_[i].check_invariants();
+    }
+}
+
+BuddyRegion& FrameAllocator::region_of(PhysAddr frame) {
+    return const_cast<BuddyRegion&>(std::as_const(*this).region_of(frame));
+}
+
+const BuddyRegion& FrameAllocator::region_of(PhysAddr frame) const {
+    CHECK(is_page_aligned(frame.value()));
+    std::size_t i = 0;
+    while (i < region_count_ && !regions_[i].contains(frame)) {
+        ++i;
+    }
+    CHECK(i < region_count_);
+    return regions_[i];
+}
+
+FrameAllocator::HartCache& FrameAllocator::this_hart() {
+    return caches_[arch::current_cpu().value()];
+}
+
+std::uint32_t FrameAllocator::refill(HartCache& cache) {
+    LockGuard guard{lock_};
+    std::uint32_t count = 0;
+    for (std::size_t i = 0; i < region_count_ && count < kCacheBatch; ++i) {
+        while (count < kCacheBatch) {
+            const Result<PhysAddr> frame = regions_[i].allocate(0);
+            if (!frame) {
+                break;
+            }
+            FrameInfo& info = regions_[i].info(*frame);
+            info.state.store(FrameState::Cached, std::memory_order_relaxed);
+            info.references.store(0, std::memory_order_relaxed);
+            cache.frames[count++] = *frame;
+        }
+    }
+    cache.count.store(count, std::memory_order_relaxed);
+    return count;
+}
+
+void FrameAllocator::spill(HartCache& cache, std::uint32_t keep) {
+    LockGuard guard{lock_};
+    std::uint32_t count = cache.count.load(std::memory_order_relaxed);
+    while (count > keep) {
+        const PhysAddr frame = cache.frames[--count];
+        region_of(frame).free(frame, 0);
+    }
+    cache.count.store(count, std::memory_order_relaxed);
+}
+
+}  // namespace kernel::mm

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+#include "mm/kernel_map.hpp"
+
+#include <algorithm>
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "mm/frames.hpp"
+
+namespace kernel::mm {
+
+namespace {
+
+constinit KernelMap the_kernel_map;
+
+constexpr std::uint32_t kStackOrder = 2;
+static_assert(kPageSize << kStackOrder == kHartStackBytes);
+static_assert(kMaxCpus * kHartStackSlotBytes <= kStacksBytes);
+
+bool is_aligned(const ImageSegment& segment) {
+    return is_page_aligned(segment.start.value()) && is_page_aligned(segment.physical.value()) &&
+           is_page_aligned(segment.bytes);
+}
+
+bool is_in_image_window(const ImageSegment& segment) {
+    // The window ends where the address space does; its last page stays unmapped.
+    const std::uint64_t window = ~std::uint64_t{0} - kPageSize + 1 - kImageBase.value();
+    return segment.start >= kImageBase && segment.start - kImageBase <= window &&
+           segment.bytes <= window - (segment.start - kImageBase);
+}
+
+bool is_in_physmap(const PhysRange& range) {
+    return range.start.value() <= kPhysmapBytes && range.bytes <= kPhysmapBytes - range.start.value();
+}
+
+bool is_in_stack_window(VirtAddr va) {
+    return va >= kStacksBase && va - kStacksBase < kStacksBytes;
+}
+
+std::optional<AuditFinding> audit_leaf(Pte pte, VirtAddr va, std::uint64_t page_bytes) {
+    const Protection protection = pte.protection();
+    if (!protection.is_allowed()) {
+        return AuditFinding::WritableAndExecutable;
+    }
+    if (pte.is_user() || va < kKernelHalf) {
+        return AuditFinding::OpenToUserMode;
+    }
+    if (!pte.has_accessed() || (protection.write && !pte.has_dirty())) {
+        return AuditFinding::MissingAccessedDirty;
+    }
+    if (pte.frame().value() % page_bytes != 0) {
+        return AuditFinding::Misaligned;
+    }
+    const bool is_guard = is_in_stack_window(va) &&
+                          (va - kStacksBase) % kHartStackSlotBytes < kHartStackSlotBytes - kHartStackBytes;
+    if (is_guard) {
+        return AuditFinding::GuardMapped;
+    }
+    return std::nullopt;
+}
+
+std::optional<AuditResult> audit_table(PhysAddr table, VirtAddr base, std::uint64_t entry_bytes) {
+    const auto* entries = static_cast<const std::uint64_t*>(phys_to_virt(table));
+    for (std::uint64_t index = 0; index < kPageSize / sizeof(std::uint64_t); ++index) {
+        const Pte pte = Pte::from_bits(entries[index]);
+        VirtAddr va = base + index * entry_bytes;
+        if (entry_bytes == kGigaPageSize && index >= 256) {
+            va = kKernelHalf + (index - 256) * kGigaPageSize;  // the upper half is sign-extended
+        }
+        if (!pte.is_valid()) {
+            continue;
+        }
+        if (pte.is_leaf()) {
+            if (const auto finding = audit_leaf(pte, va, entry_bytes)) {
+                return AuditResult{*finding, va};
+            }
+            continue;
+        }
+        if (pte.has_accessed() || pte.has_dirty() || pte.is_user() || entry_bytes == kPageSize) {
+            return AuditResult{AuditFinding::ReservedBitsInTable, va};
+        }
+        if (const auto result = audit_table(pte.frame(), va, entry_bytes / 512)) {
+            return result;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+KernelMap& kernel_map() {
+    return the_kernel_map;
+}
+
+std::string_view text(AuditFinding finding) {
+    switch (finding) {
+        case AuditFinding::WritableAndExecutable:
+            return "a page is writable and executable";
+        case AuditFinding::OpenToUserMode:
+            return "a kernel page is open to user mode";
+        case AuditFinding::ReservedBitsInTable:
+            return "a table entry has reserved bits set";
+        case AuditFinding::MissingAccessedDirty:
+            return "a page lacks its accessed or dirty bit";
+        case AuditFinding::Misaligned:
+            return "a large page maps an unaligned frame";
+        case AuditFinding::GuardMapped:
+            return "a stack guard is mapped";
+    }
+    return "unknown finding";
+}
+
+Result<void> KernelMap::build(const KernelMapDescription& description) {
+    CHECK(table_.root() == PhysAddr{});
+    for (const ImageSegment* segment : {&description.text, &description.rodata, &description.data}) {
+        if (!is_aligned(*segment) || !is_in_image_window(*segment)) {
+            return Error::InvalidArgument;
+        }
+    }
+    for (const PhysRange& range : description.ram) {
+        if (!is_page_aligned(range.start.value()) || !is_page_aligned(range.bytes) || !is_in_physmap(range)) {
+            return Error::InvalidArgument;
+        }
+    }
+    table_ = TRY(PageTable::create());
+    const auto map_segment = [this](const ImageSegment& segment, Protection protection) {
+        return table_.map_range(segment.start, segment.physical, segment.bytes, protection,
+                                PageOwner::Kernel);
+    };
+    TRY(map_segment(description.text, kReadExecute));
+    TRY(map_segment(description.rodata, kReadOnly));
+    TRY(map_segment(description.data, kReadWrite));
+    for (const PhysRange& range : description.ram) {
+        TRY(map_physmap(range, description));
+    }
+    // The tables below these root entries exist from now on, so that every user root shares them.
+    TRY(table_.make_slot(kMmioBase, 1));
+    TRY(table_.make_slot(kStacksBase, 1));
+    return {};
+}
+
+Result<void> KernelMap::map_physmap(const PhysRange& ram, const KernelMapDescription& description) {
+    PhysAddr at = ram.start;
+    while (at < ram.end()) {
+        // The next piece with one protection.
+        PhysAddr end = ram.end();
+        Protection protection = kReadWrite;
+        for (const ImageSegment* fixed : {&description.text, &description.rodata}) {
+            const PhysAddr fixed_end = fixed->physical + fixed->bytes;
+            if (at >= fixed->physical && at < fixed_end) {
+                protection = kReadOnly;
+                end = std::min(end, fixed_end);
+            } else if (at < fixed->physical) {
+                end = std::min(end, fixed->physical);
+            }
+        }
+        TRY(table_.map_range(kPhysmapBase + at.value(), at, end - at, protection, PageOwner::Kernel));
+        at = end;
+    }
+    return {};
+}
+
+Result<VirtAddr> KernelMap::map_mmio(PhysAddr start, std::uint64_t bytes) {
+    const std::uint64_t offset = page_offset(start.value());
+    if (bytes == 0 || bytes > kMmioBytes) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t length = page_up(offset + bytes);
+    const std::uint64_t used = mmio_next_ - kMmioBase;
+    // An unmapped page after each device: an access past its end faults.
+    if (length + kPageSize > kMmioBytes - used) {
+        return Error::NoMemory;
+    }
+    const VirtAddr va = mmio_next_;
+    for (std::uint64_t done = 0; done < length; done += kPageSize) {
+        TRY(table_.map_page(va + done, page_down(start) + done, kReadWrite, PageOwner::Kernel));
+    }
+    mmio_next_ = va + length + kPageSize;
+    return va + offset;
+}
+
+Result<VirtAddr> KernelMap::map_stack(CpuId cpu) {
+    CHECK(cpu.value() < kMaxCpus);
+    const PhysAddr block = TRY(frames().allocate(kStackOrder));
+    TRY(table_.map_range(stack_bottom(cpu), block, kHartStackBytes, kReadWrite, PageOwner::Kernel));
+    return stack_bottom(cpu) + kHartStackBytes;
+}
+
+VirtAddr KernelMap::stack_bottom(CpuId cpu) {
+    return kStacksBase +
+           (std::uint64_t{cpu.value()} * kHartStackSlotBytes + kHartStackSlotBytes - kHartStackBytes);
+}
+
+std::optional<CpuId> KernelMap::guard_owner(VirtAddr va) {
+    if (!is_in_stack_window(va)) {
+        return std::nullopt;
+    }
+    const std::uint64_t slot = (va - kStacksBase) / kHartStackSlotBytes;
+    if (slot >= kMaxCpus || va >= stack_bottom(CpuId{static_cast<std::uint32_t>(slot)})) {
+        return std::nullopt;
+    }
+    return CpuId{static_cast<std::uint32_t>(slot)};
+}
+
+std::optional<AuditResult> KernelMap::audit() const {
+    return audit_kernel_map(table_);
+}
+
+std::optional<AuditResult> audit_kernel_map(const PageTable& table) {
+    return audit_table(table.root(), VirtAddr{0}, kGigaPageSize);
+}
+
+}  // namespace kernel::mm

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "mm/page_table.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "mm/frames.hpp"
+
+namespace kernel::mm {
+
+namespace {
+
+constexpr std::uint32_t kEntries = 512;
+constexpr std::uint32_t kRootLevel = 2;
+
+constexpr std::uint32_t level_shift(std::uint32_t level) {
+    return static_cast<std::uint32_t>(kPageShift) + 9 * level;
+}
+constexpr std::uint64_t level_bytes(std::uint32_t level) {
+    return std::uint64_t{1} << level_shift(level);
+}
+
+// The first address after the entry of `level` that covers va. The end of the address space wraps to 0, as it
+// must.
+VirtAddr after_entry(VirtAddr va, std::uint32_t level) {
+    return VirtAddr{(va.value() & ~(level_bytes(level) - 1)) + level_bytes(level)};
+}
+
+PteSlot entry_at(PhysAddr table, std::uint32_t index) {
+    return PteSlot{static_cast<std::uint64_t*>(phys_to_virt(table)) + index};
+}
+
+PteSlot entry_for(PhysAddr table, VirtAddr va, std::uint32_t level) {
+    return entry_at(table, static_cast<std::uint32_t>(va.value() >> level_shift(level)) % kEntries);
+}
+
+bool is_table_empty(PhysAddr table) {
+    for (std::uint32_t index = 0; index < kEntries; ++index) {
+        if (!entry_at(table, index).load().is_empty()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+Result<PageTable> PageTable::create() {
+    return PageTable{TRY(frames().allocate_zeroed_frame())};
+}
+
+Result<PageTable> PageTable::create_user(PhysAddr kernel_root) {
+    const PageTable table = TRY(create());
+    for (std::uint32_t index = kEntries / 2; index < kEntries; ++index) {
+        entry_at(table.root_, index).store(entry_at(kernel_root, index).load());
+    }
+    return table;
+}
+
+Result<PteSlot> PageTable::make_slot(VirtAddr va, std::uint32_t level) {
+    PhysAddr table = root_;
+    std::uint32_t at = kRootLevel;
+    while (at > level && !entry_for(table, va, at).load().is_empty()) {
+        const Pte pte = entry_for(table, va, at).load();
+        CHECK(pte.is_table());
+        table = pte.frame();
+        --at;
+    }
+    if (at == level) {
+        return entry_for(table, va, level);
+    }
+    // The missing tables are hung below one another first and hooked in last: a failure leaves nothing
+    // behind, and no walker sees a half-made path.
+    const PteSlot hook = entry_for(table, va, at);
+    const PhysAddr top = TRY(frames().allocate_zeroed_frame());
+    PhysAddr bottom = top;
+    if (at - level == 2) {
+        const Result<PhysAddr> lower = frames().allocate_zeroed_frame();
+        if (!lower) {
+            frames().unref(top);
+            return lower.error();
+        }
+        entry_for(top, va, at - 1).store(Pte::table(*lower));
+        bottom = *lower;
+    }
+    hook.store(Pte::table(top));
+    return entry_for(bottom, va, level);
+}
+
+PteSlot PageTable::find_slot(VirtAddr va) const {
+    return step_at(va).slot;
+}
+
+Translation PageTable::lookup(VirtAddr va) const {
+    PhysAddr table = root_;
+    for (std::uint32_t level = kRootLevel;; --level) {
+        const Pte pte = entry_for(table, va, level).load();
+        if (level == 0 || !pte.is_table()) {
+            return {pte, level_bytes(level)};
+        }
+        table = pte.frame();
+    }
+}
+
+Result<void> PageTable::map_page(VirtAddr va, PhysAddr frame, Protection protection, PageOwner owner) {
+    const PteSlot slot = TRY(make_slot(va));
+    CHECK(slot.load().is_empty());
+    slot.store(Pte::leaf(frame, protection, owner));
+    return {};
+}
+
+Result<void> PageTable::map_range(VirtAddr va, PhysAddr start, std::uint64_t bytes, Protection protection,
+                                  PageOwner owner) {
+    CHECK(is_page_aligned(va.value()) && is_page_aligned(start.value()) && is_page_aligned(bytes));
+    while (bytes > 0) {
+        std::uint32_t level = kRootLevel;
+        while (level > 0 && (((va.value() | start.value()) & (level_bytes(level) - 1)) != 0 ||
+                             bytes < level_bytes(level))) {
+            --level;
+        }
+        const PteSlot slot = TRY(make_slot(va, level));
+        CHECK(slot.load().is_empty());
+        slot.store(Pte::leaf(start, protection, owner));
+        va = va + level_bytes(level);
+        start = start + level_bytes(level);
+        bytes -= level_bytes(level);
+    }
+    return {};
+}
+
+Pte PageTable::unmap_page(VirtAddr va) {
+    const PteSlot slot = find_slot(va);
+    if (!slot) {
+        return {};
+    }
+    const Pte before = slot.load();
+    slot.store({});
+    return before;
+}
+
+bool PageTable::protect_page(VirtAddr va, Protection protection) {
+    const PteSlot slot = find_slot(va);
+    if (!slot || !slot.load().is_resident()) {
+        return false;
+    }
+    slot.store(slot.load().with_protection(protection));
+    return true;
+}
+
+void PageTable::destroy_user() {
+    for (std::uint32_t index = 0; index < kEntries / 2; ++index) {
+        CHECK(entry_at(root_, index).load().is_empty());
+    }
+    frames().unref(root_);
+    root_ = PhysAddr{};
+}
+
+PageTable::Step PageTable::step_at(VirtAddr va) const {
+    PhysAddr table = root_;
+    for (std::uint32_t level = kRootLevel; level > 0; --level) {
+        const Pte pte = entry_for(table, va, level).load();
+        if (!pte.is_table()) {
+            return {PteSlot{}, after_entry(va, level)};
+        }
+        table = pte.frame();
+    }
+    return {entry_for(table, va, 0), after_entry(va, 0)};
+}
+
+PageTable::Unhooked PageTable::unhook_at(VirtAddr va) {
+    Unhooked unhooked;
+    const PteSlot root_slot = entry_for(root_, va, 2);
+    if (!root_slot.load().is_table()) {
+        unhooked.next = after_entry(va, 2);
+        return unhooked;
+    }
+    unhooked.next = after_entry(va, 1);
+    const PhysAddr middle = root_slot.load().frame();
+    const PteSlot middle_slot = entry_for(middle, va, 1);
+    if (!middle_slot.load().is_table() || !is_table_empty(middle_slot.load().frame())) {
+        return unhooked;
+    }
+    unhooked.tables[unhooked.count++] = middle_slot.load().frame();
+    middle_slot.store({});
+    if (is_table_empty(middle)) {
+        unhooked.tables[unhooked.count++] = middle;
+        root_slot.store({});
+    }
+    return unhooked;
+}
+
+}  // namespace kernel::mm
