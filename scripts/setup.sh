@@ -28,7 +28,7 @@ test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang
 backports_packages=(qemu-system-riscv=1:8.1 qemu-system-common=1:8.1 qemu-system-data=1:8.1 opensbi=1.5)
 
 dry_run=false
-group=test
+group="test"
 for argument in "$@"; do
     case "$argument" in
         --dry-run) dry_run=true ;;
