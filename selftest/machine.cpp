@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "machine.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "clock.hpp"
+#include "nexus_abi/sched_calls.hpp"
+#include "work.hpp"
+
+namespace selftest {
+namespace {
+
+// The fastest of many units: anything that interferes makes a unit longer, never shorter.
+constexpr int kCalibrationUnits = 200;
+
+double calibrate() {
+    user::Duration fastest = user::Duration::max();
+    for (int i = 0; i < kCalibrationUnits; ++i) {
+        const user::Instant before = user::now();
+        user::burn_unit();
+        fastest = std::min(fastest, user::Duration{user::now() - before});
+    }
+    return static_cast<double>(fastest.count());
+}
+
+}  // namespace
+
+Result<Machine> survey(std::string program) {
+    const nexus_abi::abi_info info = TRY(nexus_abi::info());
+    Machine machine;
+    machine.program = std::move(program);
+    machine.online = info.cpus_online;
+    for (std::uint32_t cpu = 0; cpu < 64; ++cpu) {
+        if ((info.cpus_online >> cpu & 1U) != 0) {
+            machine.cpus.push_back(cpu);
+        }
+    }
+    if (machine.cpus.empty()) {
+        return Error::InvalidArgument;
+    }
+    machine.test_cpu = machine.cpus.back();
+    machine.home_cpu = machine.cpus.front();
+    TRY(nexus_abi::sched::set_qos_class(nexus_abi::sched::kSelf, nexus_abi::QosClass::Interactive));
+    TRY(nexus_abi::sched::set_latency_hint(nexus_abi::sched::kSelf, std::chrono::milliseconds{1}));
+    TRY(nexus_abi::sched::set_affinity(nexus_abi::sched::kSelf, std::uint64_t{1} << machine.home_cpu));
+    machine.unit_ns = calibrate();
+    return machine;
+}
+
+}  // namespace selftest

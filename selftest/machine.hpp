@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What the cases know about the machine. Immutable after survey().
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nexus_abi/result.hpp"
+
+namespace selftest {
+
+using nexus_abi::Error;
+using nexus_abi::Result;
+
+struct Machine {
+    std::uint64_t online{0};          // mask of CpuIds
+    std::vector<std::uint32_t> cpus;  // the same, ascending
+    std::uint32_t test_cpu{0};        // where pinned workers go: the last one, far from the boot CPU's chores
+    std::uint32_t home_cpu{0};        // where the selftest itself stays; test_cpu if there is only one
+    double unit_ns{0};                // one work unit on a quiet CPU, clock reading included
+    std::string program;              // path of this program, to start workers from
+
+    [[nodiscard]] std::uint64_t test_mask() const { return std::uint64_t{1} << test_cpu; }
+};
+
+// Reads the machine, and moves the caller to its home CPU as a prompt observer: class Interactive, latency
+// hint 1 ms, so that it reads the figures of hogs at the instants it means to. Errors: NotPermitted without
+// kRightSchedAdmin.
+[[nodiscard]] Result<Machine> survey(std::string program);
+
+}  // namespace selftest
