@@ -23,7 +23,6 @@ class AvlNode {
     constexpr AvlNode() = default;
     AvlNode(const AvlNode&) = delete;
     AvlNode& operator=(const AvlNode&) = delete;
-    ~AvlNode() { DCHECK(!is_linked()); }
     [[nodiscard]] constexpr bool is_linked() const { return height_ != 0; }
 
   private:
@@ -41,7 +40,6 @@ class AvlTree {
     constexpr AvlTree() = default;
     AvlTree(const AvlTree&) = delete;
     AvlTree& operator=(const AvlTree&) = delete;
-    ~AvlTree() { DCHECK(empty()); }
 
     [[nodiscard]] bool empty() const { return root_ == nullptr; }
     [[nodiscard]] std::uint32_t size() const { return size_; }

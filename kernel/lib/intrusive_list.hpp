@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// IntrusiveList: a doubly linked list through a ListNode member of T. No allocation; O(1) push, pop, remove. An object
-// is on at most one list per node; destroying a linked node is a bug (DCHECK).
+// IntrusiveList: a doubly linked list through a ListNode member of T. No allocation; O(1) push, pop, remove. An object is
+// on at most one list per node. Trivially destructible, so that lists and nodes may live in constinit globals; taking an
+// object off its list before it goes is its owner's duty.
 // Concurrency: none of its own; guarded by whatever guards the list.
 #pragma once
 
@@ -16,7 +17,6 @@ class ListNode {
     constexpr ListNode() = default;
     ListNode(const ListNode&) = delete;
     ListNode& operator=(const ListNode&) = delete;
-    ~ListNode() { DCHECK(!is_linked()); }
     [[nodiscard]] bool is_linked() const { return next_ != nullptr; }
 
   private:
@@ -29,13 +29,9 @@ class ListNode {
 template <class T, ListNode T::*Member>
 class IntrusiveList {
   public:
-    IntrusiveList() { head_.previous_ = head_.next_ = &head_; }
+    constexpr IntrusiveList() { head_.previous_ = head_.next_ = &head_; }
     IntrusiveList(const IntrusiveList&) = delete;
     IntrusiveList& operator=(const IntrusiveList&) = delete;
-    ~IntrusiveList() {
-        DCHECK(empty());
-        head_.previous_ = head_.next_ = nullptr;
-    }
 
     [[nodiscard]] bool empty() const { return head_.next_ == &head_; }
     [[nodiscard]] T* front() { return empty() ? nullptr : owner(head_.next_); }

@@ -10,7 +10,6 @@
 namespace kernel {
 
 enum class LockRank : std::uint8_t {
-    TaskTable = 10,     // finding a task by id and taking a reference; may then lock what it found
     Process = 20,       // family tree, thread list, exit status: spans a few pointer updates
     TaskAttr = 30,      // a task's scheduling attributes while they are changed; then its hart's lock is taken
     FutexBucket = 40,   // held across the read of one user word, hence below AddressSpace, and across wake-ups
@@ -20,6 +19,7 @@ enum class LockRank : std::uint8_t {
     WaitQueue = 65,     // sleepers of one console, child list or completion; wakes under it
     Hart = 70,          // run queue and timers of one hart
     Inbox = 75,         // leaf under a hart lock
+    TaskTable = 78,     // leaf: finding a task by id and taking a reference, giving an id back
     Slab = 80,          // object caches; refill from Frames
     Frames = 90,        // the buddy allocator
     Terminal = 95,      // line discipline of the console; echoes what is typed

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Offsets assembly uses. Preprocessor definitions only; trap_frame.hpp and smp/cpu_local.hpp assert each one.
+#pragma once
+
+// struct TrapFrame: x1..x31 at 8 * n, the program counter in the unused slot of x0.
+#define FRAME_PC 0
+#define FRAME_REG(n) (8 * (n))
+#define FRAME_SIZE 256
+
+// struct FpState: f0..f31, then fcsr.
+#define FP_REG(n) (8 * (n))
+#define FP_FCSR 256
+
+// struct CpuLocal
+#define CPU_SCRATCH 0
+#define CPU_FRAME 8
+#define CPU_STACK_TOP 16
+#define CPU_ENTRY_TIME 24
+
+// struct SecondaryBoot: what hart_start passes to a starting hart.
+#define BOOT_SATP 0
+#define BOOT_CPU_LOCAL 8

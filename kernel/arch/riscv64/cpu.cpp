@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// arch/contract.hpp for riscv64 over SBI, and the hart control of cpu.hpp.
+#include "arch/riscv64/cpu.hpp"
+
+#include "arch/contract.hpp"
+#include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/sbi.hpp"
+#include "lib/check.hpp"
+
+namespace kernel::arch {
+
+constinit std::array<CpuLocal, kMaxCpus> cpu_locals{};
+
+extern "C" {
+// tp of the boot hart until its entry in cpu_locals is known.
+constinit CpuLocal boot_cpu_local{};
+}
+
+namespace {
+
+// ns = ticks * ns_per_tick >> kFraction and back. Both products are taken in 128 bits, so nothing overflows; for the
+// timebases in use (1, 4, 10, 24 MHz) the first is exact.
+constexpr unsigned kFraction = 32;
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+
+struct Clock {
+    std::uint64_t hz{0};
+    std::uint64_t ns_per_tick{0};
+    std::uint64_t ticks_per_ns{0};
+    std::uint64_t boot_ticks{0};
+    bool sstc{false};
+};
+
+// Immutable after configure_time().
+constinit Clock clock;
+
+std::uint64_t scale(std::uint64_t value, std::uint64_t factor) {
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(value) * factor) >> kFraction);
+}
+
+// A deadline further off than this is programmed as this; the early interrupt re-arms the timer.
+constexpr std::int64_t kMaxTimerNs = std::int64_t{3600} * 1'000'000'000;
+
+// The firmware's names for a set of CPUs.
+class HartList {
+  public:
+    explicit HartList(CpuMask cpus) {
+        cpus.for_each([this](CpuId cpu) { harts_[count_++] = cpu_locals[cpu.value()].hart; });
+    }
+    [[nodiscard]] std::span<const HartId> harts() const { return {harts_.data(), count_}; }
+
+  private:
+    std::array<HartId, kMaxCpus> harts_;
+    std::size_t count_{0};
+};
+
+// satp fields (Privileged Architecture 2.0, "Supervisor Address Translation and Protection").
+constexpr std::uint64_t kSatpSv39 = std::uint64_t{8} << 60;
+constexpr unsigned kSatpAsidShift = 44;
+constexpr std::uint64_t kSatpAsidMask = std::uint64_t{0xffff} << kSatpAsidShift;
+
+// Immutable after boot.
+constinit PhysAddr image_physical_base{};
+
+constexpr std::uint64_t kStatusSpp = 1U << 8;
+constexpr std::uint64_t kStatusSpie = 1U << 5;
+constexpr std::uint64_t kStatusFsMask = 3U << 13;
+constexpr std::uint64_t kStatusFsClean = 2U << 13;
+
+}  // namespace
+
+void set_image_base(PhysAddr base) { image_physical_base = base; }
+PhysAddr image_base() { return image_physical_base; }
+
+std::uint16_t probe_highest_asid() {
+    std::uint64_t satp;
+    std::uint64_t widest;
+    asm volatile(
+        "csrr %0, satp\n\t"
+        "or %1, %0, %2\n\t"
+        "csrw satp, %1\n\t"
+        "csrr %1, satp\n\t"
+        "csrw satp, %0\n\t"
+        "sfence.vma"
+        : "=&r"(satp), "=&r"(widest)
+        : "r"(kSatpAsidMask)
+        : "memory");
+    return static_cast<std::uint16_t>((widest & kSatpAsidMask) >> kSatpAsidShift);
+}
+
+void configure_time(std::uint64_t timebase_hz, bool sstc) {
+    CHECK(timebase_hz > 0 && timebase_hz <= kNsPerSecond);
+    clock.hz = timebase_hz;
+    clock.ns_per_tick = (kNsPerSecond << kFraction) / timebase_hz;
+    clock.ticks_per_ns = (timebase_hz << kFraction) / kNsPerSecond;
+    clock.boot_ticks = read_ticks();
+    clock.sstc = sstc;
+}
+
+std::uint64_t ticks_to_ns(std::uint64_t ticks) { return scale(ticks, clock.ns_per_tick); }
+
+std::uint64_t timebase_hz() { return clock.hz; }
+
+CpuId current_cpu() { return cpu_local().cpu; }
+
+void cpu_relax() {
+    // Zihintpause; a fence hint on harts without it.
+    asm volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory");
+}
+
+Instant now() {
+    return Instant::from_ns(static_cast<std::int64_t>(ticks_to_ns(read_ticks() - clock.boot_ticks)));
+}
+
+void set_timer(Instant when) {
+    std::uint64_t ticks = ~std::uint64_t{0};
+    if (!when.is_never()) {
+        const std::uint64_t current = read_ticks();
+        const auto current_ns = static_cast<std::int64_t>(ticks_to_ns(current - clock.boot_ticks));
+        std::int64_t delta = when.ns() - current_ns;
+        delta = delta < 0 ? 0 : delta;
+        delta = delta > kMaxTimerNs ? kMaxTimerNs : delta;
+        // Rounded up: a timer that fires a tick early finds nothing to do and has to be armed again.
+        ticks = current + scale(static_cast<std::uint64_t>(delta), clock.ticks_per_ns) + 1;
+    }
+    if (clock.sstc) {
+        asm volatile("csrw 0x14d, %0" ::"r"(ticks) : "memory");  // stimecmp (Sstc extension)
+    } else {
+        CHECK(sbi::set_timer(ticks).ok());
+    }
+}
+
+void send_ipi(CpuMask cpus) {
+    const HartList list{cpus};
+    CHECK(sbi::send_ipi(list.harts()).ok());
+}
+
+void remote_fence_i(CpuMask cpus) {
+    asm volatile("fence rw, rw\n\tfence.i" ::: "memory");
+    cpus.remove(current_cpu());
+    const HartList list{cpus};
+    CHECK(sbi::remote_fence_i(list.harts()).ok());
+}
+
+void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
+    // Beyond this many pages one flush of the whole address space is cheaper than one instruction per page.
+    constexpr std::uint64_t kPagesByAddress = 16;
+    constexpr std::uint64_t kPage = 4096;
+    const CpuId self = current_cpu();
+    const std::uint64_t asid_register = asid;
+    if (cpus.contains(self)) {
+        if (bytes <= kPagesByAddress * kPage) {
+            for (std::uint64_t va = start.value(); va < start.value() + bytes; va += kPage) {
+                asm volatile("sfence.vma %0, %1" ::"r"(va), "r"(asid_register) : "memory");
+            }
+        } else {
+            asm volatile("sfence.vma zero, %0" ::"r"(asid_register) : "memory");
+        }
+        cpus.remove(self);
+    }
+    const HartList list{cpus};
+    CHECK(sbi::remote_sfence_vma_asid(list.harts(), start, bytes, asid).ok());
+}
+
+void switch_address_space(PhysAddr root, std::uint16_t asid) {
+    const std::uint64_t satp = kSatpSv39 | (std::uint64_t{asid} << kSatpAsidShift) | (root.value() >> 12);
+    if (asid == 0) {
+        // Everything but global pages, which are the kernel's own and the same in every space.
+        const std::uint64_t no_asid = 0;
+        asm volatile("csrw satp, %0\n\tsfence.vma zero, %1" ::"r"(satp), "r"(no_asid) : "memory");
+    } else {
+        asm volatile("csrw satp, %0" ::"r"(satp) : "memory");
+    }
+}
+
+std::uint64_t physmap_base() { return 0xffff'ffc0'0000'0000; }
+
+void enable_interrupt_sources() {
+    asm volatile("csrw sie, %0" ::"r"(kPendingSoftware | kPendingTimer | kPendingExternal));
+    asm volatile("csrw scounteren, %0" ::"r"(std::uint64_t{7}));  // cycle, time, instret
+}
+
+std::uint64_t pending_interrupts() {
+    std::uint64_t pending;
+    asm volatile("csrr %0, sip" : "=r"(pending));
+    return pending;
+}
+
+void acknowledge_ipi() { asm volatile("csrc sip, %0" ::"r"(kPendingSoftware) : "memory"); }
+
+bool fp_is_dirty() {
+    std::uint64_t status;
+    asm volatile("csrr %0, sstatus" : "=r"(status));
+    return (status & kStatusFsMask) == kStatusFsMask;
+}
+
+void fp_set_clean() {
+    asm volatile("csrc sstatus, %0" ::"r"(kStatusFsMask));
+    asm volatile("csrs sstatus, %0" ::"r"(kStatusFsClean));
+}
+
+void prepare_user_status() {
+    asm volatile("csrc sstatus, %0" ::"r"(kStatusSpp));
+    asm volatile("csrs sstatus, %0" ::"r"(kStatusSpie));
+    fp_set_clean();
+}
+
+}  // namespace kernel::arch

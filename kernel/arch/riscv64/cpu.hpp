@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Hart control of riscv64 beyond arch/contract.hpp: used by boot, bring-up and the dispatcher's idle loop.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/riscv64/cpu_local.hpp"
+#include "lib/ids.hpp"
+
+namespace kernel::arch {
+
+// Sets the counter's frequency and the zero of now(); sstc says whether stimecmp may be used on every hart.
+// Pre: called once, before other harts start.
+void configure_time(std::uint64_t timebase_hz, bool sstc);
+
+// Where the firmware put the kernel image. Set once by the boot hart.
+void set_image_base(PhysAddr base);
+[[nodiscard]] PhysAddr image_base();
+
+// The largest ASID the harts implement, found by writing ones to satp.ASID (Privileged Architecture, satp); 0 = none.
+[[nodiscard]] std::uint16_t probe_highest_asid();
+
+// Ticks of the counter, for cheap interval measurements; ticks_to_ns converts a difference.
+[[nodiscard]] inline std::uint64_t read_ticks() {
+    std::uint64_t ticks;
+    asm volatile("rdtime %0" : "=r"(ticks));
+    return ticks;
+}
+[[nodiscard]] std::uint64_t ticks_to_ns(std::uint64_t ticks);
+[[nodiscard]] std::uint64_t timebase_hz();
+
+// Lets this hart take software, timer and external interrupts in user mode, and makes user counters readable as the
+// firmware allows. Every hart calls it once on itself.
+void enable_interrupt_sources();
+
+// Waits until an interrupt is pending (they stay masked: nothing is taken).
+inline void wait_for_interrupt() { asm volatile("wfi" ::: "memory"); }
+
+// Pending sources, as bits of sip.
+inline constexpr std::uint64_t kPendingSoftware = 1U << 1;
+inline constexpr std::uint64_t kPendingTimer = 1U << 5;
+inline constexpr std::uint64_t kPendingExternal = 1U << 9;
+[[nodiscard]] std::uint64_t pending_interrupts();
+void acknowledge_ipi();
+
+// sstatus.FS of the running user program: dirty means the FP registers differ from their last saved copy.
+[[nodiscard]] bool fp_is_dirty();
+// Sets FS to Clean: the registers equal the saved copy; the next FP write makes it Dirty again.
+void fp_set_clean();
+// Prepares sstatus for the first return to user mode on this hart.
+void prepare_user_status();
+
+// Continues in `function` on another stack; the current one is abandoned.
+extern "C" [[noreturn]] void arch_call_on_stack(std::uint64_t stack_top, void (*function)());
+// Resumes a frame; the last step of booting a hart.
+extern "C" [[noreturn]] void return_to_user(TrapFrame* frame);
+
+}  // namespace kernel::arch

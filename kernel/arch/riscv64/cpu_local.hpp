@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// CpuLocal: what a hart needs to find without a table, at the address in tp while in the kernel. The first fields are
+// used by trap.S; everything else about a hart lives in arrays indexed by CpuId.
+// Concurrency: hart-local; written by the starting hart before the owner runs, by the owner afterwards.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/riscv64/trap_frame.hpp"
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+
+namespace kernel::arch {
+
+struct CpuLocal {
+    std::uint64_t scratch{0};       // trap.S, between two instructions
+    TrapFrame* frame{nullptr};      // where the next entry from user mode stores its registers
+    std::uint64_t stack_top{0};     // this hart's kernel stack
+    std::uint64_t entry_ticks{0};   // counter at the last entry into the kernel
+    CpuId cpu{};
+    HartId hart{};
+};
+static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
+static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);
+static_assert(offsetof(CpuLocal, stack_top) == CPU_STACK_TOP);
+static_assert(offsetof(CpuLocal, entry_ticks) == CPU_ENTRY_TIME);
+
+// Passed by physical address to secondary_start.
+struct SecondaryBoot {
+    std::uint64_t satp;
+    CpuLocal* cpu_local;
+};
+static_assert(offsetof(SecondaryBoot, satp) == BOOT_SATP);
+static_assert(offsetof(SecondaryBoot, cpu_local) == BOOT_CPU_LOCAL);
+
+[[nodiscard]] inline CpuLocal& cpu_local() {
+    CpuLocal* local;
+    asm("mv %0, tp" : "=r"(local));
+    return *local;
+}
+
+// The per-hart data of every possible CPU. Entries are filled before their hart starts.
+extern std::array<CpuLocal, kMaxCpus> cpu_locals;
+
+}  // namespace kernel::arch

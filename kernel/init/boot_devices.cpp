@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/sbi.hpp"
+#include "drivers/devices.hpp"
+#include "init/boot.hpp"
+#include "init/panic.hpp"
+#include "lib/log.hpp"
+#include "mm/kernel_map.hpp"
+#include "smp/bringup.hpp"
+#include "syscall/console_ops.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/power.hpp"
+#include "syscall/random.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::init {
+
+namespace {
+
+using arch::sbi::ResetReason;
+using arch::sbi::ResetType;
+
+constexpr syscall::ConsoleOps kConsoleOps{
+    .read = [](std::span<char> out) { return drivers::terminal().read(out); },
+    .try_write = [](std::span<const char> bytes) { return drivers::terminal().try_write(bytes); },
+    .attributes = [] { return drivers::terminal().attributes(); },
+    .set_attributes = [](const nexus_abi::termios& attributes) { drivers::terminal().set_attributes(attributes); },
+    .discard_input = [] { drivers::terminal().discard_input(); },
+    .window_size = [] { return drivers::terminal().window_size(); },
+    .set_window_size = [](const nexus_abi::winsize& size) { drivers::terminal().set_window_size(size); },
+};
+
+// Asks the firmware; where it cannot, says so and parks, so that whoever reads the console knows the end was reached.
+void change_power(syscall::PowerAction action) {
+    drivers::console().flush();
+    const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;
+    if (action != syscall::PowerAction::Halt) {
+        static_cast<void>(arch::sbi::reset(type, ResetReason::None));
+        log::warn("the firmware cannot do that on this board; halted");
+    }
+    drivers::console().flush();
+    smp::park_this_hart();
+}
+
+void power_off_in_panic() { static_cast<void>(arch::sbi::reset(ResetType::Shutdown, ResetReason::SystemFailure)); }
+
+StackBounds stack_of(CpuId cpu) {
+    const std::uint64_t top = arch::cpu_locals[cpu.value()].stack_top;
+    if (top == 0) {
+        return {};
+    }
+    return {.low = VirtAddr{top - mm::kHartStackBytes}, .high = VirtAddr{top}};
+}
+
+// Pid 1 is the system: without it nothing else would be started or waited for.
+void end_with_init(std::int32_t wait_status) {
+    if ((wait_status & 0x7f) != 0) {
+        log::marker("init: killed by signal ", static_cast<std::uint32_t>(wait_status & 0x7f), ", powering off");
+    } else {
+        log::marker("init: exited with status ", static_cast<std::uint32_t>((wait_status >> 8) & 0xff), ", powering off");
+    }
+    change_power(syscall::PowerAction::PowerOff);
+}
+
+}  // namespace
+
+void install_hooks() {
+    set_panic_hooks({
+        .hart_of = [](CpuId cpu) { return arch::cpu_locals[cpu.value()].hart; },
+        .stack_of = &stack_of,
+        .stop_other_harts =
+            [] {
+                CpuMask others = task::online_cpus();
+                others.remove(arch::current_cpu());
+                arch::send_ipi(others);
+            },
+        .power_off = &power_off_in_panic,
+        .park = [] { smp::park_this_hart(); },
+    });
+    task::set_rerun_hook(&syscall::rerun_syscall);
+    task::set_init_ended_hook(&end_with_init);
+    task::set_random_source(&syscall::random::fill);
+    task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
+    syscall::set_power_hook(&change_power);
+    syscall::set_console_ops(kConsoleOps);
+    drivers::console().set_space_handler(&syscall::console_space_ready);
+    drivers::terminal().set_input_handler(&syscall::console_input_ready);
+    drivers::terminal().set_signal_handler(&syscall::console_signal);
+}
+
+void give_up() {
+    log::error("the boot cannot go on, powering off");
+    change_power(syscall::PowerAction::PowerOff);
+    smp::park_this_hart();
+}
+
+void start_console() {
+    if (!machine().console.has_value()) {
+        log::info("console: the firmware's (no stdout-path)");
+        return;
+    }
+    const fdt::Console& description = *machine().console;
+    if (!drivers::is_supported_uart(description)) {
+        log::info("console: the firmware's (no driver for ", description.compatible.first(), ")");
+        return;
+    }
+    const auto registers = mm::kernel_map().map_mmio(description.registers.start, description.registers.bytes);
+    if (!registers.ok() || !drivers::start_uart(description, *registers).ok()) {
+        log::warn("console: ", description.node, " could not be set up; staying with the firmware's");
+        return;
+    }
+    log::info("console: ", description.node, " (", description.compatible.first(), ")");
+}
+
+void start_interrupt_controller(CpuId cpu) {
+    if (machine().plics.empty()) {
+        log::info("interrupts: no supported interrupt controller", machine().has_aia ? " (AIA is not driven)" : "",
+                  "; the console is polled");
+        return;
+    }
+    for (std::size_t i = 0; i < machine().plics.size(); ++i) {
+        const fdt::Plic& plic = machine().plics[i];
+        const auto registers = mm::kernel_map().map_mmio(plic.registers.start, plic.registers.bytes);
+        if (!registers.ok() || !drivers::start_plic(machine(), i, *registers).ok()) {
+            log::warn("interrupts: the PLIC at ", hex(plic.registers.start.value()), " could not be set up");
+        }
+    }
+    if (drivers::start_uart_interrupts(machine(), cpu).ok()) {
+        log::info("interrupts: PLIC, the console's go to cpu", cpu);
+    }
+}
+
+}  // namespace kernel::init

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "init/boot.hpp"
+#include "init/panic.hpp"
+#include "lib/log.hpp"
+#include "mm/kernel_map.hpp"
+#include "smp/bringup.hpp"
+#include "task/dispatcher.hpp"
+
+namespace kernel::init {
+
+namespace {
+
+constexpr std::uint32_t kFullCapacity = 1024;
+
+// CPUs to use: the device tree's, cut by maxcpus=, the boot hart always among them.
+CpuMask wanted_cpus(CpuId boot_cpu) {
+    const auto named = static_cast<std::uint32_t>(machine().harts.size());
+    const std::uint32_t limit = command_line().max_cpus == 0 ? 1 : command_line().max_cpus;
+    CpuMask wanted = CpuMask::of(boot_cpu);
+    for (std::uint32_t i = 0; i < named && wanted.count() < limit; ++i) {
+        wanted.add(CpuId{i});
+    }
+    if (wanted.count() < named) {
+        log::info("maxcpus=", command_line().max_cpus, ": ", named - wanted.count(), " harts are left alone");
+    }
+    return wanted;
+}
+
+sched::Faults wanted_faults() {
+    const std::string_view feature = command_line().break_feature;
+    if (!feature.empty() && feature != "shares" && feature != "affinity") {
+        log::warn("neuron.break=", feature, ": unknown; known are shares and affinity");
+    }
+    return {.ignore_shares = feature == "shares", .ignore_affinity = feature == "affinity"};
+}
+
+}  // namespace
+
+CpuId name_harts(HartId boot_hart) {
+    for (const fdt::SkippedHart& skipped : machine().skipped_harts) {
+        log::info("hart ", skipped.id, " is not used: ", fdt::text(skipped.reason));
+    }
+    CpuId boot_cpu{kMaxCpus};
+    for (std::uint32_t i = 0; i < machine().harts.size(); ++i) {
+        arch::cpu_locals[i].cpu = CpuId{i};
+        arch::cpu_locals[i].hart = machine().harts[i].id;
+        if (machine().harts[i].id == boot_hart) {
+            boot_cpu = CpuId{i};
+        }
+    }
+    if (boot_cpu.value() == kMaxCpus) {
+        panic("the boot hart ", boot_hart, " is not among the usable harts of the device tree");
+    }
+    return boot_cpu;
+}
+
+void enter_hart(CpuId cpu, void (*next)()) {
+    const auto stack_top = mm::kernel_map().map_stack(cpu);
+    if (!stack_top.ok()) {
+        panic("no memory for the boot hart's stack");
+    }
+    arch::CpuLocal& local = arch::cpu_locals[cpu.value()];
+    local.stack_top = (*stack_top).value();
+    asm volatile("mv tp, %0" ::"r"(&local) : "memory");
+    arch::arch_call_on_stack(local.stack_top, next);
+}
+
+void prepare_this_hart() {
+    arch::prepare_user_status();
+    arch::enable_interrupt_sources();
+}
+
+void start_other_harts() {
+    const CpuId self = arch::current_cpu();
+    const CpuMask wanted = wanted_cpus(self);
+    const sched::Faults faults = wanted_faults();
+    task::set_possible_cpus(wanted);
+    wanted.for_each([&](CpuId cpu) { task::configure_hart(cpu, kFullCapacity, faults); });
+
+    CpuMask others = wanted;
+    others.remove(self);
+    const CpuMask started = smp::start_harts(others);
+    const Instant deadline = arch::now() + smp::kArrivalDeadline;
+    wanted.for_each([&](CpuId cpu) {
+        if (cpu == self) {
+            task::hart_online();
+        } else if (!started.contains(cpu)) {
+            return;
+        } else if (!smp::await_hart(cpu, deadline)) {
+            log::warn("cpu", cpu, " (hart ", arch::cpu_locals[cpu.value()].hart,
+                      ") was started and did not come; going on without it");
+            return;
+        }
+        log::marker("KINIT: cpu", cpu, " online");
+    });
+}
+
+// From boot.S: a started hart, on its own stack, as its CPU.
+extern "C" [[noreturn]] void secondary_main() {
+    if (!smp::report_arrival()) {
+        smp::park_this_hart();
+    }
+    prepare_this_hart();
+    task::hart_online();
+    arch::return_to_user(task::exit_to_user());
+}
+
+void check_harts() {
+    const CpuMask online = task::online_cpus();
+    log::marker("KSELFTEST: smp online ok");
+    CpuMask others = online;
+    others.remove(arch::current_cpu());
+    if (others.empty()) {
+        log::marker("KSELFTEST: ipi resched SKIP (one hart)");
+        return;
+    }
+    // Each other hart takes an IPI and says so by its own counter.
+    constexpr Duration kIpiDeadline = Duration::milliseconds(500);
+    CpuMask silent;
+    others.for_each([&](CpuId cpu) {
+        const std::uint64_t before = task::ipis_received(cpu);
+        task::interrupt_hart(cpu);
+        const Instant deadline = arch::now() + kIpiDeadline;
+        while (task::ipis_received(cpu) == before) {
+            if (arch::now() >= deadline) {
+                silent.add(cpu);
+                break;
+            }
+            arch::cpu_relax();
+        }
+    });
+    if (silent.empty()) {
+        log::marker("KSELFTEST: ipi resched ok");
+    } else {
+        log::marker("KSELFTEST: ipi resched FAIL (no answer from ", silent, ")");
+    }
+}
+
+}  // namespace kernel::init

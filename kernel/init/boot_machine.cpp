@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include <optional>
+#include <string_view>
+
+#include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/sbi.hpp"
+#include "init/boot.hpp"
+#include "init/log.hpp"
+#include "init/panic.hpp"
+#include "smp/bringup.hpp"
+
+extern "C" const char _start[];
+
+namespace kernel::init {
+
+namespace {
+
+constinit fdt::Machine the_machine{};
+constinit CommandLine the_command_line{};
+
+constexpr std::size_t kHeaderBytes = 40;  // struct fdt_header
+
+}  // namespace
+
+fdt::Machine& machine() { return the_machine; }
+CommandLine& command_line() { return the_command_line; }
+
+void read_device_tree(const BootArguments& boot) {
+    const auto* start = static_cast<const std::byte*>(phys_to_virt(boot.device_tree));
+    const auto bytes = fdt::blob_bytes({start, kHeaderBytes});
+    if (!bytes.has_value()) {
+        panic("no device tree at ", hex(boot.device_tree.value()), ", where the firmware says it is (a1)");
+    }
+    if (const auto problem = fdt::read_machine({start, *bytes}, the_machine); problem.has_value()) {
+        panic("device tree: ", *problem);
+    }
+    for (const fdt::Problem& problem : the_machine.problems) {
+        log::warn("device tree: ", problem);
+    }
+    if (the_machine.unlisted_problems > 0) {
+        log::warn("device tree: ", the_machine.unlisted_problems, " more problems");
+    }
+}
+
+void read_command_line() {
+    the_command_line.parse(the_machine.bootargs);
+    log::set_console_level(the_command_line.log_level);
+    for (const CommandLineProblem& problem : the_command_line.problems) {
+        log::warn("command line: ", problem);
+    }
+    if (the_command_line.unlisted_problems > 0) {
+        log::warn("command line: ", the_command_line.unlisted_problems, " more problems");
+    }
+    if (!the_command_line.break_feature.empty()) {
+        log::marker("*** neuron.break=", the_command_line.break_feature,
+                    ": this kernel is broken on purpose, its selftest must FAIL ***");
+    }
+}
+
+void move_to_wanted_hart(const BootArguments& boot) {
+    if (!the_command_line.boot_hart.has_value() || *the_command_line.boot_hart == boot.hart) {
+        return;
+    }
+    const HartId wanted = *the_command_line.boot_hart;
+    // Nothing of .data has changed in a way that a second start would mind, and .bss is cleared again.
+    const Result<void> started = arch::sbi::start_hart(wanted, boot.image, boot.device_tree.value());
+    if (!started.ok()) {
+        log::warn("boothart=", wanted, ": the firmware does not start that hart; going on with hart ", boot.hart);
+        return;
+    }
+    smp::park_this_hart();
+}
+
+void start_clock() { arch::configure_time(the_machine.timebase_hz, the_machine.common_isa.sstc); }
+
+}  // namespace kernel::init

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <string_view>
+
+#include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "drivers/devices.hpp"
+#include "init/boot.hpp"
+#include "init/initrd.hpp"
+#include "init/panic.hpp"
+#include "lib/log.hpp"
+#include "mm/file_object.hpp"
+#include "mm/frames.hpp"
+#include "mm/kernel_map.hpp"
+#include "mm/slab.hpp"
+#include "nexus_abi/system.hpp"
+#include "sched/params.hpp"
+#include "syscall/file_system.hpp"
+#include "syscall/random.hpp"
+#include "syscall/time.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::init {
+
+namespace {
+
+constinit mm::ObjectPool<mm::FileObject> file_objects;
+
+Result<void> register_entry(const InitrdEntry& entry) {
+    switch (entry.kind()) {
+        case FileKind::Directory:
+            return syscall::file_system::add_directory(entry.path, entry.mode);
+        case FileKind::Regular: {
+            mm::FileObject* const object = TRY(file_objects.create(entry.path, entry.data));
+            return syscall::file_system::add_file(entry.path, *object, entry.data.size(), entry.mode);
+        }
+        case FileKind::SymbolicLink:
+        case FileKind::Other:
+            log::warn("initrd: ", entry.path, ": only files and directories are supported");
+            return {};
+    }
+    return {};
+}
+
+// Storage for `count` entries, kept for ever: paths of the file system point into the archive, not into it.
+std::span<InitrdEntry> allocate_index(std::size_t count) {
+    std::uint32_t order = 0;
+    while ((mm::kPageSize << order) < count * sizeof(InitrdEntry)) {
+        ++order;
+    }
+    const auto frames = mm::frames().allocate(order);
+    if (!frames.ok()) {
+        return {};
+    }
+    auto* const entries = static_cast<InitrdEntry*>(phys_to_virt(*frames));
+    for (std::size_t i = 0; i < count; ++i) {
+        new (entries + i) InitrdEntry{};
+    }
+    return {entries, count};
+}
+
+// Strings of argv or envp, one after the other.
+class StringTable {
+  public:
+    [[nodiscard]] bool add(std::string_view text) {
+        if (text.size() + 1 > bytes_.size() - used_) {
+            return false;
+        }
+        text.copy(bytes_.data() + used_, text.size());
+        used_ += text.size();
+        bytes_[used_++] = '\0';
+        return true;
+    }
+    [[nodiscard]] std::span<const char> bytes() const { return {bytes_.data(), used_}; }
+
+  private:
+    std::array<char, CommandLine::kMaxBytes + 512> bytes_{};
+    std::size_t used_{0};
+};
+
+constinit StringTable init_strings;
+
+// Where time of day comes from: the device tree's RTC (goldfish, docs of QEMU: 64-bit ns since 1970, low word first), else
+// the build date.
+void start_wall_clock() {
+    if (machine().goldfish_rtc.has_value()) {
+        const fdt::MemoryRange& range = *machine().goldfish_rtc;
+        if (const auto registers = mm::kernel_map().map_mmio(range.start, range.bytes); registers.ok()) {
+            const auto* words = reinterpret_cast<const volatile std::uint32_t*>((*registers).value());
+            const std::uint64_t low = words[0];  // reading the low word latches the high one
+            const std::uint64_t high = words[1];
+            const auto wall = static_cast<std::int64_t>(high << 32 | low);
+            syscall::set_realtime_offset(Duration::nanoseconds(wall - arch::now().ns()));
+            log::info("clock: time of day from the goldfish RTC");
+            return;
+        }
+    }
+    syscall::set_realtime_offset(Duration::seconds(NEURON_BUILD_EPOCH));
+    log::info("clock: no RTC; time of day starts at the build date");
+}
+
+}  // namespace
+
+void read_initrd() {
+    syscall::set_timebase_hz(machine().timebase_hz);
+    syscall::random::seed(machine().rng_seed);
+    const std::uint64_t ticks = arch::read_ticks();
+    syscall::random::seed(std::as_bytes(std::span{&ticks, 1}));
+    start_wall_clock();
+    if (!machine().initrd.has_value()) {
+        log::error("no initrd: pass a cpio archive with -initrd (QEMU) or the boot loader's initrd line");
+        give_up();
+    }
+    const std::span<const std::byte> bytes{
+        static_cast<const std::byte*>(phys_to_virt(machine().initrd->start)), machine().initrd->bytes};
+    const std::size_t count = count_entries(bytes);
+    const std::span<InitrdEntry> storage = allocate_index(count);
+    if (storage.size() < count || !syscall::file_system::reserve(count).ok()) {
+        log::error("initrd: no memory for an index of ", count, " entries");
+        give_up();
+    }
+    const InitrdIndex index{bytes, storage};
+    if (index.problem().has_value()) {
+        log::error("initrd: ", *index.problem(), "; what comes before is used");
+    }
+    for (const InitrdEntry& entry : index.entries()) {
+        if (const auto added = register_entry(entry); !added.ok()) {
+            log::error("initrd: ", entry.path, " could not be added, error ", static_cast<std::uint32_t>(added.error()));
+        }
+    }
+    log::info("initrd: ", index.entries().size(), " entries, ", ByteCount{bytes.size()});
+}
+
+void start_init() {
+    const CommandLine& line = command_line();
+    task::ProgramArguments arguments{.path = line.init};
+    const auto program = syscall::file_system::find_program(line.init);
+    if (!program.ok()) {
+        log::error("init=", line.init, ": no such program in the initrd");
+        give_up();
+    }
+    arguments.program = *program;
+    bool fits = init_strings.add(line.init);
+    arguments.argument_count = 1;
+    for (const std::string_view argument : line.init_arguments) {
+        fits = init_strings.add(argument) && fits;
+        ++arguments.argument_count;
+    }
+    for (const std::string_view entry : line.init_environment) {
+        fits = init_strings.add(entry) && fits;
+        ++arguments.environment_count;
+    }
+    CHECK(fits);  // the table is larger than the longest command line
+    arguments.strings = init_strings.bytes();
+    task::SpawnOptions options{.rights = nexus_abi::kRightsAll};
+    options.attributes.affinity_effective = task::online_cpus();
+    options.limits.class_ceiling = sched::QosClass::PerfBurst;
+    options.prepare = [](task::Process& child, void*) { return child.files.open_console(); };
+    const auto pid = task::spawn_program(nullptr, arguments, options);
+    if (!pid.ok()) {
+        log::error("init=", line.init, " could not be started, error ", static_cast<std::uint32_t>(pid.error()));
+        give_up();
+    }
+}
+
+}  // namespace kernel::init

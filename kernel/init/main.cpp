@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// The boot, as a list one can read aloud.
+#include "arch/riscv64/cpu.hpp"
+#include "drivers/devices.hpp"
+#include "init/boot.hpp"
+#include "lib/log.hpp"
+#include "task/dispatcher.hpp"
+
+namespace kernel::init {
+
+namespace {
+
+constinit BootArguments boot_arguments{};
+constinit CpuId boot_cpu{};
+
+void finish_boot() {
+    prepare_this_hart();
+    start_console();
+    start_interrupt_controller(boot_cpu);
+    start_other_harts();
+    check_harts();
+    read_initrd();
+    start_init();
+    arch::return_to_user(task::exit_to_user());
+}
+
+}  // namespace
+
+// From boot.S: on the boot stack, high half, interrupts off.
+extern "C" [[noreturn]] void boot_main(std::uint64_t hart, std::uint64_t device_tree, std::uint64_t image) {
+    boot_arguments = {.hart = HartId{hart}, .device_tree = PhysAddr{device_tree}, .image = PhysAddr{image}};
+    arch::set_image_base(boot_arguments.image);
+    drivers::start_firmware_console();
+    install_hooks();
+    read_device_tree(boot_arguments);
+    read_command_line();
+    move_to_wanted_hart(boot_arguments);
+    start_clock();
+    log::info("NEURON ", NEURON_VERSION, " on ", machine().model, ", boot hart ", boot_arguments.hart);
+    start_memory(boot_arguments);
+    map_kernel(boot_arguments);
+    boot_cpu = name_harts(boot_arguments.hart);
+    enter_hart(boot_cpu, &finish_boot);
+}
+
+}  // namespace kernel::init

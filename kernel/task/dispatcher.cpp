@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+// The exit path: the one place that decides to switch, and the only way out of the kernel.
+#include "task/dispatcher.hpp"
+
+#include <utility>
+
+#include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "lib/check.hpp"
+#include "mm/kernel_map.hpp"
+#include "sched/auditor.hpp"
+#include "task/hart.hpp"
+#include "task/lifecycle.hpp"
+#include "task/process.hpp"
+
+namespace kernel::task {
+
+namespace {
+
+// FP registers of the task that ran last are kept in the hart; a copy goes to the task before another hart could run it.
+void save_fp_if_dirty(Hart& hart, Task& task) {
+    if (!arch::fp_is_dirty()) {
+        return;
+    }
+    arch::arch_save_fp(&task.fp);
+    task.fp_epoch = hart.fp_epoch = ++hart.next_fp_epoch;
+    arch::fp_set_clean();
+}
+
+void load_fp(Hart& hart, Task& task) {
+    if (task.fp_epoch == hart.fp_epoch && hart.fp_epoch != 0) {
+        return;  // the registers still hold its last saved state
+    }
+    arch::fp_set_clean();  // FS must not be Off for the loads
+    arch::arch_restore_fp(&task.fp);
+    task.fp_epoch = hart.fp_epoch = ++hart.next_fp_epoch;
+    arch::fp_set_clean();
+}
+
+void load_address_space(Hart& hart, Task& task) {
+    mm::AddressSpace& space = task.process().space();
+    if (hart.space == &space) {
+        return;
+    }
+    if (hart.space != nullptr) {
+        hart.space->deactivate(arch::current_cpu());
+    }
+    space.activate(arch::current_cpu());
+    hart.space = &space;
+}
+
+void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
+    const Instant next = min(hart.queue.next_event(now), hart.timers.next_deadline());
+    if (next != hart.programmed) {
+        hart.programmed = next;
+        arch::set_timer(next);
+    }
+}
+
+void audit(Hart& hart) REQUIRES(hart.lock) {
+#ifdef NEURON_DEBUG
+    constexpr std::uint32_t kAuditedEntities = 8;
+    const sched::Violation violation = sched::Auditor::check(hart.queue, kAuditedEntities);
+    if (violation.found()) {
+        check_failed(violation.rule, "auditor", static_cast<int>(hart.queue.cpu().value()));
+    }
+#else
+    static_cast<void>(hart);
+#endif
+}
+
+// What became of the task this hart ran.
+enum class Fate : std::uint8_t { Stays, Blocked, WokenMeanwhile, Evicted, Ended };
+
+// Takes the current task off the hart if it may not go on here, and picks the next one.
+Fate put_and_pick(Hart& hart, Instant now) {
+    Task* const task = hart.current;
+    Fate fate = Fate::Stays;
+    const bool yields = std::exchange(hart.yield_requested, false);
+    const bool ends = std::exchange(hart.exit_requested, false);
+    const LockGuard guard{hart.lock};
+    if (task != nullptr) {
+        if (ends) {
+            hart.queue.put_current(now, sched::PutReason::Exit);
+            fate = Fate::Ended;
+        } else if (task->run_state.load(std::memory_order_acquire) == RunState::Woken) {
+            // The wake-up came before the task was put aside: it just goes on.
+            task->run_state.store(RunState::Running, std::memory_order_relaxed);
+        } else if (task->run_state.load(std::memory_order_acquire) == RunState::Blocking) {
+            hart.queue.put_current(now, sched::PutReason::Block);
+            fate = Fate::Blocked;
+        } else if (yields) {
+            hart.queue.put_current(now, sched::PutReason::Yield);
+        }
+        if (fate == Fate::Stays && !hart.queue.allows(task->entity)) {
+            if (hart.queue.current() == nullptr) {
+                hart.queue.remove(task->entity, now);  // it yielded
+            } else {
+                hart.queue.put_current(now, sched::PutReason::Migrate);
+            }
+            fate = Fate::Evicted;
+        }
+        if (fate == Fate::Stays && !yields && !hart.queue.should_resched(now)) {
+            program_timer(hart, now);
+            return fate;
+        }
+        if (fate == Fate::Stays || fate == Fate::Evicted) {
+            task->run_state.store(RunState::Ready, std::memory_order_relaxed);
+        }
+    }
+    const sched::Pick pick = hart.queue.pick_next(now);
+    hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
+    if (hart.current != nullptr) {
+        hart.current->run_state.store(RunState::Running, std::memory_order_relaxed);
+    }
+    publish_load(hart);
+    program_timer(hart, now);
+    audit(hart);
+    if (fate == Fate::Blocked) {
+        // From here on a waker may run the task elsewhere.
+        RunState expected = RunState::Blocking;
+        if (!task->run_state.compare_exchange_strong(expected, RunState::Blocked, std::memory_order_acq_rel)) {
+            DCHECK(expected == RunState::Woken);
+            task->run_state.store(RunState::Ready, std::memory_order_relaxed);
+            fate = Fate::WokenMeanwhile;
+        }
+    }
+    return fate;
+}
+
+// Ends the waits of those who asked for a mask this task was running outside of.
+void release_evictors(Task& task) {
+    const LockGuard guard{task.evicted.lock()};
+    for (Wait* wait = task.evicted.front(); wait != nullptr;) {
+        Wait* const following = task.evicted.next(*wait);
+        if (claim_wait(*wait)) {
+            task.evicted.remove(*wait);
+            finish_wait(*wait, static_cast<std::int64_t>(wait->key));
+        }
+        wait = following;
+    }
+}
+
+// Chooses what this hart runs; hart.current is null when there is nothing.
+void choose(Hart& hart) {
+    hart.recheck = false;
+    Task* const task = hart.current;
+    if (task != nullptr) {
+        save_fp_if_dirty(hart, *task);
+        if (task->run_state.load(std::memory_order_acquire) == RunState::Blocking && task->must_exit.load()) {
+            interrupt_wait(*task);  // it was told to end before it began to wait
+        }
+    }
+    switch (put_and_pick(hart, arch::now())) {
+        case Fate::Stays:
+        case Fate::Blocked:
+            break;
+        case Fate::WokenMeanwhile:
+            place(*task, sched::EnqueueReason::Wake);
+            break;
+        case Fate::Evicted:
+            place(*task, sched::EnqueueReason::Migrate);
+            release_evictors(*task);
+            break;
+        case Fate::Ended:
+            task->run_state.store(RunState::Dead, std::memory_order_release);
+            release_evictors(*task);
+            Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
+            break;
+    }
+    nudge_idle_hart(hart);
+}
+
+void take_pending_interrupts() {
+    const std::uint64_t pending = arch::pending_interrupts();
+    if ((pending & arch::kPendingSoftware) != 0) {
+        handle_ipi();
+    }
+    if ((pending & arch::kPendingTimer) != 0) {
+        handle_timer_interrupt();
+    }
+    if ((pending & arch::kPendingExternal) != 0) {
+        external_interrupt_hook();
+    }
+}
+
+// Sleeps until there may be something to run.
+void idle(Hart& hart) {
+    const CpuId self = arch::current_cpu();
+    leave_address_space(hart);
+    // Announce first, look second: a waker that puts a task anywhere after our look sees the announcement (both sides are
+    // sequentially consistent) and interrupts us.
+    idle_cpus.add(self);
+    if (hart.inbox.load() == nullptr && !steal(hart)) {
+        {
+            const LockGuard guard{hart.lock};
+            program_timer(hart, arch::now());
+        }
+        if (hart.inbox.load() == nullptr) {
+            arch::wait_for_interrupt();
+        }
+    }
+    idle_cpus.remove(self);
+    take_pending_interrupts();
+    hart.recheck = true;
+}
+
+
+}  // namespace
+
+Task& current_task() {
+    Task* const task = this_hart().current;
+    DCHECK(task != nullptr);
+    return *task;
+}
+
+arch::TrapFrame* exit_to_user() {
+    Hart& hart = this_hart();
+    while (true) {
+        if (drain_inbox(hart) || hart.recheck) {
+            while (expire_timers(hart, arch::now())) {
+            }
+            hart.recheck = true;
+        }
+        if (hart.recheck || hart.current == nullptr) {
+            choose(hart);
+        }
+        Task* const task = hart.current;
+        if (task == nullptr) {
+            idle(hart);
+            continue;
+        }
+        if (task->must_exit.load(std::memory_order_relaxed) && !task->exit_begun) {
+            task->resume = nullptr;
+            end_killed_task(*task);
+            continue;
+        }
+        if (auto* const resume = std::exchange(task->resume, nullptr); resume != nullptr) {
+            note_section_start();
+            resume(*task);
+            // What is left may be long: let others have their turn between two pieces.
+            take_pending_interrupts();
+            continue;
+        }
+        if (hart.recheck) {
+            continue;
+        }
+        load_address_space(hart, *task);
+        load_fp(hart, *task);
+        return &task->frame;
+    }
+}
+
+void save_fp_for_copy(Task& task) { save_fp_if_dirty(this_hart(), task); }
+
+void leave_address_space(Hart& hart) {
+    if (hart.space != nullptr) {
+        hart.space->deactivate(arch::current_cpu());
+        arch::switch_address_space(mm::kernel_map().root(), 0);
+        hart.space = nullptr;
+    }
+}
+
+void request_yield() {
+    Hart& hart = this_hart();
+    hart.yield_requested = true;
+    hart.recheck = true;
+}
+
+void request_reschedule() { this_hart().recheck = true; }
+
+void request_exit() {
+    Hart& hart = this_hart();
+    hart.exit_requested = true;
+    hart.recheck = true;
+}
+
+void handle_timer_interrupt() {
+    Hart& hart = this_hart();
+    count(hart.timer_interrupts);
+    {
+        const LockGuard guard{hart.lock};
+        hart.programmed = kTimerFired;
+    }
+    hart.recheck = true;
+}
+
+void handle_ipi() {
+    Hart& hart = this_hart();
+    arch::acknowledge_ipi();
+    hart.ipi_pending.store(0);
+    count(hart.ipis_received);
+    hart.recheck = true;
+}
+
+}  // namespace kernel::task

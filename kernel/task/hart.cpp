@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include "task/hart.hpp"
+
+#include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "lib/check.hpp"
+#include "task/dispatcher.hpp"
+
+namespace kernel::task {
+
+namespace {
+
+constinit std::array<Hart, kMaxCpus> harts;
+constinit AtomicCpuMask online_mask;
+// Immutable after boot.
+constinit CpuMask possible_mask;
+using Hook = void (*)();
+constinit Hook external_interrupt = nullptr;
+
+// Waits ended in one go; the caller asks again.
+constexpr std::uint32_t kExpiredPerRound = 16;
+
+}  // namespace
+
+Hart& hart_of(CpuId cpu) { return harts[cpu.value()]; }
+
+Hart& this_hart() { return harts[arch::cpu_local().cpu.value()]; }
+
+Task& task_of(sched::Entity& entity) {
+    constexpr std::uintptr_t kProbe = 0x10000;
+    const auto offset = reinterpret_cast<std::uintptr_t>(&reinterpret_cast<Task*>(kProbe)->entity) - kProbe;
+    return *reinterpret_cast<Task*>(reinterpret_cast<std::uintptr_t>(&entity) - offset);
+}
+
+void publish_load(Hart& hart) { hart.load.store(hart.queue.load()); }
+
+void set_external_interrupt_hook(void (*hook)()) { external_interrupt = hook; }
+
+void external_interrupt_hook() {
+    if (external_interrupt != nullptr) {
+        external_interrupt();
+    }
+}
+
+void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faults) {
+    Hart& hart = harts[cpu.value()];
+    const LockGuard guard{hart.lock};
+    hart.queue.start(cpu, arch::now(), capacity, faults);
+    publish_load(hart);
+}
+
+void interrupt_hart(CpuId cpu) { kick(cpu); }
+std::uint64_t ipis_received(CpuId cpu) { return hart_of(cpu).ipis_received.load(std::memory_order_acquire); }
+
+void set_possible_cpus(CpuMask cpus) { possible_mask = cpus; }
+CpuMask possible_cpus() { return possible_mask; }
+CpuMask online_cpus() { return online_mask.load(); }
+
+void hart_online() {
+    // FP epochs of different harts must never be equal: the hart's number is in the low bits of a wide counter.
+    Hart& hart = this_hart();
+    const auto cpu = arch::current_cpu();
+    hart.next_fp_epoch = std::uint64_t{cpu.value()} << 56;
+    hart.recheck = true;
+    online_mask.add(cpu);
+}
+
+void arm_timer(Timer& timer, Instant deadline) {
+    Hart& hart = this_hart();
+    const LockGuard guard{hart.lock};
+    timer.cpu = hart.queue.cpu();
+    hart.timers.add(timer, deadline);
+    hart.recheck = true;
+}
+
+void cancel_timer(Timer& timer) {
+    Hart& hart = hart_of(timer.cpu);
+    const LockGuard guard{hart.lock};
+    if (timer.queued) {
+        hart.timers.remove(timer);
+    }
+}
+
+bool expire_timers(Hart& hart, Instant now) {
+    std::array<Wait*, kExpiredPerRound> expired;
+    std::uint32_t expired_count = 0;
+    bool more = false;
+    {
+        const LockGuard guard{hart.lock};
+        while (expired_count < expired.size()) {
+            Timer* const timer = hart.timers.pop_expired(now);
+            if (timer == nullptr) {
+                break;
+            }
+            // Claimed under the lock cancel_timer() takes: the task cannot go away between the two.
+            if (claim_wait(*timer->wait)) {
+                timer->wait->has_deadline = false;
+                expired[expired_count++] = timer->wait;
+            }
+        }
+        more = hart.timers.next_deadline() <= now;
+    }
+    for (std::uint32_t i = 0; i < expired_count; ++i) {
+        expire_wait(*expired[i]);
+    }
+    return more;
+}
+
+void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
+    Hart& hart = hart_of(cpu);
+    const bool is_online = online_cpus().contains(cpu);
+    stat = {};
+    stat.size = sizeof(stat);
+    stat.online = is_online ? 1 : 0;
+    stat.hart_id = arch::cpu_locals[cpu.value()].hart.value();
+    stat.nr_timer_interrupts = hart.timer_interrupts.load(std::memory_order_relaxed);
+    stat.nr_ipis_sent = hart.ipis_sent.load(std::memory_order_relaxed);
+    stat.nr_ipis_received = hart.ipis_received.load(std::memory_order_relaxed);
+    stat.nr_steals = hart.steals.load(std::memory_order_relaxed);
+    stat.section_max_ns = arch::ticks_to_ns(hart.section_max_ticks.load(std::memory_order_relaxed));
+    stat.section_max_what = hart.section_max_what.load(std::memory_order_relaxed);
+    if (!is_online) {
+        return;
+    }
+    const LockGuard guard{hart.lock};
+    hart.queue.charge_current(arch::now());
+    stat.busy_ns = static_cast<std::uint64_t>(hart.queue.busy().ns());
+    stat.idle_ns = static_cast<std::uint64_t>(hart.queue.idle().ns());
+    stat.nr_switches = hart.queue.switches();
+    stat.nr_runnable = hart.queue.runnable();
+    stat.capacity = sched::kCapacityFull;
+}
+
+#ifdef NEURON_DEBUG
+void note_section_start() { arch::cpu_local().entry_ticks = arch::read_ticks(); }
+
+void note_section_end(std::uint64_t what) {
+    Hart& hart = this_hart();
+    const std::uint64_t ticks = arch::read_ticks() - arch::cpu_local().entry_ticks;
+    if (ticks > hart.section_max_ticks.load(std::memory_order_relaxed)) {
+        hart.section_max_ticks.store(ticks, std::memory_order_relaxed);
+        hart.section_max_what.store(what, std::memory_order_relaxed);
+    }
+}
+#else
+void note_section_start() {}
+void note_section_end(std::uint64_t) {}
+#endif
+
+}  // namespace kernel::task

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Everything the task layer keeps per hart. Internal to kernel/task.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+#include "lib/units.hpp"
+#include "sched/load.hpp"
+#include "sched/run_queue.hpp"
+#include "sync/seqlock.hpp"
+#include "sync/spinlock.hpp"
+#include "task/task.hpp"
+#include "task/timer_queue.hpp"
+
+namespace kernel::mm {
+class AddressSpace;
+}
+
+namespace kernel::task {
+
+struct alignas(64) Hart {
+    SpinLock lock{LockRank::Hart};
+    sched::RunQueue queue GUARDED_BY(lock);
+    TimerQueue timers GUARDED_BY(lock);
+    // What the one-shot timer is set to; kTimerFired after an interrupt, so that it is set again in any case.
+    Instant programmed GUARDED_BY(lock){Instant::never()};
+
+    // What other harts see of the queue without its lock. Written under lock.
+    SeqLocked<sched::HartLoad> load;
+
+    // Tasks on their way here: a stack, pushed by any hart, taken whole by this one.
+    alignas(64) std::atomic<Task*> inbox{nullptr};
+    // An IPI was sent and not yet taken: senders need not send another.
+    std::atomic<std::uint32_t> ipi_pending{0};
+
+    // Hart-local from here on.
+    alignas(64) Task* current{nullptr};
+    mm::AddressSpace* space{nullptr};    // in satp; null: the kernel's own
+    bool recheck{false};                 // queue, timers or current changed: the fast way out is not open
+    bool yield_requested{false};
+    bool exit_requested{false};
+    std::uint64_t fp_epoch{0};           // whose FP state is in the registers: Task::fp_epoch
+    std::uint64_t next_fp_epoch{0};
+
+    // Counters: written by this hart, read by any.
+    std::atomic<std::uint64_t> timer_interrupts{0};
+    std::atomic<std::uint64_t> ipis_sent{0};
+    std::atomic<std::uint64_t> ipis_received{0};
+    std::atomic<std::uint64_t> steals{0};
+    std::atomic<std::uint64_t> section_max_ticks{0};
+    std::atomic<std::uint64_t> section_max_what{0};
+};
+
+inline constexpr Instant kTimerFired = Instant::from_ns(-1);
+
+[[nodiscard]] Hart& hart_of(CpuId cpu);
+[[nodiscard]] Hart& this_hart();
+[[nodiscard]] Task& task_of(sched::Entity& entity);
+
+// Adds to a counter only this hart writes.
+inline void count(std::atomic<std::uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+// Makes other harts see the queue as it is now.
+void publish_load(Hart& hart) REQUIRES(hart.lock);
+
+// Runs f(Hart&, CpuId) with the lock of the task's home hart held: it may read and change the task's entity, and move the
+// task to another home.
+template <class F>
+auto with_home(Task& task, F&& f) NO_THREAD_SAFETY_ANALYSIS {
+    while (true) {
+        const CpuId cpu = task.home();
+        Hart& hart = hart_of(cpu);
+        const LockGuard guard{hart.lock};
+        if (task.home() == cpu) {
+            return f(hart, cpu);
+        }
+    }
+}
+
+// ---- wake.cpp: which hart a task goes to ----
+
+// Sends a task that is on no queue (run_state Ready) to the hart it should run on.
+void place(Task& task, sched::EnqueueReason reason);
+// Takes in what was sent to this hart. True when there was something.
+bool drain_inbox(Hart& hart);
+// Looks for a waiting task another hart would rather not keep waiting. True when one was taken in.
+bool steal(Hart& hart);
+// Something waits on `hart` that an idle hart may run: wakes one of those, which then steals it. A hart that sleeps does not
+// look for work by itself.
+void nudge_idle_hart(Hart& hart);
+// Interrupts a hart unless an interrupt is already on its way.
+void kick(CpuId cpu);
+
+extern constinit AtomicCpuMask idle_cpus;
+
+// ---- timers ----
+
+// Ends up to a bounded number of waits whose deadline has passed; true when there may be more.
+bool expire_timers(Hart& hart, Instant now);
+
+// Makes task.fp equal to the FP registers. Pre: the task runs on this hart.
+void save_fp_for_copy(Task& task);
+// Leaves the current user address space for the kernel's own.
+void leave_address_space(Hart& hart);
+
+}  // namespace kernel::task

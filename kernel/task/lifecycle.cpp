@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+#include "task/lifecycle.hpp"
+
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "lib/log.hpp"
+#include "mm/kernel_map.hpp"
+#include "mm/user_memory.hpp"
+#include "sched/params.hpp"
+#include "task/dispatcher.hpp"
+#include "task/futex.hpp"
+#include "task/hart.hpp"
+#include "task/program.hpp"
+#include "task/task_table.hpp"
+
+namespace kernel::task {
+
+namespace {
+
+// Pid 1: adopts orphans. Set once, when the first process is spawned.
+constinit Process* init_process = nullptr;
+using InitEnded = void (*)(std::int32_t wait_status);
+constinit InitEnded init_ended = nullptr;
+constinit std::atomic<std::uint32_t> processes{0};
+
+// Threads told to end in one go; each of them tells as many more.
+constexpr std::uint32_t kKickedPerStep = 16;
+// Resident pages unmapped in one go at the end of a process: some 10 000 instructions.
+constexpr std::uint32_t kTeardownPages = 64;
+
+void link_child(Process& parent, Process& child) REQUIRES(family_lock()) {
+    child.parent = &parent;
+    child.previous_sibling = nullptr;
+    child.next_sibling = parent.first_child;
+    if (parent.first_child != nullptr) {
+        parent.first_child->previous_sibling = &child;
+    }
+    parent.first_child = &child;
+}
+
+void unlink_child(Process& child) REQUIRES(family_lock()) {
+    (child.previous_sibling == nullptr ? child.parent->first_child : child.previous_sibling->next_sibling) =
+        child.next_sibling;
+    if (child.next_sibling != nullptr) {
+        child.next_sibling->previous_sibling = child.previous_sibling;
+    }
+    child.previous_sibling = child.next_sibling = nullptr;
+    child.parent = nullptr;
+}
+
+void add_thread(Process& process, Task& task) REQUIRES(family_lock()) {
+    process.threads.push_back(task);
+    ++process.thread_count;
+}
+
+// Tells up to kKickedPerStep threads that were not told yet to end. Told ones go to the back of the list, so the first
+// told one at the front means that all are.
+void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
+    for (std::uint32_t i = 0; i < kKickedPerStep; ++i) {
+        Task* const task = process.threads.front();
+        if (task == nullptr || task->must_exit.load(std::memory_order_relaxed)) {
+            return;
+        }
+        process.threads.remove(*task);
+        process.threads.push_back(*task);
+        // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user mode.
+        task->must_exit.store(true);
+        interrupt_wait(*task);
+        if (task->home() != arch::current_cpu()) {
+            kick(task->home());
+        } else {
+            request_reschedule();
+        }
+    }
+}
+
+// The last thread of a process is gone and so is its memory: tell the parent, hand the children to pid 1.
+void become_zombie(Process& process) {
+    if (&process == init_process) {
+        const std::int32_t status = process.exit_status;
+        init_ended(status);
+    }
+    const LockGuard guard{family_lock()};
+    while (process.first_child != nullptr) {
+        Process& child = *process.first_child;
+        unlink_child(child);
+        link_child(*init_process, child);
+        if (child.is_zombie) {
+            static_cast<void>(init_process->child_exited.wake(1, 0));
+        }
+    }
+    process.wait_status = process.exit_status;
+    process.is_zombie = true;
+    processes.fetch_sub(1, std::memory_order_relaxed);
+    static_cast<void>(process.parent->child_exited.wake(~0U, 0));
+}
+
+void continue_teardown(Task& task) {
+    Process& process = task.process();
+    if (!process.space().teardown_step(kTeardownPages)) {
+        task.resume = &continue_teardown;
+        return;
+    }
+    mm::AddressSpace::destroy(&process.space());
+    process.set_space(nullptr);
+    process.files.close_all();
+    become_zombie(process);
+    request_exit();
+}
+
+// The end of one thread, in its own context. The last one goes on to take the process apart.
+void end_thread(Task& task) {
+    Process& process = task.process();
+    task.exit_begun = true;
+    if (task.clear_child_tid != 0) {
+        // pthread_join waits on this word (set_tid_address(2)). A bad address is the program's loss.
+        if (mm::store_word(process.space(), VirtAddr{task.clear_child_tid}, 0).ok()) {
+            wake_futex(process.space(), task.clear_child_tid, 1);
+        }
+    }
+    // This hart must not be in the space any more when the last thread takes it apart.
+    leave_address_space(this_hart());
+    const Usage usage = task_usage(task);
+    bool is_last = false;
+    {
+        const LockGuard guard{family_lock()};
+        process.threads.remove(task);
+        --process.thread_count;
+        process.dead_threads += usage;
+        is_last = process.thread_count == 0;
+        if (process.is_exiting.load(std::memory_order_relaxed)) {
+            tell_threads_to_end(process);
+        } else if (is_last) {
+            process.exit_status = status_exited(task.exit_code);
+            process.is_exiting.store(true);
+        }
+    }
+    if (is_last) {
+        task.resume = &continue_teardown;
+        request_reschedule();
+    } else {
+        request_exit();
+    }
+}
+
+Result<Ref<Process>> create_process() {
+    Ref<Process> process = TRY(Process::create());
+    process->set_space(TRY(mm::AddressSpace::create(mm::kernel_map().root())));
+    return process;
+}
+
+// A process that never ran: everything it got goes back.
+void discard_process(Ref<Process> process) {
+    while (!process->space().teardown_step(~0U)) {
+    }
+    mm::AddressSpace::destroy(&process->space());
+    process->files.close_all();
+    process->leader.reset();
+}
+
+Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& arguments, const SpawnOptions& options) {
+    const auto slash = arguments.path.rfind('/');
+    Ref<Task> task = TRY(Task::create(process, arguments.path.substr(slash == arguments.path.npos ? 0 : slash + 1)));
+    process.set_pid(task->tid());
+    process.leader = task.clone();
+    process.rights = options.rights;
+    TRY(load_program(process.space(), arguments, task->frame));
+    if (options.prepare != nullptr) {
+        TRY(options.prepare(process, options.context));
+    }
+    task->entity.attributes = options.attributes;
+    task->entity.limits = options.limits;
+    return task;
+}
+
+}  // namespace
+
+void set_init_ended_hook(void (*hook)(std::int32_t wait_status)) { init_ended = hook; }
+
+std::uint32_t process_count() { return processes.load(std::memory_order_relaxed); }
+
+Ref<Task> find_task(TaskId id) {
+    Ref<Task> task = lookup_task(id);
+    if (task && task->run_state.load(std::memory_order_acquire) == RunState::Dead) {
+        return {};
+    }
+    return task;
+}
+
+Ref<Process> find_process(TaskId pid) {
+    const Ref<Task> task = lookup_task(pid);
+    if (!task || task->process().pid() != pid) {
+        return {};
+    }
+    return Ref<Process>::share(task->process());
+}
+
+Ref<Task> next_task(TaskId after) {
+    while (true) {
+        Ref<Task> task = lookup_next_task(after);
+        if (!task || task->run_state.load(std::memory_order_acquire) != RunState::Dead) {
+            return task;
+        }
+        after = task->tid();
+    }
+}
+
+Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, const SpawnOptions& options) {
+    Ref<Process> process = TRY(create_process());
+    Result<Ref<Task>> prepared = prepare_program(*process, arguments, options);
+    if (!prepared.ok()) {
+        discard_process(std::move(process));
+        return prepared.error();
+    }
+    Task& task = *(*prepared).release();  // a live task holds a reference to itself; the dispatcher drops it at its end
+    const TaskId tid = task.tid();
+    {
+        const LockGuard guard{family_lock()};
+        if (parent != nullptr) {
+            link_child(parent->process(), *process);
+        } else {
+            init_process = process.get();
+        }
+        add_thread(*process, task);
+    }
+    processes.fetch_add(1, std::memory_order_relaxed);
+    static_cast<void>(process.release());  // the family's reference; wait4 drops it
+    start(task, parent);
+    return tid;
+}
+
+Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
+    Process& process = caller.process();
+    Ref<Task> created = TRY(Task::create(process, std::string_view{caller.name().data()}));
+    Task& task = *created;
+    const TaskId tid = task.tid();
+    for (const std::uint64_t address : {options.parent_tid, options.child_tid}) {
+        if (address != 0) {
+            TRY(mm::store_word(process.space(), VirtAddr{address}, tid.value()));
+        }
+    }
+    task.frame = caller.frame;
+    task.frame.set_result(0);
+    if (options.stack != 0) {
+        task.frame.set_stack_pointer(options.stack);
+    }
+    if (options.set_tls) {
+        task.frame.set_thread_pointer(options.tls);
+    }
+    task.clear_child_tid = options.clear_child_tid;
+    task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    task.nice = caller.nice;
+    task.entity.attributes = sched::inherit_for_thread(read_attributes(caller));
+    task.entity.limits = read_limits(caller);
+    save_fp_for_copy(caller);
+    task.fp = caller.fp;
+    {
+        const LockGuard guard{family_lock()};
+        if (process.is_exiting.load(std::memory_order_relaxed)) {
+            return Error::TryAgain;  // it would be born to die
+        }
+        add_thread(process, task);
+    }
+    static_cast<void>(created.release());
+    start(task, &caller);
+    return tid;
+}
+
+void exit_thread(Task& caller, std::int32_t status) {
+    caller.exit_code = status;
+    end_thread(caller);
+}
+
+void exit_process(Process& process, std::int32_t wait_status) {
+    const LockGuard guard{family_lock()};
+    if (!process.is_exiting.load(std::memory_order_relaxed)) {
+        process.exit_status = wait_status;
+        process.is_exiting.store(true);
+    }
+    tell_threads_to_end(process);
+}
+
+void end_killed_task(Task& task) { end_thread(task); }
+
+ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child) {
+    Ref<Process> reaped;
+    Ref<Task> leader;
+    {
+        const LockGuard guard{family_lock()};
+        bool has_candidate = false;
+        for (Process* at = parent.first_child; at != nullptr; at = at->next_sibling) {
+            if (pid != TaskId{} && at->pid() != pid) {
+                continue;
+            }
+            has_candidate = true;
+            if (!at->is_zombie) {
+                continue;
+            }
+            child.pid = at->pid();
+            child.wait_status = at->wait_status;
+            child.usage = at->dead_threads;
+            child.usage += at->dead_children;
+            parent.dead_children += child.usage;
+            unlink_child(*at);
+            leader = std::move(at->leader);
+            reaped = Ref<Process>::adopt(*at);
+            break;
+        }
+        if (!reaped) {
+            if (!has_candidate) {
+                return ReapOutcome::NoChild;
+            }
+            if (wait_in != nullptr) {
+                const LockGuard wait_guard{parent.child_exited.lock()};
+                begin_wait(*wait_in, &parent.child_exited, {.run_again = true});
+            }
+            return ReapOutcome::NoneYet;
+        }
+    }
+    return ReapOutcome::Reaped;  // the last references go here, with no lock held
+}
+
+}  // namespace kernel::task

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// A process: an address space, open files, and one or more tasks; the unit that is spawned, killed and waited for.
+//
+// Family (parent, children, threads, exit state) of all processes is guarded by one lock, family_lock(): these change
+// only at spawn, thread creation, exit and wait, and often for two processes at once.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "lib/ids.hpp"
+#include "lib/intrusive_list.hpp"
+#include "lib/ref.hpp"
+#include "lib/units.hpp"
+#include "mm/address_space.hpp"
+#include "nexus_abi/linux.hpp"
+#include "sync/spinlock.hpp"
+#include "task/file_table.hpp"
+#include "task/task.hpp"
+#include "task/wait.hpp"
+
+namespace kernel::task {
+
+inline constexpr std::uint32_t kSignalCount = 64;  // signals are 1..64
+
+// What getrusage reports.
+struct Usage {
+    Duration runtime{};
+    std::uint64_t voluntary_switches{0};
+    std::uint64_t involuntary_switches{0};
+    Usage& operator+=(const Usage& other);
+};
+
+class Process : public RefCounted<Process> {
+  public:
+    // An empty process with one reference, no parent, no tasks. Errors: NoMemory.
+    static Result<Ref<Process>> create();
+    static void last_reference_gone(Process& process);
+
+    // The id of the first task, which names the process. Immutable once the first task exists.
+    [[nodiscard]] TaskId pid() const { return pid_; }
+    void set_pid(TaskId pid) { pid_ = pid; }
+
+    // Never null while a task of the process lives. Has a lock of its own.
+    [[nodiscard]] mm::AddressSpace& space() { return *space_; }
+    void set_space(mm::AddressSpace* space) { space_ = space; }
+    FileTable files;                     // has a lock of its own
+    std::uint64_t rights{0};             // kRight*; only shrinks, written by the process itself or before it runs
+    std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
+
+    // Guarded by family_lock().
+    Process* parent{nullptr};
+    IntrusiveList<Task, &Task::thread_node> threads;
+    std::uint32_t thread_count{0};
+    // Children alive or not yet waited for, newest first; linked by sibling pointers.
+    Process* first_child{nullptr};
+    Process* previous_sibling{nullptr};
+    Process* next_sibling{nullptr};
+    bool is_zombie{false};
+    std::int32_t wait_status{0};         // as wait4 reports it
+    Usage dead_threads;                  // of threads that ended
+    Usage dead_children;                 // of children that were waited for
+    Ref<Task> leader;                    // the first task: keeps pid() taken until the process is waited for
+
+    // Set once, by exit_group or a fatal signal: every task ends before it returns to user mode.
+    std::atomic<bool> is_exiting{false};
+    std::int32_t exit_status{0};         // wait status to report; written by whoever set is_exiting
+
+    // Signal actions by number - 1, guarded by action_lock. Handlers are stored and not run.
+    SpinLock action_lock{LockRank::FileTable};
+    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
+    std::atomic<std::uint64_t> pending_signals{0};  // sent to the process while every task blocked them
+
+    // wait4 callers of this process.
+    WaitQueue child_exited;
+
+  private:
+    template <class T>
+    friend class ::kernel::mm::ObjectPool;
+    Process() = default;
+    ~Process() = default;
+
+    TaskId pid_{};
+    mm::AddressSpace* space_{nullptr};
+};
+
+// What the task used so far.
+[[nodiscard]] Usage task_usage(Task& task);
+
+// Guards the family of all processes. Rank Process.
+[[nodiscard]] SpinLock& family_lock();
+
+}  // namespace kernel::task

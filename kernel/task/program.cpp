@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "task/program.hpp"
+
+#include <array>
+#include <span>
+
+#include "lib/log.hpp"
+#include "mm/file_object.hpp"
+#include "mm/layout.hpp"
+#include "mm/user_memory.hpp"
+#include "task/elf.hpp"
+
+namespace kernel::task {
+
+namespace {
+
+using RandomSource = void (*)(std::span<std::byte> out);
+constinit RandomSource random_source = nullptr;
+
+// Auxiliary vector types (Linux include/uapi/linux/auxvec.h).
+enum : std::uint64_t {
+    kAtNull = 0,
+    kAtPhdr = 3,
+    kAtPhent = 4,
+    kAtPhnum = 5,
+    kAtPageSize = 6,
+    kAtBase = 7,
+    kAtFlags = 8,
+    kAtEntry = 9,
+    kAtUid = 11,
+    kAtEuid = 12,
+    kAtGid = 13,
+    kAtEgid = 14,
+    kAtHwcap = 16,
+    kAtClockTick = 17,
+    kAtSecure = 23,
+    kAtRandom = 25,
+    kAtExecFn = 31,
+};
+// A bit per letter of the base ISA: I, M, A, F, D, C (Linux arch/riscv/include/uapi/asm/hwcap.h).
+constexpr std::uint64_t kHwcap = 0x112d;
+constexpr std::uint64_t kClockTicksPerSecond = 100;
+constexpr std::size_t kRandomBytes = 16;
+constexpr std::uint64_t kStackAlignment = 16;  // RISC-V psABI
+
+Result<void> map_segment(mm::AddressSpace& space, mm::FileObject& file, const ElfSegment& segment) {
+    const std::uint64_t lead = mm::page_offset(segment.start.value());
+    const mm::MapRequest request{
+        .address = mm::page_down(segment.start),
+        .bytes = segment.memory_bytes + lead,
+        .protection = {.read = segment.is_readable, .write = segment.is_writable, .execute = segment.is_executable},
+        .placement = mm::Placement::FixedNoReplace,
+    };
+    if (segment.file_bytes == 0) {
+        TRY(space.map_anonymous(request));
+    } else {
+        TRY(space.map_file(request, {.file = &file,
+                                     .offset = segment.file_offset - lead,
+                                     .bytes = segment.file_bytes + lead}));
+    }
+    return {};
+}
+
+// Writes 64-bit words upwards into user memory, a buffer at a time.
+class WordWriter {
+  public:
+    WordWriter(mm::AddressSpace& space, VirtAddr at) : space_{space}, at_{at} {}
+    Result<void> push(std::uint64_t word) {
+        buffer_[used_++] = word;
+        return used_ == buffer_.size() ? flush() : Result<void>{};
+    }
+    Result<void> flush() {
+        TRY(mm::copy_to_user(space_, at_, std::as_bytes(std::span{buffer_.data(), used_})));
+        at_ = at_ + used_ * sizeof(std::uint64_t);
+        used_ = 0;
+        return {};
+    }
+
+  private:
+    mm::AddressSpace& space_;
+    VirtAddr at_;
+    std::array<std::uint64_t, 64> buffer_;
+    std::size_t used_{0};
+};
+
+// Stack, from the top: path, strings, random bytes, then (aligned, upwards from sp) argc, argv, envp, auxv.
+Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& arguments, const ElfImage& image) {
+    TRY(space.map_anonymous({.address = VirtAddr{mm::kUserStackTop.value() - mm::kUserStackBytes},
+                             .bytes = mm::kUserStackBytes,
+                             .protection = mm::kReadWrite,
+                             .placement = mm::Placement::FixedNoReplace}));
+    std::uint64_t at = mm::kUserStackTop.value() - sizeof(std::uint64_t);  // Linux ends its stacks with a null word
+    at -= arguments.path.size() + 1;
+    const std::uint64_t path_address = at;
+    TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(std::span{arguments.path})));
+    at -= arguments.strings.size();
+    const std::uint64_t strings_address = at;
+    TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(arguments.strings)));
+    at = (at - kRandomBytes) & ~(kStackAlignment - 1);
+    const std::uint64_t random_address = at;
+    std::array<std::byte, kRandomBytes> random{};
+    if (random_source != nullptr) {
+        random_source(random);
+    }
+    TRY(mm::copy_to_user(space, VirtAddr{at}, random));
+
+    const std::array<std::uint64_t, 34> auxv{
+        kAtPhdr, image.program_headers.value(),
+        kAtPhent, image.program_header_bytes,
+        kAtPhnum, image.program_header_count,
+        kAtPageSize, mm::kPageSize,
+        kAtBase, 0,
+        kAtFlags, 0,
+        kAtEntry, image.entry.value(),
+        kAtUid, 0,
+        kAtEuid, 0,
+        kAtGid, 0,
+        kAtEgid, 0,
+        kAtHwcap, kHwcap,
+        kAtClockTick, kClockTicksPerSecond,
+        kAtSecure, 0,
+        kAtRandom, random_address,
+        kAtExecFn, path_address,
+        kAtNull, 0,
+    };
+    const std::uint64_t words =
+        1 + arguments.argument_count + 1 + arguments.environment_count + 1 + auxv.size();
+    const VirtAddr sp{(at - words * sizeof(std::uint64_t)) & ~(kStackAlignment - 1)};
+    WordWriter writer{space, sp};
+    TRY(writer.push(arguments.argument_count));
+    std::size_t offset = 0;
+    for (const std::uint32_t count : {arguments.argument_count, arguments.environment_count}) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            TRY(writer.push(strings_address + offset));
+            while (arguments.strings[offset] != '\0') {
+                ++offset;
+            }
+            ++offset;
+        }
+        TRY(writer.push(0));
+    }
+    for (const std::uint64_t word : auxv) {
+        TRY(writer.push(word));
+    }
+    TRY(writer.flush());
+    return sp;
+}
+
+}  // namespace
+
+void set_random_source(void (*source)(std::span<std::byte> out)) { random_source = source; }
+
+Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments, arch::TrapFrame& frame) {
+    mm::FileObject& file = *arguments.program;
+    ElfImage image;
+    if (const ElfDefect defect = read_elf(file.contents(), image); defect != ElfDefect::None) {
+        log::error(arguments.path, ": not a program this kernel can run: ", text(defect));
+        return Error::NotExecutable;
+    }
+    VirtAddr end{};
+    for (const ElfSegment& segment : image.segments) {
+        TRY(map_segment(space, file, segment));
+        end = segment.end();
+    }
+    space.set_break_base(VirtAddr{mm::page_up(end.value())});
+    const VirtAddr sp = TRY(build_stack(space, arguments, image));
+    frame = {};
+    frame.pc = image.entry.value();
+    frame.set_stack_pointer(sp.value());
+    return {};
+}
+
+}  // namespace kernel::task

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "task/task.hpp"
+
+#include <bit>
+
+#include "mm/slab.hpp"
+#include "task/process.hpp"
+#include "task/task_table.hpp"
+
+namespace kernel::task {
+
+namespace {
+
+constinit mm::ObjectPool<Task> pool;
+
+}  // namespace
+
+Task::Task(TaskId tid, Process& process, std::string_view name)
+    : tid_{tid}, process_{Ref<Process>::share(process)} {
+    wait.task = this;
+    wait.timer.wait = &wait;
+    set_name(name);
+}
+
+Task::~Task() = default;
+
+Result<Ref<Task>> Task::create(Process& process, std::string_view name) {
+    const TaskId tid = TRY(allocate_task_id());
+    const auto created = pool.create(tid, process, name);
+    if (!created.ok()) {
+        release_task_id(tid);
+        return created.error();
+    }
+    Task& task = **created;
+    publish_task(tid, task);
+    return Ref<Task>::adopt(task);
+}
+
+void Task::last_reference_gone(Task& task) {
+    const TaskId tid = task.tid_;
+    // Before the memory goes: lookups try to take references as long as the id finds the task.
+    release_task_id(tid);
+    pool.destroy(&task);
+}
+
+Task::Name Task::name() const {
+    return std::bit_cast<Name>(
+        std::array{name_[0].load(std::memory_order_relaxed), name_[1].load(std::memory_order_relaxed)});
+}
+
+void Task::set_name(std::string_view name) {
+    Name padded{};
+    name.substr(0, padded.size() - 1).copy(padded.data(), padded.size() - 1);
+    const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(padded);
+    name_[0].store(words[0], std::memory_order_relaxed);
+    name_[1].store(words[1], std::memory_order_relaxed);
+}
+
+}  // namespace kernel::task

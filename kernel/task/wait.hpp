@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Waiting without sleeping in the kernel. A system call that cannot finish records what its task waits for and returns
+// "blocked"; whoever makes it true writes the result (or has the call run again) and wakes the task.
+//
+// A wait ends in one of three ways: its event, its deadline, an interruption (kill). They race, so each first claims the
+// wait; exactly one claim succeeds, and only its owner may take the task off its queue, set the result and wake it. A
+// claimed task cannot end, so the claimant's pointer stays good until it has called finish_wait().
+//
+// A handler that blocks:
+//     LockGuard guard{queue.lock()};
+//     if (event already there) return result;
+//     begin_wait(task, &queue, {.on_timeout = -ETIMEDOUT, .deadline = deadline});
+//     return SysResult::blocked();
+// A waker that looks at its waiters one by one (WaitQueue::wake() does this for the plain case):
+//     LockGuard guard{queue.lock()};
+//     for (Wait* wait = queue.front(); wait != nullptr;) {
+//         Wait* next = queue.next(*wait);
+//         if (matches(*wait) && claim_wait(*wait)) { queue.remove(*wait); finish_wait(*wait, result); }
+//         wait = next;
+//     }
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "lib/intrusive_list.hpp"
+#include "lib/units.hpp"
+#include "sync/spinlock.hpp"
+#include "task/timer_queue.hpp"
+
+namespace kernel::task {
+
+class Task;
+class WaitQueue;
+
+// What a task waits for; part of Task.
+// Concurrency: `token` is atomic. The rest belongs to the task until token is Armed and to whoever claims it afterwards,
+// but for node and queue, which the queue's lock guards, and timer (see timer_queue.hpp).
+struct Wait {
+    enum Token : std::uint32_t { None = 0, Armed = 1, Claimed = 2 };
+
+    std::atomic<std::uint32_t> token{None};
+    Task* task{nullptr};           // the owner; immutable
+    WaitQueue* queue{nullptr};     // null: waits for its deadline only
+    ListNode node;
+    Timer timer;
+    std::uint64_t key{0};          // which event of the queue, e.g. a futex's address space and address
+    std::uint64_t key_high{0};
+    std::uint32_t bitset{~0U};
+    std::int64_t on_timeout{0};    // the call's result when the deadline passes
+    bool has_deadline{false};      // timer was armed for this wait
+};
+
+struct WaitOptions {
+    std::int64_t on_timeout{0};
+    Instant deadline{Instant::never()};
+    bool run_again{false};         // on wake-up the system call runs again with its arguments instead of getting a result
+    std::uint64_t key{0};
+    std::uint64_t key_high{0};
+    std::uint32_t bitset{~0U};
+};
+
+// A list of waiting tasks behind a lock of its own. Ranks: FutexBucket for futexes, WaitQueue for everything else.
+class WaitQueue {
+  public:
+    constexpr explicit WaitQueue(LockRank rank = LockRank::WaitQueue) : lock_{rank} {}
+
+    [[nodiscard]] SpinLock& lock() { return lock_; }
+
+    // Pre for these five: lock() is held.
+    void push(Wait& wait);
+    void remove(Wait& wait);
+    [[nodiscard]] Wait* front() { return waits_.front(); }
+    [[nodiscard]] Wait* next(Wait& wait) { return waits_.next(wait); }
+    [[nodiscard]] bool empty() const { return waits_.empty(); }
+
+    // Ends up to `count` waits with `result` (ignored by waits that run again), oldest first; returns how many. Takes the
+    // lock.
+    std::uint32_t wake(std::uint32_t count, std::int64_t result);
+
+  private:
+    SpinLock lock_;
+    IntrusiveList<Wait, &Wait::node> waits_;
+};
+
+// Starts a wait of the task that is running on this hart, at the end of `queue` (null: only the deadline ends it). Pre: its
+// handler holds queue->lock() and returns SysResult::blocked() next.
+void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options);
+// True for exactly one of the callers that race to end this wait.
+[[nodiscard]] bool claim_wait(Wait& wait);
+// Cancels the deadline, sets the result (unless the call runs again) and makes the task runnable. Pre: the caller claimed
+// the wait and took it off its queue. Locks taken: hart locks, one at a time.
+void finish_wait(Wait& wait, std::int64_t result);
+// Ends a wait whose deadline passed. Pre: the caller claimed it.
+void expire_wait(Wait& wait);
+// Ends the wait, if there is one, with -EINTR and no second run. Pre: the caller keeps the task alive.
+void interrupt_wait(Task& task);
+
+// How a waiting system call runs again; set once at boot by the system call layer.
+void set_rerun_hook(void (*hook)(Task&));
+
+}  // namespace kernel::task

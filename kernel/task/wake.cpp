@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// Where runnable tasks go: placement, inboxes, IPIs, stealing.
+#include "arch/contract.hpp"
+#include "lib/check.hpp"
+#include "lib/log.hpp"
+#include "sched/placement.hpp"
+#include "task/dispatcher.hpp"
+#include "task/hart.hpp"
+
+namespace kernel::task {
+
+constinit AtomicCpuMask idle_cpus;
+
+namespace {
+
+// Whether a first stolen task was announced; the boot log shows that stealing works on this machine.
+constinit std::atomic<std::uint32_t> steal_announced{0};
+
+// A class that comes to life here starts no earlier in virtual time than where the machine is, so that an idle hart's old
+// frame is no credit.
+void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock) {
+    const auto qos_class = entity.effective();
+    if (!hart.queue.queue(qos_class).empty()) {
+        return;
+    }
+    const auto index = sched::index_of(qos_class);
+    bool found = false;
+    sched::VirtualTime least;
+    online_cpus().for_each([&](CpuId cpu) {
+        const sched::HartLoad load = hart_of(cpu).load.load();
+        if (cpu != hart.queue.cpu() && load.weight[index] != 0 && (!found || sched::is_before(load.global[index], least))) {
+            least = load.global[index];
+            found = true;
+        }
+    });
+    if (found) {
+        hart.queue.raise_frame(qos_class, least);
+    }
+}
+
+// Adds a task that has this hart as its home to this hart's queue.
+void enqueue_here(Hart& hart, Task& task, Instant now) REQUIRES(hart.lock) {
+    raise_frame_for(hart, task.entity);
+    static_cast<void>(hart.queue.enqueue(task.entity, now, task.enqueue_reason));
+    hart.recheck = true;
+    publish_load(hart);
+}
+
+void send_to(CpuId cpu, Task& task) {
+    Hart& hart = hart_of(cpu);
+    Task* head = hart.inbox.load(std::memory_order_relaxed);
+    do {
+        task.inbox_next = head;
+        // seq_cst: ordered before reading ipi_pending in kick(); pairs with drain_inbox() and the idle loop.
+    } while (!hart.inbox.compare_exchange_weak(head, &task));
+    kick(cpu);
+}
+
+struct Target {
+    CpuId cpu;
+    bool is_self{false};
+};
+
+Target choose_target(Task& task, Hart& home_hart, CpuId home) REQUIRES(home_hart.lock) {
+    const sched::PlacementRequest request =
+        sched::placement_request(task.entity.attributes, home, online_cpus(), home_hart.queue.faults());
+    CpuMask idle = idle_cpus.load();
+    while (true) {
+        const sched::Placement placement =
+            sched::select_cpu(request, idle, [](CpuId cpu) { return hart_of(cpu).load.load(); });
+        if (!placement.is_idle || idle_cpus.try_claim(placement.cpu)) {
+            return {.cpu = placement.cpu, .is_self = placement.cpu == arch::current_cpu()};
+        }
+        idle.remove(placement.cpu);  // another waker was faster
+    }
+}
+
+}  // namespace
+
+void kick(CpuId cpu) {
+    Hart& hart = hart_of(cpu);
+    if (hart.ipi_pending.exchange(1) == 0) {
+        count(this_hart().ipis_sent);
+        arch::send_ipi(CpuMask::of(cpu));
+    }
+}
+
+void nudge_idle_hart(Hart& hart) {
+    CpuMask waiting;
+    for (const CpuMask mask : hart.load.load().waiting_mask) {
+        waiting = waiting | mask;
+    }
+    const CpuMask takers = waiting & idle_cpus.load();
+    if (!takers.empty() && idle_cpus.try_claim(takers.lowest())) {
+        kick(takers.lowest());
+    }
+}
+
+void place(Task& task, sched::EnqueueReason reason) {
+    DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
+    const Instant now = arch::now();
+    const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
+        if (reason == sched::EnqueueReason::Wake) {
+            sched::RunQueue::note_woken(task.entity, now);
+        }
+        task.enqueue_reason = reason;
+        const Target chosen = choose_target(task, hart, home);
+        if (chosen.cpu == home) {
+            if (chosen.is_self) {
+                enqueue_here(hart, task, now);
+                return Target{.cpu = home, .is_self = false};
+            }
+        } else {
+            task.set_home(chosen.cpu);
+        }
+        return chosen;
+    });
+    if (target.is_self) {
+        Hart& hart = this_hart();
+        const LockGuard guard{hart.lock};
+        enqueue_here(hart, task, now);
+    } else if (target.cpu != arch::current_cpu()) {
+        send_to(target.cpu, task);
+    }
+}
+
+bool drain_inbox(Hart& hart) {
+    if (hart.inbox.load(std::memory_order_relaxed) == nullptr) {
+        return false;
+    }
+    // Cleared before the stack is taken: who pushes later interrupts again.
+    hart.ipi_pending.store(0);
+    Task* task = hart.inbox.exchange(nullptr);
+    while (task != nullptr) {
+        Task* const following = task->inbox_next;
+        task->inbox_next = nullptr;
+        bool is_welcome = false;
+        {
+            const LockGuard guard{hart.lock};
+            // Its mask may have changed on the way.
+            is_welcome = hart.queue.allows(task->entity);
+            if (is_welcome) {
+                enqueue_here(hart, *task, arch::now());
+            }
+        }
+        if (!is_welcome) {
+            place(*task, task->enqueue_reason);
+        }
+        task = following;
+    }
+    return true;
+}
+
+bool steal(Hart& hart) {
+    const CpuId self = hart.queue.cpu();
+    CpuMask victims = online_cpus();
+    victims.remove(self);
+    CpuId at = self;
+    constexpr std::uint32_t kMaxVictims = 8;
+    for (std::uint32_t probe = 0; probe < kMaxVictims && !victims.empty(); ++probe) {
+        at = victims.next_from(at);
+        victims.remove(at);
+        Hart& victim = hart_of(at);
+        if (!victim.load.load().offers_work_to(self)) {
+            continue;
+        }
+        Task* task = nullptr;
+        {
+            const LockGuard guard{victim.lock};
+            sched::Entity* entity = victim.queue.find_stealable(self);
+            if (entity == nullptr) {
+                continue;
+            }
+            victim.queue.remove(*entity, arch::now());
+            publish_load(victim);
+            task = &task_of(*entity);
+            task->enqueue_reason = sched::EnqueueReason::Migrate;
+            task->set_home(self);
+        }
+        count(hart.steals);
+        bool is_welcome = false;
+        {
+            const LockGuard guard{hart.lock};
+            is_welcome = hart.queue.allows(task->entity);
+            if (is_welcome) {
+                enqueue_here(hart, *task, arch::now());
+            }
+        }
+        if (!is_welcome) {
+            place(*task, sched::EnqueueReason::Migrate);
+            continue;
+        }
+        if (steal_announced.exchange(1) == 0) {
+            log::marker("KSELFTEST: work stealing ok");
+        }
+        return true;
+    }
+    return false;
+}
+
+void wake(Task& task) {
+    RunState state = task.run_state.load(std::memory_order_acquire);
+    while (true) {
+        if (state == RunState::Blocking) {
+            // Its hart has not put it aside yet and will find out.
+            if (task.run_state.compare_exchange_weak(state, RunState::Woken, std::memory_order_acq_rel)) {
+                return;
+            }
+        } else {
+            DCHECK(state == RunState::Blocked);
+            if (task.run_state.compare_exchange_weak(state, RunState::Ready, std::memory_order_acq_rel)) {
+                break;
+            }
+        }
+    }
+    place(task, sched::EnqueueReason::Wake);
+}
+
+void start(Task& task, Task* parent) {
+    task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+    task.set_home(arch::current_cpu());
+    if (parent != nullptr) {
+        Hart& hart = this_hart();
+        const LockGuard guard{hart.lock};
+        hart.queue.charge_current(arch::now());
+        hart.queue.inherit_position(task.entity, parent->entity);
+    }
+    place(task, sched::EnqueueReason::New);
+}
+
+}  // namespace kernel::task
