@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "machine.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace sched_test {
+
+using kernel::sched::EnqueueReason;
+using kernel::sched::PutReason;
+
+Attributes make(QosClass qos_class, std::uint32_t shares, CpuMask mask) {
+    Attributes attributes;
+    attributes.qos_class = qos_class;
+    attributes.shares = shares;
+    attributes.affinity = attributes.affinity_effective = mask;
+    return attributes;
+}
+
+double ratio(Duration a, Duration b) {
+    return static_cast<double>(a.ns()) / static_cast<double>(b.ns());
+}
+
+Machine::Machine(std::uint32_t harts, Faults faults, Instant start) : start_{start}, now_{start} {
+    for (std::uint32_t i = 0; i < harts; ++i) {
+        queues_.push_back(std::make_unique<RunQueue>());
+        queues_.back()->start(CpuId{i}, start, kernel::sched::kCapacityFull, faults);
+    }
+}
+
+Machine::~Machine() {
+    for (auto& task : tasks_) {
+        if (task->entity.state() != TaskState::Dead) {
+            exit(*task);
+        }
+    }
+}
+
+Task& Machine::owner(Entity& entity) {
+    return static_cast<OwnedEntity&>(entity).owner;
+}
+
+Task& Machine::add(const Attributes& attributes, const Behaviour& behaviour) {
+    tasks_.push_back(std::make_unique<Task>());
+    Task& task = *tasks_.back();
+    task.entity.attributes = attributes;
+    task.behaviour = behaviour;
+    task.left = behaviour.work;
+    if (behaviour.first_wake.is_zero()) {
+        place(task, EnqueueReason::New);
+        settle();
+    } else {
+        task.wakes_at = now_ + behaviour.first_wake;
+    }
+    return task;
+}
+
+Task& Machine::add_hog(QosClass qos_class, std::uint32_t shares, CpuMask mask) {
+    return add(make(qos_class, shares, mask));
+}
+
+void Machine::place(Task& task, EnqueueReason reason) {
+    CpuMask idle;
+    for (const auto& queue : queues_) {
+        if (queue->load().is_idle()) {
+            idle.add(queue->cpu());
+        }
+    }
+    const auto request = kernel::sched::placement_request(task.entity.attributes, task.entity.cpu(), online(),
+                                                          queues_.front()->faults());
+    const auto placement =
+        kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return queues_[cpu.value()]->load(); });
+    ASSERT_TRUE(request.allowed.contains(placement.cpu));
+    queues_[placement.cpu.value()]->enqueue(task.entity, now_, reason);
+}
+
+Instant Machine::next_event() const {
+    Instant event = Instant::never();
+    for (const auto& queue : queues_) {
+        event = min(event, queue->next_event(now_));
+        if (Entity* current = queue->current(); current != nullptr) {
+            const Task& task = owner(*current);
+            if (!task.behaviour.work.is_zero()) {
+                event = min(event, now_ + task.left);
+            }
+        }
+    }
+    for (const auto& task : tasks_) {
+        if (task->entity.state() == TaskState::Blocked) {
+            event = min(event, task->wakes_at);
+        }
+    }
+    return event;
+}
+
+void Machine::run_until(Instant end) {
+    settle();
+    while (now_ < end) {
+        const Instant next = min(end, std::max(next_event(), now_));
+        const Duration step = next - now_;
+        now_ = next;
+        ++events_;
+        for (auto& queue : queues_) {
+            Entity* current = queue->current();
+            if (current == nullptr) {
+                continue;
+            }
+            Task& task = owner(*current);
+            if (task.behaviour.work.is_zero()) {
+                continue;
+            }
+            task.left -= step;
+            if (task.left.is_zero()) {
+                queue->put_current(now_, PutReason::Block);
+                task.wakes_at = now_ + task.behaviour.rest;
+                task.left = task.behaviour.work;
+            }
+        }
+        settle();
+    }
+    for (auto& queue : queues_) {
+        queue->charge_current(now_);
+    }
+}
+
+void Machine::settle() {
+    for (auto& task : tasks_) {
+        if (task->entity.state() == TaskState::Blocked && task->wakes_at <= now_) {
+            place(*task, EnqueueReason::Wake);
+        }
+    }
+    for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
+        if (queues_[hart]->should_resched(now_) || queues_[hart]->current() == nullptr) {
+            pick(hart);
+        }
+    }
+    audit();
+}
+
+void Machine::pick(std::uint32_t hart) {
+    RunQueue& queue = *queues_[hart];
+    if (queue.pick_next(now_).entity == nullptr && steal_for(hart)) {
+        queue.pick_next(now_);
+    }
+}
+
+bool Machine::steal_for(std::uint32_t hart) {
+    for (auto& victim : queues_) {
+        if (!victim->load().offers_work_to(CpuId{hart})) {
+            continue;
+        }
+        Entity* found = victim->find_stealable(CpuId{hart});
+        EXPECT_NE(found, nullptr) << "a hart offered work that was not there";
+        if (found != nullptr) {
+            victim->remove(*found, now_);
+            queues_[hart]->enqueue(*found, now_, EnqueueReason::Migrate);
+            ++steals_;
+            return true;
+        }
+    }
+    return false;
+}
+
+void Machine::set(Task& task, const Attributes& attributes) {
+    RunQueue& queue = *queues_[task.entity.cpu().value()];
+    const bool was_running = task.entity.state() == TaskState::Running;
+    if (queue.set_attributes(task.entity, attributes, now_)) {
+        if (was_running) {
+            queue.put_current(now_, PutReason::Migrate);
+        } else {
+            queue.remove(task.entity, now_);
+        }
+        place(task, EnqueueReason::Migrate);
+    }
+    settle();
+}
+
+void Machine::set_shares(Task& task, std::uint32_t shares) {
+    Attributes attributes = task.entity.attributes;
+    attributes.shares = shares;
+    set(task, attributes);
+}
+
+void Machine::exit(Task& task) {
+    RunQueue& queue = *queues_[task.entity.cpu().value()];
+    if (task.entity.state() == TaskState::Running) {
+        queue.put_current(now_, PutReason::Exit);
+    } else {
+        if (task.entity.state() == TaskState::Queued) {
+            queue.remove(task.entity, now_);
+        }
+        RunQueue::retire(task.entity, now_);
+    }
+    settle();
+}
+
+void Machine::yield(std::uint32_t hart) {
+    queues_[hart]->put_current(now_, PutReason::Yield);
+    pick(hart);
+    audit();
+}
+
+void Machine::mark() {
+    for (auto& task : tasks_) {
+        task->mark = task->entity.runtime(now_);
+    }
+}
+
+void Machine::audit() {
+    for (auto& queue : queues_) {
+        const auto violation = kernel::sched::Auditor::check(*queue);
+        ASSERT_FALSE(violation.found())
+            << violation.rule << " on cpu" << queue->cpu().value() << " at " << now_.ns();
+        const Entity* current = queue->current();
+        ASSERT_TRUE(current == nullptr || queue->allows(*current)) << "S9: a task runs outside its mask";
+    }
+}
+
+void Machine::expect_exact_accounts() {
+    Duration busy;
+    for (auto& queue : queues_) {
+        queue->charge_current(now_);
+        EXPECT_EQ((queue->busy() + queue->idle()).ns(), (now_ - start_).ns());
+        busy += queue->busy();
+    }
+    Duration charged;
+    for (auto& task : tasks_) {
+        Duration by_cpu;
+        for (const Duration part : task->entity.statistics().runtime_by_cpu) {
+            by_cpu += part;
+        }
+        EXPECT_EQ(by_cpu.ns(), task->entity.statistics().runtime.ns());
+        charged += by_cpu;
+    }
+    EXPECT_EQ(busy.ns(), charged.ns());
+}
+
+}  // namespace sched_test
