@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// A kernel of a few lines: it clamps masks against its online CPUs as the real one does, remembers every
+// start, and its clock stands still unless a test moves it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel.hpp"
+
+namespace execd_test {
+
+class FakeKernel : public execd::Kernel {
+  public:
+    explicit FakeKernel(std::uint64_t cpus_online) : cpus_online_{cpus_online} {}
+
+    execd::Result<nexus_abi::abi_info> info() override {
+        nexus_abi::abi_info info{};
+        info.cpus_online = cpus_online_;
+        return info;
+    }
+
+    execd::Result<std::int32_t> start(const execd::StartRequest& request) override {
+        requests.push_back(request);
+        if (const auto refusal = refusals.find(request.program); refusal != refusals.end()) {
+            return refusal->second;
+        }
+        nexus_abi::sched_attr attr{};
+        attr.shares = nexus_abi::kSharesDefault;
+        attr.qos_class = static_cast<std::uint32_t>(nexus_abi::QosClass::Normal);
+        attr.affinity = ~std::uint64_t{0};
+        if (request.attributes) {
+            if (refuses_hints) {
+                return execd::Error::InvalidArgument;
+            }
+            const std::uint64_t mask = attr.affinity;
+            attr = *request.attributes;
+            attr.affinity = (attr.fields & nexus_abi::kFieldAffinity) != 0 ? attr.affinity : mask;
+        }
+        attr.effective_affinity = attr.affinity & cpus_online_;
+        if (attr.effective_affinity == 0) {
+            return execd::Error::InvalidArgument;
+        }
+        attr.effective_class = attr.qos_class;
+        attr.effective_shares = attr.shares;
+        const std::int32_t pid = next_pid++;
+        running[pid] = attr;
+        return pid;
+    }
+
+    execd::Result<nexus_abi::sched_attr> attributes(std::int32_t pid) override {
+        const auto found = running.find(pid);
+        if (found == running.end() || ends_at_once) {
+            return execd::Error::NoProcess;
+        }
+        return found->second;
+    }
+
+    execd::Result<execd::EndedChild> wait_for_child() override { return execd::Error::NoChild; }
+
+    execd::Instant now() override { return clock; }
+
+    std::map<std::int32_t, nexus_abi::sched_attr> running;
+    std::vector<execd::StartRequest> requests;
+    std::map<std::string, execd::Error> refusals;  // by program
+    bool refuses_hints{false};
+    bool ends_at_once{false};  // before its attributes can be read
+    std::int32_t next_pid{2};
+    execd::Instant clock;
+
+  private:
+    std::uint64_t cpus_online_;
+};
+
+}  // namespace execd_test
