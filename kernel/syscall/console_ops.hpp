@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the system calls need of the terminal. Drivers are a sibling layer, so init, which knows both, hands these in at
-// boot and routes the terminal's events to the three console_* functions.
+// What the system calls need of the terminal. Drivers are a sibling layer, so init, which knows both, hands
+// these in at boot and routes the terminal's events to the three console_* functions.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@ namespace kernel::syscall {
 struct ConsoleOps {
     // Takes input that is there; 0 = end of file. Errors: TryAgain when there is none yet.
     Result<std::size_t> (*read)(std::span<char> out);
-    // Takes bytes from the front and returns how many (at least 1). Errors: TryAgain when there is no room now.
+    // Takes bytes from the front and returns how many (at least 1). Errors: TryAgain when there is no room
+    // now.
     Result<std::size_t> (*try_write)(std::span<const char> bytes);
     nexus_abi::termios (*attributes)();
     void (*set_attributes)(const nexus_abi::termios& attributes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// From the registers of a system call to its handler and back. Everything here follows from syscalls.def: each
-// Implemented row declares its handler sys_<name>(Caller&, typed arguments), a missing or mistyped one does not link.
+// From the registers of a system call to its handler and back. Everything here follows from syscalls.def:
+// each Implemented row declares its handler sys_<name>(Caller&, typed arguments), a missing or mistyped one
+// does not link.
 #pragma once
 
 #include <cstdint>
@@ -52,15 +53,17 @@ struct Handler<SysResult(Arguments...)> {
 #include "nexus_abi/syscalls.def"
 #undef SYSCALL
 
-// Runs the call the task's registers name and returns its outcome; the registers are as they were. Unlisted numbers are
-// NotImplemented. Pre: the task runs on this hart.
+// Runs the call the task's registers name and returns its outcome; the registers are as they were. Unlisted
+// numbers are NotImplemented. Pre: the task runs on this hart.
 SysResult dispatch(task::Task& caller);
 
-// A system call trap: steps over the ecall, dispatches, stores the result. A call that cannot finish now is arranged to
-// run again.
+// A system call trap: steps over the ecall, dispatches, stores the result. A call that is not finished
+// (SysResult::again()) leaves the task on its ecall, so that it traps again once it runs again; how far it
+// came is in Task::call_progress. Handlers treat that as they treat an argument: a program may arrange for
+// any value to be there.
 void handle_syscall(task::Task& caller);
 
-// Runs the call of a task that waited, or was cut off, once more with its arguments: what Task::resume is set to.
+// Runs the call of a task that waited once more with its arguments: init gives it to task::set_rerun_hook().
 void rerun_syscall(task::Task& caller);
 
 }  // namespace kernel::syscall

@@ -8,8 +8,8 @@ namespace kernel::syscall {
 
 enum class PowerAction : std::uint8_t { PowerOff, Restart, Halt };
 
-// Called by reboot(2) on the hart of the caller, with no lock held. It flushes the console and does not return where the
-// platform can do what is asked; when it returns, reboot(2) fails with NotSupported.
+// Called by reboot(2) on the hart of the caller, with no lock held. It flushes the console and does not
+// return where the platform can do what is asked; when it returns, reboot(2) fails with NotSupported.
 using PowerHook = void (*)(PowerAction action);
 
 // Boot, one hart.

@@ -8,9 +8,13 @@
 
 namespace kernel::syscall {
 
-// CLOCK_REALTIME = time since boot + offset: the time of day at boot, since 1970-01-01 UTC. Atomic.
+// CLOCK_REALTIME = time since boot + offset: the time of day at boot, since 1970-01-01 UTC. Pre: offset >= 0.
+// Atomic.
 void set_realtime_offset(Duration offset);
 [[nodiscard]] Duration realtime_offset();
+
+// When a clock shows `time` (>= 0): one that counts from boot or from 1970.
+[[nodiscard]] Instant to_instant(Duration time, bool counts_from_1970);
 
 // Of rdtime and of every clock. Boot, one hart. Pre: hz > 0.
 void set_timebase_hz(std::uint64_t hz);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Open files and the descriptors that name them. An OpenFile is what Linux calls an open file description: kind, flags,
-// position; descriptors, threads and spawned children share it by reference. What reading and writing mean for each
-// kind is the business of syscall/files.cpp.
+// Open files and the descriptors that name them. An OpenFile is what Linux calls an open file description:
+// kind, flags, position; descriptors, threads and spawned children share it by reference. What reading and
+// writing mean for each kind is the business of syscall/files.cpp.
 #pragma once
 
 #include <array>
@@ -40,8 +40,8 @@ inline constexpr std::uint32_t kOpenReadOnly = 0;
 inline constexpr std::uint32_t kOpenWriteOnly = 1;
 inline constexpr std::uint32_t kOpenReadWrite = 2;
 
-// Concurrency: position is atomic; two readers of one open file may get the same bytes, as POSIX allows threads to
-// expect no more. The rest is immutable once the file has a descriptor.
+// Concurrency: position is atomic; two readers of one open file may get the same bytes, as POSIX allows
+// threads to expect no more. The rest is immutable once the file has a descriptor.
 class OpenFile : public RefCounted<OpenFile> {
   public:
     // Errors: NoMemory.
@@ -97,15 +97,16 @@ class FileTable {
 
     // Gives `file` the lowest free descriptor. Errors: TooManyFiles, NoMemory.
     Result<std::uint32_t> insert(Ref<OpenFile> file, bool close_on_exec) EXCLUDES(lock_);
-    // Gives `file` this descriptor, closing what had it. Errors: BadDescriptor (not below kMaxFiles), NoMemory.
+    // Gives `file` this descriptor, closing what had it. Errors: BadDescriptor (not below kMaxFiles),
+    // NoMemory.
     Result<void> insert_at(std::int32_t descriptor, Ref<OpenFile> file, bool close_on_exec) EXCLUDES(lock_);
     // Errors: BadDescriptor.
     Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_);
     Result<void> close(std::int32_t descriptor) EXCLUDES(lock_);
     void close_all() EXCLUDES(lock_);
 
-    // For spawn: shares every open file of `other` that is not close-on-exec, at its number. Pre: this table is empty and
-    // nobody else knows it. Errors: NoMemory; what was copied so far stays.
+    // For spawn: shares every open file of `other` that is not close-on-exec, at its number. Pre: this table
+    // is empty and nobody else knows it. Errors: NoMemory; what was copied so far stays.
     Result<void> copy_from(const FileTable& other) EXCLUDES(lock_);
     // Descriptors 0, 1 and 2 on the console. Pre as for copy_from. Errors: NoMemory.
     Result<void> open_console() EXCLUDES(lock_);
@@ -118,13 +119,19 @@ class FileTable {
     static constexpr std::uint32_t kInlineSlots = 16;
     static_assert(sizeof(Slot) * kMaxFiles == 4096, "the grown table is one frame");
 
-    [[nodiscard]] std::uint32_t capacity() const REQUIRES(lock_) { return grown_ == nullptr ? kInlineSlots : kMaxFiles; }
+    [[nodiscard]] std::uint32_t capacity() const REQUIRES(lock_) {
+        return grown_ == nullptr ? kInlineSlots : kMaxFiles;
+    }
     [[nodiscard]] Slot& slot(std::uint32_t i) const REQUIRES(lock_) {
         return grown_ == nullptr ? inline_slots_[i] : grown_[i];
     }
     Result<void> grow() REQUIRES(lock_);
-    // Takes what is at `descriptor` out; empty when there is nothing.
-    Ref<OpenFile> take(std::uint32_t descriptor, bool only_if_kept, bool& close_on_exec) const EXCLUDES(lock_);
+    // What a spawned child gets at this number; is_last: there are no descriptors above.
+    struct Kept {
+        Ref<OpenFile> file;
+        bool is_last;
+    };
+    [[nodiscard]] Kept kept_at(std::uint32_t index) const EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::FileTable};
     mutable std::array<Slot, kInlineSlots> inline_slots_ GUARDED_BY(lock_){};

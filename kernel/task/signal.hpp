@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Signals as far as they end processes. Actions and masks are stored and returned; SIG_IGN and SIG_DFL are obeyed.
-// Handlers are not run yet: a caught signal takes its default action, so that nothing a program waits to be ended by is
-// lost. Stop and continue do nothing. A blocked signal stays pending until it is unblocked, except SIGKILL.
+// Signals as far as they end processes. Actions and masks are stored and returned; SIG_IGN and SIG_DFL are
+// obeyed. Handlers are not run yet: a caught signal takes its default action, so that nothing a program waits
+// to be ended by is lost. Stop and continue do nothing. A blocked signal stays pending until it is unblocked,
+// except SIGKILL.
 #pragma once
 
 #include <cstdint>
@@ -30,24 +31,26 @@ inline constexpr std::uint32_t kStop = 19;
 enum class DefaultAction : std::uint8_t { Terminate, Ignore, Stop, Continue };
 // Pre: 1 <= number <= kSignalCount.
 [[nodiscard]] DefaultAction default_action(std::uint32_t number);
-[[nodiscard]] constexpr std::uint64_t bit(std::uint32_t number) { return std::uint64_t{1} << (number - 1); }
+[[nodiscard]] constexpr std::uint64_t bit(std::uint32_t number) {
+    return std::uint64_t{1} << (number - 1);
+}
 }  // namespace signal
 
-// Sends a signal to a process, or to one thread of it. Pre: 1 <= number <= kSignalCount; the caller holds a reference
-// and no lock. Ending the process is asynchronous: its threads end before they return to user mode.
+// Sends a signal to a process, or to one thread of it. Pre: 1 <= number <= kSignalCount; the caller holds a
+// reference and no lock. Ending the process is asynchronous: its threads end before they return to user mode.
 void signal_process(Process& process, std::uint32_t number);
 void signal_task(Task& task, std::uint32_t number);
 
 // A fault of the running task: its process ends with this signal, whatever is blocked or ignored.
 void signal_fault(Task& task, std::uint32_t number);
 
-// rt_sigaction: stores `action` if given, returns what was there before. Errors: InvalidArgument for a number out of
-// range, and for an action for SIGKILL or SIGSTOP.
+// rt_sigaction: stores `action` if given, returns what was there before. Errors: InvalidArgument for a number
+// out of range, and for an action for SIGKILL or SIGSTOP.
 Result<nexus_abi::kernel_sigaction> exchange_signal_action(Process& process, std::uint32_t number,
                                                            const nexus_abi::kernel_sigaction* action);
 
-// The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Acts on pending signals that are
-// no longer blocked.
+// The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Acts on pending
+// signals that are no longer blocked.
 void set_signal_mask(Task& task, std::uint64_t mask);
 
 }  // namespace kernel::task

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "syscall/console.hpp"
+
+#include <array>
+#include <atomic>
+#include <limits>
+
+#include "lib/check.hpp"
+#include "mm/user_memory.hpp"
+#include "syscall/console_ops.hpp"
+#include "task/lifecycle.hpp"
+#include "task/signal.hpp"
+#include "task/wait.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+using nexus_abi::In;
+using nexus_abi::Out;
+using task::SysResult;
+
+constexpr std::uint32_t kEveryone = std::numeric_limits<std::uint32_t>::max();
+
+constinit ConsoleOps ops{};  // immutable after boot
+constinit task::WaitQueue readers;
+constinit task::WaitQueue writers;
+// The process that read from the terminal last: who Ctrl-C is for. Atomic; 0 = none.
+constinit std::atomic<std::uint32_t> foreground{0};
+
+}  // namespace
+
+void set_console_ops(const ConsoleOps& given) {
+    ops = given;
+}
+
+void console_input_ready() {
+    readers.wake(kEveryone, 0);
+}
+
+void console_space_ready() {
+    writers.wake(kEveryone, 0);
+}
+
+void console_signal(int signal) {
+    const TaskId pid{foreground.load()};
+    if (const Ref<task::Process> process = task::find_process(pid); process) {
+        task::signal_process(*process, static_cast<std::uint32_t>(signal));
+    }
+}
+
+namespace console {
+
+SysResult read(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
+    const auto first = buffers.next(kChunkBytes);
+    if (!first.ok()) {
+        return first.error();
+    }
+    if (first->bytes == 0) {
+        return std::uint64_t{0};
+    }
+    foreground.store(caller.process.pid().value());
+    std::array<char, kChunkBytes> chunk;
+    Result<std::size_t> taken{Error::TryAgain};
+    {
+        // console_input_ready() takes this lock, so input that comes now finds the wait.
+        const LockGuard guard{readers.lock()};
+        taken = ops.read(std::span{chunk}.first(first->bytes));
+        if (!taken.ok() && taken.error() == Error::TryAgain && !is_nonblocking) {
+            task::begin_wait(caller.task, &readers, {.run_again = true});
+            return SysResult::blocked();
+        }
+    }
+    if (!taken.ok()) {
+        return taken.error();
+    }
+    const auto copied =
+        mm::copy_to_user(caller.space(), first->start, std::as_bytes(std::span{chunk}.first(*taken)));
+    return copied.ok() ? SysResult{std::uint64_t{*taken}} : SysResult{copied.error()};
+}
+
+SysResult write(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
+    const std::uint64_t before = caller.task.call_progress;
+    const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
+    std::array<char, kChunkBytes> chunk;
+    if (const auto skipped = buffers.skip(before); !skipped.ok()) {
+        return done(skipped.error());
+    }
+    const auto filled = buffers.gather(chunk);
+    if (!filled.ok()) {
+        return done(filled.error());
+    }
+    if (*filled == 0) {
+        return before;
+    }
+    Result<std::size_t> taken{Error::TryAgain};
+    {
+        // console_space_ready() takes this lock, so room that comes now finds the wait.
+        const LockGuard guard{writers.lock()};
+        taken = ops.try_write(std::span{chunk}.first(*filled));
+        if (!taken.ok() && taken.error() == Error::TryAgain && !is_nonblocking) {
+            task::begin_wait(caller.task, &writers, {.run_again = true});
+            return SysResult::blocked();
+        }
+    }
+    if (!taken.ok()) {
+        return done(taken.error());
+    }
+    const std::uint64_t total = before + *taken;
+    if (*taken == *filled && *filled < chunk.size()) {
+        return total;
+    }
+    caller.task.call_progress = total;
+    return SysResult::again();
+}
+
+namespace {
+
+// include/uapi/asm-generic/ioctls.h
+constexpr std::uint32_t kSetControllingTerminal = 0x540e;
+constexpr std::uint32_t kGetProcessGroup = 0x540f;
+constexpr std::uint32_t kSetProcessGroup = 0x5410;
+
+template <class T>
+SysResult give(Caller& caller, std::uint64_t address, const T& value) {
+    return mm::copy_out(caller.space(), Out<T>{address}, value);
+}
+
+SysResult set_attributes(Caller& caller, std::uint64_t address, bool discards_input) {
+    const auto wanted = mm::copy_in(caller.space(), In<nexus_abi::termios>{address});
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    if (discards_input) {
+        ops.discard_input();
+    }
+    ops.set_attributes(*wanted);
+    return std::uint64_t{0};
+}
+
+}  // namespace
+
+SysResult control(Caller& caller, std::uint32_t request, std::uint64_t argument) {
+    switch (request) {
+        case nexus_abi::kTcgets:
+            return give(caller, argument, ops.attributes());
+        case nexus_abi::kTcsets:
+        case nexus_abi::kTcsetsw:  // output before the change keeps its place in the ring
+            return set_attributes(caller, argument, false);
+        case nexus_abi::kTcsetsf:
+            return set_attributes(caller, argument, true);
+        case nexus_abi::kTiocgwinsz:
+            return give(caller, argument, ops.window_size());
+        case nexus_abi::kTiocswinsz: {
+            const auto size = mm::copy_in(caller.space(), In<nexus_abi::winsize>{argument});
+            if (!size.ok()) {
+                return size.error();
+            }
+            ops.set_window_size(*size);
+            return std::uint64_t{0};
+        }
+        case kGetProcessGroup:
+            return give(caller, argument, caller.process.pid().value());
+        case kSetControllingTerminal:
+        case kSetProcessGroup:
+            return std::uint64_t{0};  // there is one terminal, and its group is whoever reads from it
+        default:
+            return Error::NotTerminal;
+    }
+}
+
+}  // namespace console
+
+}  // namespace kernel::syscall

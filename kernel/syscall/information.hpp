@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The text of the files under /proc and /sys, in Linux' formats as far as programs read them.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/format.hpp"
+#include "lib/ids.hpp"
+#include "lib/result.hpp"
+#include "task/task.hpp"
+
+namespace kernel::syscall {
+
+enum class Information : std::uint8_t {
+    CpusOnline,
+    CpusPossible,
+    MemoryInfo,
+    CpuInfo,
+    Uptime,
+    // About one process.
+    ProcessMaps,
+    ProcessComm,
+    ProcessStat,
+};
+
+// The longest text: the mappings of a process beyond it are left out, as is anything else.
+[[nodiscard]] constexpr std::uint32_t frames_order_of(Information information) {
+    return information == Information::ProcessMaps ? 2 : 0;
+}
+
+// Writes the text. `process`: which, for files about one. Errors: NoEntry when it is gone. Memory is shown to
+// the process itself only: another one may be taking it apart at this moment.
+[[nodiscard]] Result<void> describe(Information information, TaskId process, task::Task& caller,
+                                    LineWriter& out);
+
+}  // namespace kernel::syscall

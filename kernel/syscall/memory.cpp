@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Memory calls: Linux' flags into AddressSpace's terms. What takes long is done in steps; a step that is not
+// the last keeps where to go on in Task::call_progress and lets others run.
+#include <algorithm>
+
+#include "arch/contract.hpp"
+#include "mm/address_space.hpp"
+#include "mm/layout.hpp"
+#include "syscall/dispatch.hpp"
+#include "task/dispatcher.hpp"
+#include "task/file_table.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+// include/uapi/asm-generic/mman-common.h, mman.h
+constexpr std::uint32_t kProtRead = 1;
+constexpr std::uint32_t kProtWrite = 2;
+constexpr std::uint32_t kProtExecute = 4;
+constexpr std::uint32_t kProtAll = kProtRead | kProtWrite | kProtExecute;
+
+constexpr std::uint32_t kMapTypeMask = 0x0f;
+constexpr std::uint32_t kMapShared = 1;
+constexpr std::uint32_t kMapPrivate = 2;
+constexpr std::uint32_t kMapFixed = 0x10;
+constexpr std::uint32_t kMapAnonymous = 0x20;
+constexpr std::uint32_t kMapHugePages = 0x4'0000;
+constexpr std::uint32_t kMapFixedNoReplace = 0x10'0000;
+
+// Advice that has no effect here and none that a program could see: NORMAL, RANDOM, SEQUENTIAL, WILLNEED,
+// HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, COLD, PAGEOUT.
+constexpr std::uint64_t kHarmlessAdvice =
+    0xf | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 | 1U << 20 | 1U << 21;
+constexpr std::uint32_t kAdviceDontNeed = 4;
+constexpr std::uint32_t kAdviceFree = 8;
+
+constexpr std::uint64_t kFlushLocal = 1;  // SYS_RISCV_FLUSH_ICACHE_LOCAL
+
+Result<mm::Protection> to_protection(std::uint32_t bits) {
+    if ((bits & ~kProtAll) != 0) {
+        return Error::InvalidArgument;
+    }
+    return mm::Protection{.read = (bits & kProtRead) != 0,
+                          .write = (bits & kProtWrite) != 0,
+                          .execute = (bits & kProtExecute) != 0};
+}
+
+mm::Placement to_placement(std::uint32_t flags) {
+    if ((flags & kMapFixedNoReplace) != 0) {
+        return mm::Placement::FixedNoReplace;
+    }
+    return (flags & kMapFixed) != 0 ? mm::Placement::Fixed : mm::Placement::Anywhere;
+}
+
+SysResult to_result(const Result<mm::MapResult>& mapped) {
+    if (!mapped.ok()) {
+        return mapped.error();
+    }
+    return mapped->done ? SysResult{mapped->start.value()} : SysResult::again();
+}
+
+// Does one step of `act(start, bytes)`, a Result<Progress>, from where the last one stopped.
+template <class Act>
+SysResult in_steps(Caller& caller, std::uint64_t address, std::uint64_t length, Act&& act) {
+    const std::uint64_t progress = caller.task.call_progress;
+    const bool goes_on = progress > address && progress - address < length;
+    const std::uint64_t start = goes_on ? progress : address;
+    const Result<mm::Progress> step = act(VirtAddr{start}, length - (start - address));
+    if (!step.ok()) {
+        return step.error();
+    }
+    if (step->done) {
+        return std::uint64_t{0};
+    }
+    caller.task.call_progress = step->next.value();
+    return SysResult::again();
+}
+
+// Shared mappings mean the same as private ones as long as no two processes share memory, except that a
+// file's would write to the file, which is read-only.
+Result<bool> is_shared(std::uint32_t flags) {
+    switch (flags & kMapTypeMask) {
+        case kMapShared:
+        case kMapShared | kMapPrivate:  // MAP_SHARED_VALIDATE
+            return true;
+        case kMapPrivate:
+            return false;
+        default:
+            return Error::InvalidArgument;
+    }
+}
+
+SysResult map_file(Caller& caller, const mm::MapRequest& request, std::int32_t fd, std::int64_t offset,
+                   bool shared) {
+    const auto file = caller.files().find(fd);
+    if (!file.ok()) {
+        return file.error();
+    }
+    const task::OpenFile& open_file = **file;
+    if (open_file.kind() == task::FileKind::Zero) {
+        return to_result(caller.space().map_anonymous(request));
+    }
+    if (open_file.kind() != task::FileKind::Regular || !open_file.is_readable() ||
+        (shared && request.protection.write)) {
+        return Error::AccessDenied;
+    }
+    if (offset < 0 || !mm::is_page_aligned(static_cast<std::uint64_t>(offset))) {
+        return Error::InvalidArgument;
+    }
+    // What lies wholly past the end is all zero.
+    const auto wanted = static_cast<std::uint64_t>(offset);
+    const bool has_contents = wanted < open_file.size();
+    const mm::FileSlice slice{.file = open_file.object,
+                              .offset = has_contents ? wanted : 0,
+                              .bytes = has_contents ? std::min(request.bytes, open_file.size() - wanted) : 0};
+    return to_result(caller.space().map_file(request, slice));
+}
+
+}  // namespace
+
+SysResult sys_brk(Caller& caller, std::uint64_t address) {
+    const mm::BreakResult moved = caller.space().set_break(VirtAddr{address});
+    return moved.done ? SysResult{moved.now.value()} : SysResult::again();
+}
+
+SysResult sys_mmap(Caller& caller, std::uint64_t address, std::uint64_t length, std::uint32_t protection,
+                   std::uint32_t flags, std::int32_t fd, std::int64_t offset) {
+    const auto allowed = to_protection(protection);
+    const auto shared = is_shared(flags);
+    if (!allowed.ok() || !shared.ok() || length == 0 || (flags & kMapHugePages) != 0) {
+        return Error::InvalidArgument;
+    }
+    const mm::Placement placement = to_placement(flags);
+    const mm::MapRequest request{
+        // A hint need not be aligned.
+        .address =
+            placement == mm::Placement::Anywhere ? mm::page_down(VirtAddr{address}) : VirtAddr{address},
+        .bytes = length,
+        .protection = *allowed,
+        .placement = placement};
+    if ((flags & kMapAnonymous) == 0) {
+        return map_file(caller, request, fd, offset, *shared);
+    }
+    return to_result(caller.space().map_anonymous(request));
+}
+
+SysResult sys_munmap(Caller& caller, std::uint64_t address, std::uint64_t length) {
+    return in_steps(caller, address, length,
+                    [&](VirtAddr start, std::uint64_t bytes) { return caller.space().unmap(start, bytes); });
+}
+
+SysResult sys_mprotect(Caller& caller, std::uint64_t address, std::uint64_t length,
+                       std::uint32_t protection) {
+    const auto allowed = to_protection(protection);
+    if (!allowed.ok()) {
+        return allowed.error();
+    }
+    return in_steps(caller, address, length, [&](VirtAddr start, std::uint64_t bytes) {
+        return caller.space().protect(start, bytes, *allowed);
+    });
+}
+
+SysResult sys_madvise(Caller& caller, std::uint64_t address, std::uint64_t length, std::uint32_t advice) {
+    if (advice == kAdviceDontNeed || advice == kAdviceFree) {
+        return in_steps(caller, address, length, [&](VirtAddr start, std::uint64_t bytes) {
+            return caller.space().discard(start, bytes);
+        });
+    }
+    const bool is_known = advice < 64 && ((kHarmlessAdvice >> advice) & 1) != 0;
+    return is_known && mm::is_page_aligned(address) ? SysResult{std::uint64_t{0}}
+                                                    : SysResult{Error::InvalidArgument};
+}
+
+SysResult sys_riscv_flush_icache(Caller&, std::uint64_t, std::uint64_t, std::uint64_t flags) {
+    if ((flags & ~kFlushLocal) != 0) {
+        return Error::InvalidArgument;
+    }
+    // "Local" means this thread, which may move to any of them.
+    arch::remote_fence_i(task::online_cpus());
+    return std::uint64_t{0};
+}
+
+}  // namespace kernel::syscall

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Life of threads and processes, and what they may ask about themselves.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "mm/user_memory.hpp"
+#include "syscall/change_attributes.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/target.hpp"
+#include "syscall/time_values.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+// include/uapi/linux/sched.h
+constexpr std::uint64_t kCloneExitSignal = 0xff;
+constexpr std::uint64_t kCloneVm = 0x100;
+constexpr std::uint64_t kCloneFs = 0x200;
+constexpr std::uint64_t kCloneFiles = 0x400;
+constexpr std::uint64_t kCloneSigHand = 0x800;
+constexpr std::uint64_t kCloneThread = 0x1'0000;
+constexpr std::uint64_t kCloneSysVSem = 0x4'0000;
+constexpr std::uint64_t kCloneSetTls = 0x8'0000;
+constexpr std::uint64_t kCloneParentSetTid = 0x10'0000;
+constexpr std::uint64_t kCloneChildClearTid = 0x20'0000;
+constexpr std::uint64_t kCloneDetached = 0x40'0000;  // means nothing; musl sets it
+constexpr std::uint64_t kCloneChildSetTid = 0x100'0000;
+// A thread shares all of these: pthread_create asks for them. SysVSem has nothing to share and may be left
+// out.
+constexpr std::uint64_t kThreadFlags = kCloneVm | kCloneFs | kCloneFiles | kCloneSigHand | kCloneThread;
+constexpr std::uint64_t kOptionalFlags = kCloneSysVSem | kCloneSetTls | kCloneParentSetTid |
+                                         kCloneChildClearTid | kCloneDetached | kCloneChildSetTid;
+
+// include/uapi/linux/wait.h
+constexpr std::uint32_t kWaitNoHang = 1;
+constexpr std::uint32_t kWaitIgnored =
+    2 | 8 | 0x2000'0000 | 0x4000'0000 | 0x8000'0000;  // untraced, continued, threads
+
+// include/uapi/linux/prctl.h
+constexpr std::uint32_t kPrctlSetName = 15;
+constexpr std::uint32_t kPrctlGetName = 16;
+
+// include/uapi/asm-generic/resource.h
+constexpr std::uint32_t kLimitStack = 3;
+constexpr std::uint32_t kLimitFiles = 7;
+constexpr std::uint32_t kLimits = 16;
+constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+constexpr std::uint64_t kSmallestStack = 64 << 10;
+
+constexpr std::int32_t kUsageThread = 1;
+constexpr std::int32_t kUsageSelf = 0;
+constexpr std::int32_t kUsageChildren = -1;
+
+rusage to_rusage(const task::Usage& usage) {
+    rusage result{};
+    result.user_time = to_timeval(usage.runtime);
+    result.voluntary_switches = static_cast<std::int64_t>(usage.voluntary_switches);
+    result.involuntary_switches = static_cast<std::int64_t>(usage.involuntary_switches);
+    return result;
+}
+
+task::Usage usage_of_children(task::Process& process) {
+    const LockGuard guard{task::family_lock()};
+    return process.dead_children;
+}
+
+rlimit64 limit_of(const task::Process& process, std::uint32_t resource) {
+    switch (resource) {
+        case kLimitStack:
+            return {.current = process.stack_limit_bytes.load(), .maximum = mm::kUserStackBytes};
+        case kLimitFiles:
+            return {.current = task::FileTable::kMaxFiles, .maximum = task::FileTable::kMaxFiles};
+        default:
+            return {.current = kUnlimited, .maximum = kUnlimited};
+    }
+}
+
+// The stack's limit may move below its maximum; the others are what they are.
+Result<void> set_limit(task::Process& process, std::uint32_t resource, const rlimit64& wanted) {
+    if (wanted.current > wanted.maximum) {
+        return Error::InvalidArgument;
+    }
+    const rlimit64 now = limit_of(process, resource);
+    if (wanted.maximum > now.maximum) {
+        return Error::NotPermitted;
+    }
+    if (resource == kLimitStack && wanted.current >= kSmallestStack) {
+        process.stack_limit_bytes.store(wanted.current);
+        return {};
+    }
+    return wanted.current == now.current ? Result<void>{} : Error::NotPermitted;
+}
+
+}  // namespace
+
+SysResult sys_exit(Caller& caller, std::int32_t status) {
+    task::exit_thread(caller.task, status);
+    return SysResult::no_result();
+}
+
+SysResult sys_exit_group(Caller& caller, std::int32_t status) {
+    task::exit_process(caller.process, task::status_exited(status));
+    return SysResult::no_result();
+}
+
+SysResult sys_clone(Caller& caller, std::uint64_t flags, std::uint64_t stack, Out<std::int32_t> parent_tid,
+                    std::uint64_t tls, Out<std::int32_t> child_tid) {
+    // As Linux: sharing handlers needs sharing memory, being a thread needs sharing handlers.
+    if (((flags & kCloneThread) != 0 && (flags & kCloneSigHand) == 0) ||
+        ((flags & kCloneSigHand) != 0 && (flags & kCloneVm) == 0)) {
+        return Error::InvalidArgument;
+    }
+    if ((flags & kThreadFlags) != kThreadFlags) {
+        return Error::NotImplemented;  // fork and vfork
+    }
+    if ((flags & ~(kThreadFlags | kOptionalFlags)) != 0 || (flags & kCloneExitSignal) != 0 || stack == 0) {
+        return Error::InvalidArgument;
+    }
+    const auto address_if = [&](std::uint64_t flag, Out<std::int32_t> pointer) {
+        return (flags & flag) != 0 ? mm::user_address(pointer).value() : 0;
+    };
+    const auto created =
+        task::create_thread(caller.task, {.stack = stack,
+                                          .tls = tls,
+                                          .set_tls = (flags & kCloneSetTls) != 0,
+                                          .parent_tid = address_if(kCloneParentSetTid, parent_tid),
+                                          .child_tid = address_if(kCloneChildSetTid, child_tid),
+                                          .clear_child_tid = address_if(kCloneChildClearTid, child_tid)});
+    return created.ok() ? SysResult{std::uint64_t{created->value()}} : SysResult{created.error()};
+}
+
+SysResult sys_set_tid_address(Caller& caller, Out<std::int32_t> clear_child_tid) {
+    caller.task.clear_child_tid = mm::user_address(clear_child_tid).value();
+    return std::uint64_t{caller.task.tid().value()};
+}
+
+SysResult sys_wait4(Caller& caller, std::int32_t pid, Out<std::int32_t> status, std::uint32_t options,
+                    Out<rusage> usage) {
+    if ((options & ~(kWaitNoHang | kWaitIgnored)) != 0) {
+        return Error::InvalidArgument;
+    }
+    if (pid < -1) {
+        return Error::NoChild;  // process groups: there are none
+    }
+    const bool may_block = (options & kWaitNoHang) == 0;
+    task::ReapedChild child;
+    // 0 (the caller's group) and -1: any child.
+    switch (task::reap_child(caller.process, TaskId{static_cast<std::uint32_t>(std::max(pid, 0))},
+                             may_block ? &caller.task : nullptr, child)) {
+        case task::ReapOutcome::NoChild:
+            return Error::NoChild;
+        case task::ReapOutcome::NoneYet:
+            return may_block ? SysResult::blocked() : SysResult{std::uint64_t{0}};
+        case task::ReapOutcome::Reaped:
+            break;
+    }
+    if (!status.is_null()) {
+        if (const auto copied = mm::copy_out(caller.space(), status, child.wait_status); !copied.ok()) {
+            return copied.error();
+        }
+    }
+    if (!usage.is_null()) {
+        if (const auto copied = mm::copy_out(caller.space(), usage, to_rusage(child.usage)); !copied.ok()) {
+            return copied.error();
+        }
+    }
+    return std::uint64_t{child.pid.value()};
+}
+
+SysResult sys_getpid(Caller& caller) {
+    return std::uint64_t{caller.process.pid().value()};
+}
+SysResult sys_getppid(Caller& caller) {
+    return std::uint64_t{parent_pid(caller.process).value()};
+}
+SysResult sys_gettid(Caller& caller) {
+    return std::uint64_t{caller.task.tid().value()};
+}
+SysResult sys_getuid(Caller&) {
+    return std::uint64_t{0};
+}
+SysResult sys_geteuid(Caller&) {
+    return std::uint64_t{0};
+}
+SysResult sys_getgid(Caller&) {
+    return std::uint64_t{0};
+}
+SysResult sys_getegid(Caller&) {
+    return std::uint64_t{0};
+}
+
+SysResult sys_prctl(Caller& caller, std::uint32_t option, std::uint64_t a, std::uint64_t, std::uint64_t,
+                    std::uint64_t) {
+    if (option == kPrctlSetName) {
+        task::Task::Name name{};
+        const auto length = mm::copy_in_string(caller.space(), name, In<char>{a});
+        if (!length.ok() && length.error() != Error::NameTooLong) {
+            return length.error();
+        }
+        // A longer name is cut, as Linux does.
+        caller.task.set_name({name.data(), length.value_or(name.size() - 1)});
+        return std::uint64_t{0};
+    }
+    if (option == kPrctlGetName) {
+        const task::Task::Name name = caller.task.name();
+        return mm::copy_out_array(caller.space(), Out<char>{a}, std::span<const char>{name});
+    }
+    return Error::InvalidArgument;
+}
+
+SysResult sys_prlimit64(Caller& caller, std::int32_t pid, std::uint32_t resource, In<rlimit64> limit,
+                        Out<rlimit64> old) {
+    if (resource >= kLimits) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t right = limit.is_null() ? nexus_abi::kRightSchedInspect : nexus_abi::kRightSchedAdmin;
+    const auto target = find_target_process(caller, pid, right);
+    if (!target.ok()) {
+        return target.error();
+    }
+    task::Process& process = **target;
+    const rlimit64 before = limit_of(process, resource);
+    if (!limit.is_null()) {
+        const auto wanted = mm::copy_in(caller.space(), limit);
+        if (!wanted.ok()) {
+            return wanted.error();
+        }
+        if (const auto set = set_limit(process, resource, *wanted); !set.ok()) {
+            return set.error();
+        }
+    }
+    return old.is_null() ? SysResult{std::uint64_t{0}} : SysResult{mm::copy_out(caller.space(), old, before)};
+}
+
+SysResult sys_getrusage(Caller& caller, std::int32_t who, Out<rusage> usage) {
+    switch (who) {
+        case kUsageSelf:
+            return mm::copy_out(caller.space(), usage, to_rusage(usage_of(caller.process)));
+        case kUsageThread:
+            return mm::copy_out(caller.space(), usage, to_rusage(task::task_usage(caller.task)));
+        case kUsageChildren:
+            return mm::copy_out(caller.space(), usage, to_rusage(usage_of_children(caller.process)));
+        default:
+            return Error::InvalidArgument;
+    }
+}
+
+SysResult sys_times(Caller& caller, Out<tms> buffer) {
+    constexpr std::int64_t kNsPerTick = 10'000'000;  // USER_HZ = 100
+    const tms times{.user = usage_of(caller.process).runtime.ns() / kNsPerTick,
+                    .system = 0,
+                    .children_user = usage_of_children(caller.process).runtime.ns() / kNsPerTick,
+                    .children_system = 0};
+    if (!buffer.is_null()) {
+        if (const auto copied = mm::copy_out(caller.space(), buffer, times); !copied.ok()) {
+            return copied.error();
+        }
+    }
+    return static_cast<std::uint64_t>(arch::now().ns() / kNsPerTick);
+}
+
+}  // namespace kernel::syscall

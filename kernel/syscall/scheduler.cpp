@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// The scheduler's calls of the NEURON block. Each goes through the same five steps in the same order, so that
+// errors are deterministic: form of the arguments, right to the target, existence of the target, the target's
+// limits, apply.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "mm/user_memory.hpp"
+#include "sched/params.hpp"
+#include "syscall/change_attributes.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/target.hpp"
+#include "syscall/time.hpp"
+#include "syscall/versioned.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+using nexus_abi::kRightSchedInspect;
+
+// Two setters of one task do not overwrite each other's fields.
+constinit SpinLock attribute_lock{LockRank::TaskAttr};
+
+constexpr std::uint64_t kMaskSizeMax = 1024;  // bytes of a CPU mask in sched_set_affinity_policy
+constexpr std::uint64_t kSnapshotPerCall =
+    16;  // entries of one sched_snapshot: what one kernel section allows
+constexpr std::int64_t kNsPerMs = 1'000'000;
+
+SysResult change_to(Caller& caller, std::int32_t pid, const Result<sched::Change>& change,
+                    std::uint64_t result) {
+    return change.ok() ? change_attributes(caller, pid, *change, result) : SysResult{change.error()};
+}
+
+}  // namespace
+
+SysResult change_attributes(Caller& caller, std::int32_t pid, const sched::Change& change,
+                            std::uint64_t result) {
+    const auto target = find_target(caller, pid, nexus_abi::kRightSchedAdmin);
+    if (!target.ok()) {
+        return target.error();
+    }
+    task::Task& task = **target;
+    const LockGuard guard{attribute_lock};
+    const auto next = sched::apply(task::read_attributes(task), change, authority_over(caller, task));
+    if (!next.ok()) {
+        return next.error();
+    }
+    return task::apply_attributes(caller.task, task, *next, result);
+}
+
+sched::Authority authority_over(Caller& caller, task::Task& task) {
+    return {.limits = task::read_limits(task),
+            .online = task::online_cpus(),
+            .privileged = caller.has_right(nexus_abi::kRightSchedAdmin)};
+}
+
+SysResult sys_nexus_abi_info(Caller& caller, Out<abi_info> info, std::uint64_t size) {
+    const auto checked = check_size(size, sizeof(abi_info));
+    if (!checked.ok()) {
+        return checked.error();
+    }
+    abi_info answer{.size = sizeof(abi_info),
+                    .abi_version = nexus_abi::kAbiVersion,
+                    .features = 0,
+                    .cpus_online = task::online_cpus().bits(),
+                    .cpus_possible = task::possible_cpus().bits(),
+                    .timebase_hz = timebase_hz(),
+                    .sched_attr_size = sizeof(sched_attr),
+                    .sched_stat_size = sizeof(sched_stat),
+                    .sched_hartstat_size = sizeof(sched_hartstat),
+                    .spawn_args_size = sizeof(spawn_args),
+                    .version = "neuron 0.1.0"};
+    return copy_out_versioned(caller.space(), info, size, answer);
+}
+
+SysResult sys_sched_set_qos_class(Caller& caller, std::int32_t pid, std::int64_t qos_class) {
+    return change_to(caller, pid, sched::parse_class(qos_class), 0);
+}
+
+SysResult sys_sched_get_qos_class(Caller& caller, std::int32_t pid) {
+    const auto target = find_target(caller, pid, kRightSchedInspect);
+    if (!target.ok()) {
+        return target.error();
+    }
+    const auto requested = task::read_attributes(**target).qos_class;
+    return std::uint64_t{sched::index_of(requested) | sched::index_of(sched::effective_class(requested))
+                                                          << 8};
+}
+
+SysResult sys_sched_set_affinity(Caller& caller, std::int32_t pid, std::uint64_t mask) {
+    return change_attributes(caller, pid, sched::parse_affinity(mask), 0);
+}
+
+SysResult sys_sched_set_affinity_policy(Caller& caller, std::int32_t pid, std::uint64_t size,
+                                        In<std::uint64_t> mask, std::uint64_t policy) {
+    if (size == 0 || size > kMaskSizeMax || size % sizeof(std::uint64_t) != 0) {
+        return Error::InvalidArgument;
+    }
+    if (const auto form = sched::parse_affinity_policy(0, policy); !form.ok()) {
+        return form.error();
+    }
+    // Words beyond the first name CPUs that cannot exist; they are read like the rest and dropped.
+    std::array<std::uint64_t, kMaskSizeMax / sizeof(std::uint64_t)> words{};
+    const auto copied =
+        mm::copy_in_array(caller.space(), std::span{words}.first(size / sizeof(std::uint64_t)), mask);
+    if (!copied.ok()) {
+        return copied.error();
+    }
+    return change_to(caller, pid, sched::parse_affinity_policy(words[0], policy), 0);
+}
+
+SysResult sys_sched_set_shares(Caller& caller, std::int32_t pid, std::int64_t shares) {
+    const auto change = sched::parse_shares(shares);
+    return change_to(caller, pid, change, change.ok() ? change->shares : 0);
+}
+
+SysResult sys_sched_set_latency_hint(Caller& caller, std::int32_t pid, std::int64_t milliseconds) {
+    const auto change = sched::parse_latency_ms(milliseconds);
+    return change_to(caller, pid, change,
+                     change.ok() ? static_cast<std::uint64_t>(change->latency.ns() / kNsPerMs) : 0);
+}
+
+SysResult sys_sched_set_burst_hint(Caller& caller, std::int32_t pid, std::int64_t milliseconds) {
+    const auto change = sched::parse_burst_ms(milliseconds);
+    return change_to(caller, pid, change,
+                     change.ok() ? static_cast<std::uint64_t>(change->burst.ns() / kNsPerMs) : 0);
+}
+
+SysResult sys_nexus_sched_setattr(Caller& caller, std::int32_t pid, In<sched_attr> attr,
+                                  std::uint64_t flags) {
+    if (flags != 0) {
+        return Error::InvalidArgument;
+    }
+    const auto wanted = copy_in_versioned(caller.space(), attr, sizeof(sched_attr));
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    return change_to(caller, pid, sched::parse_attr(*wanted), 0);
+}
+
+SysResult sys_nexus_sched_getattr(Caller& caller, std::int32_t pid, Out<sched_attr> attr,
+                                  std::uint64_t size) {
+    if (const auto checked = check_size(size, sizeof(sched_attr)); !checked.ok()) {
+        return checked.error();
+    }
+    const auto target = find_target(caller, pid, kRightSchedInspect);
+    if (!target.ok()) {
+        return target.error();
+    }
+    sched_attr answer;
+    sched::fill_attr(task::read_attributes(**target), answer);
+    return copy_out_versioned(caller.space(), attr, size, answer);
+}
+
+SysResult sys_sched_getstat(Caller& caller, std::int32_t pid, Out<sched_stat> stat, std::uint64_t size) {
+    // The figures per CPU may be cut off.
+    if (const auto checked = check_size(size, offsetof(sched_stat, runtime_by_cpu_ns)); !checked.ok()) {
+        return checked.error();
+    }
+    const auto target = find_target(caller, pid, kRightSchedInspect);
+    if (!target.ok()) {
+        return target.error();
+    }
+    sched_stat answer;
+    task::fill_task_stat(**target, answer);
+    return copy_out_versioned(caller.space(), stat, size, answer);
+}
+
+SysResult sys_sched_hartstat(Caller& caller, std::uint64_t cpu, Out<sched_hartstat> stat,
+                             std::uint64_t size) {
+    if (const auto checked = check_size(size, sizeof(sched_hartstat)); !checked.ok()) {
+        return checked.error();
+    }
+    if (cpu >= kMaxCpus || !task::possible_cpus().contains(CpuId{static_cast<std::uint32_t>(cpu)})) {
+        return Error::InvalidArgument;
+    }
+    sched_hartstat answer{};
+    task::fill_hart_stat(CpuId{static_cast<std::uint32_t>(cpu)}, answer);
+    return copy_out_versioned(caller.space(), stat, size, answer);
+}
+
+SysResult sys_sched_snapshot(Caller& caller, Out<sched_snapshot_entry> entries, std::uint64_t count,
+                             InOut<std::uint64_t> cursor) {
+    const auto after = mm::copy_in(caller.space(), cursor);
+    if (!after.ok()) {
+        return after.error();
+    }
+    if (*after > std::numeric_limits<std::uint32_t>::max()) {
+        return Error::InvalidArgument;
+    }
+    if (!caller.has_right(kRightSchedInspect)) {
+        return Error::NotPermitted;
+    }
+    TaskId last{static_cast<std::uint32_t>(*after)};
+    std::uint64_t filled = 0;
+    for (; filled < std::min(count, kSnapshotPerCall); ++filled) {
+        const Ref<task::Task> found = task::next_task(last);
+        if (!found) {
+            break;
+        }
+        last = found->tid();
+        const auto copied = mm::copy_out(caller.space(),
+                                         Out<sched_snapshot_entry>{mm::user_address(entries).value() +
+                                                                   filled * sizeof(sched_snapshot_entry)},
+                                         snapshot_of(*found));
+        if (!copied.ok()) {
+            return copied.error();
+        }
+    }
+    const auto stored = mm::copy_out(caller.space(), cursor, std::uint64_t{last.value()});
+    return stored.ok() ? SysResult{filled} : SysResult{stored.error()};
+}
+
+sched_snapshot_entry snapshot_of(task::Task& task) {
+    sched_stat stat;
+    task::fill_task_stat(task, stat);
+    const sched::Attributes attributes = task::read_attributes(task);
+    sched_snapshot_entry entry{.tid = task.tid().value(),
+                               .pid = task.process().pid().value(),
+                               .state = stat.state,
+                               .cpu = stat.last_cpu,
+                               .qos_class = static_cast<std::uint32_t>(attributes.qos_class),
+                               .effective_class = stat.effective_class,
+                               .shares = attributes.shares,
+                               .parent = parent_pid(task.process()).value(),
+                               .runtime_ns = stat.runtime_ns,
+                               .wait_ns = stat.wait_ns,
+                               .affinity = stat.mask_effective,
+                               .name = {}};
+    std::ranges::copy(task.name(), entry.name);
+    return entry;
+}
+
+TaskId parent_pid(task::Process& process) {
+    const LockGuard guard{task::family_lock()};
+    return process.parent == nullptr ? TaskId{0} : process.parent->pid();
+}
+
+}  // namespace kernel::syscall

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// nexus_spawn: everything the child is to have is copied in, checked and worked out before anything is
+// created, so that a refused spawn leaves no trace and an accepted one starts with its attributes in force.
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "arch/contract.hpp"
+#include "mm/frames.hpp"
+#include "mm/user_memory.hpp"
+#include "sched/params.hpp"
+#include "syscall/change_attributes.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/file_system.hpp"
+#include "syscall/versioned.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+using nexus_abi::spawn_fd;
+
+// Frames that hold the strings while the program is loaded.
+class StringBuffer {
+  public:
+    StringBuffer() = default;
+    StringBuffer(const StringBuffer&) = delete;
+    StringBuffer& operator=(const StringBuffer&) = delete;
+    ~StringBuffer() {
+        if (is_allocated_) {
+            mm::frames().free(frames_, kOrder);
+        }
+    }
+
+    Result<void> allocate() {
+        frames_ = TRY(mm::frames().allocate(kOrder));
+        is_allocated_ = true;
+        return {};
+    }
+    // Appends a string and its zero. TooBig when it does not fit.
+    Result<void> append(mm::AddressSpace& space, VirtAddr string) {
+        const auto length = mm::copy_in_string(space, bytes().subspan(used_), string);
+        if (!length.ok()) {
+            return length.error() == Error::NameTooLong ? Error::TooBig : length.error();
+        }
+        used_ += *length + 1;
+        return {};
+    }
+    [[nodiscard]] std::span<const char> strings() { return bytes().first(used_); }
+
+  private:
+    static constexpr std::uint32_t kOrder = 4;
+    static_assert(mm::kPageSize << kOrder == task::kMaxArgumentBytes);
+
+    [[nodiscard]] std::span<char> bytes() {
+        return {static_cast<char*>(phys_to_virt(frames_)), task::kMaxArgumentBytes};
+    }
+
+    PhysAddr frames_{};
+    std::size_t used_{0};
+    bool is_allocated_{false};
+};
+
+// Appends the strings of a null-terminated array of pointers and returns how many. `array` 0: none. `before`:
+// how many strings there are already. Errors: TooBig, BadAddress.
+Result<std::uint32_t> append_strings(mm::AddressSpace& space, StringBuffer& buffer, std::uint64_t array,
+                                     std::uint32_t before) {
+    if (array == 0) {
+        return std::uint32_t{0};
+    }
+    for (std::uint32_t count = 0;; ++count) {
+        const auto string = TRY(mm::copy_in(space, In<std::uint64_t>{array + count * sizeof(std::uint64_t)}));
+        if (string == 0) {
+            return count;
+        }
+        if (before + count >= task::kMaxArguments) {
+            return Error::TooBig;
+        }
+        TRY(buffer.append(space, VirtAddr{string}));
+    }
+}
+
+// What the child starts with: what it inherits, changed as the caller wishes and its own limits allow.
+Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr) {
+    const sched::Authority authority = authority_over(caller, caller.task);
+    const sched::Attributes inherited =
+        sched::inherit_for_spawn(task::read_attributes(caller.task), authority.limits, authority.online);
+    if (attr == 0) {
+        return inherited;
+    }
+    const auto wanted = TRY(copy_in_versioned(caller.space(), In<sched_attr>{attr}, sizeof(sched_attr)));
+    return sched::apply(inherited, TRY(sched::parse_attr(wanted)), authority);
+}
+
+struct Descriptors {
+    Caller& caller;
+    std::uint64_t pairs;  // user address of spawn_fd[count]; 0: 0, 1 and 2 as in the caller
+    std::uint32_t count;
+};
+
+// Runs on the child before it does.
+Result<void> copy_descriptors(task::Process& child, void* context) {
+    const Descriptors& wanted = *static_cast<const Descriptors*>(context);
+    task::FileTable& own = wanted.caller.files();
+    if (wanted.pairs == 0) {
+        for (std::int32_t descriptor = 0; descriptor < 3; ++descriptor) {
+            if (auto file = own.find(descriptor); file.ok()) {
+                TRY(child.files.insert_at(descriptor, *std::move(file), false));
+            }
+        }
+        return {};
+    }
+    for (std::uint32_t i = 0; i < wanted.count; ++i) {
+        const In<spawn_fd> at{wanted.pairs + i * sizeof(spawn_fd)};
+        const spawn_fd pair = TRY(mm::copy_in(wanted.caller.space(), at));
+        auto file = TRY(own.find(pair.from));
+        TRY(child.files.insert_at(pair.to, std::move(file), false));
+    }
+    return {};
+}
+
+Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_t size) {
+    const auto args = TRY(copy_in_versioned(caller.space(), pointer, size, sizeof(spawn_args)));
+    if (args.flags != 0 || args.reserved != 0 || args.path == 0 ||
+        (args.rights & ~nexus_abi::kRightsAll) != 0 || args.fd_count > task::FileTable::kMaxFiles ||
+        (args.fds == 0 && args.fd_count != 0)) {
+        return Error::InvalidArgument;
+    }
+    std::array<char, file_system::kMaxPath> path{};
+    const std::size_t path_bytes = TRY(mm::copy_in_string(caller.space(), path, In<char>{args.path}));
+    if (!caller.has_right(args.rights)) {
+        return Error::NotPermitted;
+    }
+    const sched::Attributes attributes = TRY(child_attributes(caller, args.attr));
+    const std::string_view name{path.data(), path_bytes};
+    mm::FileObject* program = TRY(file_system::find_program(name));
+
+    StringBuffer strings;
+    TRY(strings.allocate());
+    const std::uint32_t arguments = TRY(append_strings(caller.space(), strings, args.argv, 0));
+    const std::uint32_t environment = TRY(append_strings(caller.space(), strings, args.envp, arguments));
+    Descriptors descriptors{.caller = caller, .pairs = args.fds, .count = args.fd_count};
+    const TaskId pid = TRY(
+        task::spawn_program(&caller.task,
+                            {.program = program,
+                             .path = name,
+                             .strings = strings.strings(),
+                             .argument_count = arguments,
+                             .environment_count = environment},
+                            {.attributes = attributes,
+                             .limits = sched::limits_for_spawn(task::read_limits(caller.task), attributes),
+                             .rights = args.rights,
+                             .prepare = &copy_descriptors,
+                             .context = &descriptors}));
+    return std::uint64_t{pid.value()};
+}
+
+}  // namespace
+
+SysResult sys_nexus_spawn(Caller& caller, In<spawn_args> args, std::uint64_t size) {
+    return spawn(caller, args, size);
+}
+
+}  // namespace kernel::syscall

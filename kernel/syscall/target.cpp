@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "syscall/target.hpp"
+
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+bool is_own_or_child(Caller& caller, const task::Process& process) {
+    const LockGuard guard{task::family_lock()};
+    return &process == &caller.process || process.parent == &caller.process;
+}
+
+Error absent(Caller& caller, TaskId id, std::uint64_t right) {
+    if (caller.has_right(right)) {
+        return Error::NoProcess;
+    }
+    // The caller knows its own children, ended ones too.
+    const Ref<task::Process> ended = task::find_process(id);
+    return ended && is_own_or_child(caller, *ended) ? Error::NoProcess : Error::NotPermitted;
+}
+
+}  // namespace
+
+Result<Ref<task::Task>> find_target(Caller& caller, std::int32_t id, std::uint64_t right) {
+    if (id < 0) {
+        return Error::InvalidArgument;
+    }
+    if (id == 0) {
+        return Ref<task::Task>::share(caller.task);
+    }
+    const TaskId wanted{static_cast<std::uint32_t>(id)};
+    Ref<task::Task> found = task::find_task(wanted);
+    if (!found) {
+        return absent(caller, wanted, right);
+    }
+    if (!caller.has_right(right) && !is_own_or_child(caller, found->process())) {
+        return Error::NotPermitted;
+    }
+    return found;
+}
+
+Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid, std::uint64_t right) {
+    if (pid < 0) {
+        return Error::InvalidArgument;
+    }
+    if (pid == 0) {
+        return Ref<task::Process>::share(caller.process);
+    }
+    Ref<task::Process> found = task::find_process(TaskId{static_cast<std::uint32_t>(pid)});
+    if (!caller.has_right(right) && (!found || !is_own_or_child(caller, *found))) {
+        return Error::NotPermitted;
+    }
+    if (!found) {
+        return Error::NoProcess;
+    }
+    return found;
+}
+
+task::Usage usage_of(task::Process& process) {
+    const LockGuard guard{task::family_lock()};
+    task::Usage usage = process.dead_threads;
+    for (task::Task* thread = process.threads.front(); thread != nullptr;
+         thread = process.threads.next(*thread)) {
+        usage += task::task_usage(*thread);
+    }
+    return usage;
+}
+
+}  // namespace kernel::syscall

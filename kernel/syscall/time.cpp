@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "syscall/time.hpp"
+
+#include <atomic>
+
+#include "arch/contract.hpp"
+#include "mm/user_memory.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/target.hpp"
+#include "syscall/time_values.hpp"
+#include "task/dispatcher.hpp"
+#include "task/wait.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+constinit std::atomic<std::int64_t> offset_ns{0};
+constinit std::uint64_t ticks_per_second = 10'000'000;  // QEMU virt's; init sets the machine's
+
+// include/uapi/linux/time.h
+enum class Clock : std::int32_t {
+    Realtime = 0,
+    Monotonic = 1,
+    ProcessCpuTime = 2,
+    ThreadCpuTime = 3,
+    MonotonicRaw = 4,
+    RealtimeCoarse = 5,
+    MonotonicCoarse = 6,
+    BootTime = 7,
+};
+constexpr std::uint32_t kTimerAbsolute = 1;
+
+// CPU clocks of others, as pthread_getcpuclockid makes them: ~id << 3 | kind, bit 2: of a thread, kind 2:
+// what was run (include/linux/posix-timers_types.h).
+constexpr std::int32_t kCpuClockThread = 4;
+constexpr std::int32_t kCpuClockKindMask = 3;
+constexpr std::int32_t kCpuClockKinds = 3;
+
+Result<Duration> read_cpu_clock(Caller& caller, std::int32_t clock) {
+    if ((clock & kCpuClockKindMask) >= kCpuClockKinds) {
+        return Error::InvalidArgument;
+    }
+    const std::int32_t id = ~(clock >> 3);
+    if ((clock & kCpuClockThread) != 0) {
+        const auto target = find_target(caller, id, nexus_abi::kRightSchedInspect);
+        return target.ok() ? Result<Duration>{task::task_usage(**target).runtime} : Error::InvalidArgument;
+    }
+    const auto target = find_target_process(caller, id, nexus_abi::kRightSchedInspect);
+    return target.ok() ? Result<Duration>{usage_of(**target).runtime} : Error::InvalidArgument;
+}
+
+Result<Duration> read_clock(Caller& caller, std::int32_t clock) {
+    const Duration since_boot = arch::now() - Instant{};
+    switch (static_cast<Clock>(clock)) {
+        case Clock::Realtime:
+        case Clock::RealtimeCoarse:
+            return since_boot + realtime_offset();
+        case Clock::Monotonic:
+        case Clock::MonotonicRaw:
+        case Clock::MonotonicCoarse:
+        case Clock::BootTime:
+            return since_boot;
+        case Clock::ProcessCpuTime:
+            return usage_of(caller.process).runtime;
+        case Clock::ThreadCpuTime:
+            return task::task_usage(caller.task).runtime;
+    }
+    return clock < 0 ? read_cpu_clock(caller, clock) : Result<Duration>{Error::InvalidArgument};
+}
+
+SysResult sleep_until(Caller& caller, Instant deadline) {
+    if (deadline <= arch::now()) {
+        return std::uint64_t{0};
+    }
+    task::begin_wait(caller.task, nullptr, {.on_timeout = 0, .deadline = deadline});
+    return SysResult::blocked();
+}
+
+SysResult sleep_for(Caller& caller, Duration duration) {
+    return sleep_until(caller, arch::now().plus_saturating(duration));
+}
+
+// What is left is never written: only the end of the task interrupts a sleep.
+Result<Duration> read_duration(Caller& caller, In<timespec> request) {
+    return from_timespec(TRY(mm::copy_in(caller.space(), request)));
+}
+
+}  // namespace
+
+void set_realtime_offset(Duration offset) {
+    offset_ns.store(offset.ns(), std::memory_order_relaxed);
+}
+
+Duration realtime_offset() {
+    return Duration::nanoseconds(offset_ns.load(std::memory_order_relaxed));
+}
+
+void set_timebase_hz(std::uint64_t hz) {
+    CHECK(hz > 0);
+    ticks_per_second = hz;
+}
+
+std::uint64_t timebase_hz() {
+    return ticks_per_second;
+}
+
+SysResult sys_clock_gettime(Caller& caller, std::int32_t clock, Out<timespec> time) {
+    const auto value = read_clock(caller, clock);
+    if (!value.ok()) {
+        return value.error();
+    }
+    return mm::copy_out(caller.space(), time, to_timespec(*value));
+}
+
+SysResult sys_clock_getres(Caller& caller, std::int32_t clock, Out<timespec> resolution) {
+    if (const auto exists = read_clock(caller, clock); !exists.ok()) {
+        return exists.error();
+    }
+    if (resolution.is_null()) {
+        return std::uint64_t{0};
+    }
+    const auto hz = static_cast<std::int64_t>(timebase_hz());
+    const std::int64_t period_ns = hz >= kNsPerSecond ? 1 : (kNsPerSecond + hz - 1) / hz;
+    return mm::copy_out(caller.space(), resolution, to_timespec(Duration::nanoseconds(period_ns)));
+}
+
+SysResult sys_nanosleep(Caller& caller, In<timespec> request, Out<timespec>) {
+    const auto duration = read_duration(caller, request);
+    return duration.ok() ? sleep_for(caller, *duration) : SysResult{duration.error()};
+}
+
+SysResult sys_clock_nanosleep(Caller& caller, std::int32_t clock, std::uint32_t flags, In<timespec> request,
+                              Out<timespec>) {
+    bool counts_from_1970 = false;
+    switch (static_cast<Clock>(clock)) {
+        case Clock::Realtime:
+            counts_from_1970 = true;
+            break;
+        case Clock::Monotonic:
+        case Clock::BootTime:
+            break;
+        case Clock::ProcessCpuTime:
+        case Clock::MonotonicRaw:
+        case Clock::RealtimeCoarse:
+        case Clock::MonotonicCoarse:
+            return Error::NotSupported;
+        default:
+            return Error::InvalidArgument;
+    }
+    const auto time = read_duration(caller, request);
+    if (!time.ok()) {
+        return time.error();
+    }
+    if ((flags & kTimerAbsolute) == 0) {
+        return sleep_for(caller, *time);
+    }
+    return sleep_until(caller, to_instant(*time, counts_from_1970));
+}
+
+Instant to_instant(Duration time, bool counts_from_1970) {
+    // Both are non-negative, so the difference cannot overflow.
+    const Duration since_boot = counts_from_1970 ? time - realtime_offset() : time;
+    return Instant::from_ns(since_boot.ns());
+}
+
+SysResult sys_gettimeofday(Caller& caller, Out<timeval> time, std::uint64_t) {
+    if (time.is_null()) {
+        return std::uint64_t{0};
+    }
+    const Duration since_1970 = arch::now() - Instant{} + realtime_offset();
+    return mm::copy_out(caller.space(), time, to_timeval(since_1970));
+}
+
+}  // namespace kernel::syscall

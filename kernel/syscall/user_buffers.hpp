@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The memory a read or write names: one buffer, or the vectors of readv and writev, walked from front to back
+// as one sequence of bytes. Concurrency: lives on the stack of the hart that handles the call.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "lib/ids.hpp"
+#include "lib/result.hpp"
+#include "mm/address_space.hpp"
+#include "nexus_abi/linux.hpp"
+#include "nexus_abi/user_ptr.hpp"
+
+namespace kernel::syscall {
+
+class UserBuffers {
+  public:
+    static constexpr std::uint32_t kMaxVectors = 1024;  // UIO_MAXIOV
+
+    UserBuffers(mm::AddressSpace& space, VirtAddr start, std::uint64_t bytes)
+        : space_{space}, at_{start}, left_{bytes} {}
+    UserBuffers(mm::AddressSpace& space, nexus_abi::In<nexus_abi::iovec> vectors, std::uint32_t count)
+        : space_{space}, vectors_{vectors}, vectors_left_{count} {}
+
+    // A contiguous part; bytes == 0: the end.
+    struct Piece {
+        VirtAddr start;
+        std::uint64_t bytes{0};
+    };
+    // The next part of at most `limit` (> 0) bytes. Errors: BadAddress; InvalidArgument for a negative vector
+    // length.
+    [[nodiscard]] Result<Piece> next(std::uint64_t limit);
+    // Passes over `bytes`, or to the end. Errors as next().
+    [[nodiscard]] Result<void> skip(std::uint64_t bytes);
+    // Copies from the sequence until `to` is full or the sequence ends; returns how many. Errors as next().
+    [[nodiscard]] Result<std::size_t> gather(std::span<char> to);
+
+    [[nodiscard]] mm::AddressSpace& space() const { return space_; }
+
+  private:
+    mm::AddressSpace& space_;
+    nexus_abi::In<nexus_abi::iovec> vectors_;
+    std::uint32_t vectors_left_{0};
+    VirtAddr at_;
+    std::uint64_t left_{0};  // of the current buffer
+};
+
+}  // namespace kernel::syscall
