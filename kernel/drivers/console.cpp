@@ -148,6 +148,7 @@ void Console::service() {
 
 void Console::flush() {
     const LockGuard guard{lock_};
+    stalled_ = false;  // the last chance is worth one more wait
     send_all();
     for (std::uint32_t polls = 0; device_ != nullptr && polls < kStalledPolls && !device_->is_idle();
          ++polls) {
@@ -169,6 +170,7 @@ void Console::begin_panic() {
     if (head_ - tail_ > kRingBytes) {
         tail_ = head_;
     }
+    stalled_ = false;
     send_all();
     if (!at_line_start_) {
         write_panic("\n");

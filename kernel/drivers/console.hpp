@@ -37,7 +37,7 @@ class Console {
     static constexpr std::size_t kSpaceBytes = kRingBytes / 2;
     // A device that was busy this often in a row without taking a byte is given up on until it takes one
     // again: at 115200 baud a FIFO of 16 empties in 1.4 ms, some thousand polls.
-    static constexpr std::uint32_t kStalledPolls = 4'000'000;
+    static constexpr std::uint32_t kStalledPolls = 1'000'000;
 
     using InputHandler = void (*)(std::span<const char> bytes);
     using SpaceHandler = void (*)();
