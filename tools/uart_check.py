@@ -26,7 +26,8 @@ MARKER_KEYS = {"name", "pattern", "stage", "min_harts", "lanes", "each_hart", "p
 
 @dataclasses.dataclass(frozen=True)
 class Marker:
-    """One line that a good run prints. A marker without a pattern is a result line: `NAME ok|FAIL|SKIP`."""
+    """One line that a good run prints. A marker without a pattern is a result line: `NAME ok|FAIL|SKIP`. Stages come
+    in ascending order; a marker of stage 0 may come at any time."""
     name: str
     proves: str
     stage: int
@@ -66,7 +67,7 @@ def load_manifest(text):
         if unknown:
             raise ManifestError(f"marker {number}: unknown key {', '.join(sorted(unknown))}")
         for key in ("name", "proves", "stage"):
-            if not entry.get(key):
+            if entry.get(key) in (None, ""):
                 raise ManifestError(f"marker {number}: no {key}")
         if "lanes" in entry:
             entry["lanes"] = tuple(entry["lanes"])
@@ -134,7 +135,7 @@ def check_markers(lines, manifest, smp, lane):
     rows = []
     latest, latest_marker = -1, None  # place of the last marker of the stages before
     stage_end, stage_marker, stage = -1, None, None
-    for marker in sorted(manifest, key=lambda entry: entry.stage):
+    for marker in sorted(manifest, key=lambda entry: entry.stage or sys.maxsize):
         if marker.stage != stage:
             latest, latest_marker, stage = stage_end, stage_marker, marker.stage
         required = marker.is_required(smp, lane)
@@ -144,6 +145,9 @@ def check_markers(lines, manifest, smp, lane):
             row, place = check_line(marker, lines, smp, required)
         else:
             row, place = check_result(marker, lines, required)
+        if marker.stage == 0:
+            rows.append(row)
+            continue
         if place is not None and place < latest and row.status == "pass":
             row = Row(marker.name, "ORDER", f"line {place + 1} comes before '{latest_marker}' in line {latest + 1}")
         if place is not None and place > stage_end:

@@ -23,6 +23,11 @@ pattern = '^execd: svc=audio mask={mask:0x3} policy=pin$'
 stage = 3
 proves = "recipes"
 [[marker]]
+name = "KSELFTEST: work stealing"
+stage = 0
+lanes = ["mttcg"]
+proves = "steals"
+[[marker]]
 name = "SELFTEST: qos shares ratio"
 stage = 4
 proves = "shares"
@@ -106,10 +111,17 @@ class CheckTest(unittest.TestCase):
         swapped = GOOD.replace("qos shares ratio", "X").replace("affinity applied", "qos shares ratio")
         self.assertEqual(check(swapped.replace("X", "affinity applied")).code, uart_check.PASS)
 
+    def test_stage_0_comes_at_any_time_where_required(self):
+        steal = "KSELFTEST: work stealing ok\n"
+        for text in (steal + GOOD, GOOD.replace("KTAP v", steal + "KTAP v")):
+            self.assertEqual(check(text, lane="mttcg").code, uart_check.PASS)
+        self.assertEqual(check(GOOD, lane="mttcg").code, uart_check.ORDER)
+        self.assertEqual(check(GOOD, lane="icount").code, uart_check.PASS)
+
     def test_skip_only_where_the_manifest_allows(self):
         skipped = GOOD.replace("affinity applied ok", "affinity applied SKIP host busy")
         self.assertEqual(check(skipped).code, uart_check.ORDER)
-        self.assertEqual(check(skipped, lane="mttcg").code, uart_check.PASS)
+        self.assertEqual(check("KSELFTEST: work stealing ok\n" + skipped, lane="mttcg").code, uart_check.PASS)
 
     def test_not_required_with_one_hart(self):
         one = GOOD.replace("KINIT: cpu1 online (hart 3)\r\n", "").replace("KSELFTEST: ipi resched ok\r\n", "") \
