@@ -15,7 +15,7 @@ constexpr std::uint32_t kMaxCauses = 10;
 constexpr std::size_t kInputBatchBytes = 64;
 // Tries for the lock before a panic goes on without it; a holder sends 256 bytes at most, some thousand
 // instructions.
-constexpr std::uint32_t kPanicLockTries = 1'000'000;
+constexpr std::uint32_t kPanicLockTries = 200'000;
 
 std::span<const char> chunk_of(std::span<const char> bytes) {
     if (bytes.size() <= Console::kChunkBytes) {
