@@ -133,6 +133,10 @@ std::optional<Problem> Tree::check(std::span<const std::byte> blob) {
     if (fdt_totalsize(start) > blob.size()) {
         return refuse("device tree: larger than the memory it is in");
     }
+    // Specification 5.1. libfdt takes both for granted when it reads through typed pointers.
+    if (fdt_off_mem_rsvmap(start) % 8 != 0 || fdt_off_dt_struct(start) % 4 != 0) {
+        return refuse("device tree: a block is not aligned as the specification wants");
+    }
     if (fdt_check_header(start) != 0) {
         return refuse("device tree: the header's offsets and sizes contradict each other");
     }

@@ -104,17 +104,11 @@ std::optional<CommandLine::Word> CommandLine::next_word() {
         }
     }
     position_ = end;
-    if (in_quotes) {
-        note("a quotation mark is not closed", {&storage_[begin], end - begin});
-    }
     if (is_quoted && end > begin && storage_[end - 1] == '"') {
         --end;
     }
-    if (!equals || *equals == begin) {
-        const std::string_view whole{&storage_[begin], end - begin};
-        return Word{.whole = whole, .key = whole, .value = std::nullopt};
-    }
-    const std::size_t value = *equals + 1;
+    const bool has_value = equals && *equals != begin;
+    const std::size_t value = has_value ? *equals + 1 : end;
     if (value < end && storage_[value] == '"') {
         std::copy(storage_.begin() + static_cast<std::ptrdiff_t>(value) + 1,
                   storage_.begin() + static_cast<std::ptrdiff_t>(end),
@@ -124,7 +118,13 @@ std::optional<CommandLine::Word> CommandLine::next_word() {
             --end;
         }
     }
-    const std::string_view whole{&storage_[begin], end - begin};
+    const std::string_view whole{storage_.data() + begin, end - begin};
+    if (in_quotes) {
+        note("a quotation mark is not closed", whole);
+    }
+    if (!has_value) {
+        return Word{.whole = whole, .key = whole, .value = std::nullopt};
+    }
     return Word{.whole = whole, .key = key_of(whole), .value = whole.substr(value - begin)};
 }
 

@@ -13,6 +13,9 @@ namespace kernel {
 template <class T, std::size_t N>
 class FixedVector {
   public:
+    using value_type = T;
+    using const_iterator = const T*;
+
     [[nodiscard]] static constexpr std::size_t capacity() { return N; }
     [[nodiscard]] constexpr std::size_t size() const { return size_; }
     [[nodiscard]] constexpr bool empty() const { return size_ == 0; }
