@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// The TLB protocol of address_space.hpp, watched through the recorded flushes.
+#include <algorithm>
+
+#include "memory_test.hpp"
+#include "mm/asid.hpp"
+
+namespace kernel::mm {
+namespace {
+
+constexpr VirtAddr kBase{0x10'0000};
+constexpr CpuId kOther{3};
+
+bool covers(const arch::host::TlbFlush& flush, CpuId cpu, VirtAddr va) {
+    const bool reaches =
+        flush.bytes == kFlushEverything || (va >= flush.start && va - flush.start < flush.bytes);
+    return flush.cpus.contains(cpu) && reaches;
+}
+
+bool was_flushed(CpuId cpu, VirtAddr va) {
+    return std::ranges::any_of(arch::host::tlb_flushes(),
+                               [&](const arch::host::TlbFlush& flush) { return covers(flush, cpu, va); });
+}
+
+// What an observer of flushes needs; set by the test that installs one.
+struct Watched {
+    PhysAddr frame;
+    std::uint32_t references_at_flush{0};
+    int flushes{0};
+};
+Watched watched;
+
+class TlbTest : public AddressSpaceTest {
+  protected:
+    void SetUp() override {
+        set_highest_asid(0);
+        AddressSpaceTest::SetUp();
+        map_at(kBase, 4, kReadWrite);
+        ASSERT_TRUE(write(kBase, 1).ok());
+        ASSERT_TRUE(write(kBase + kPageSize, 1).ok());
+    }
+    void watch(VirtAddr va) {
+        watched = {.frame = pte_of(va).frame()};
+        arch::host::set_flush_observer([](const arch::host::TlbFlush&) {
+            watched.references_at_flush = frames().references(watched.frame);
+            ++watched.flushes;
+        });
+    }
+};
+
+TEST_F(TlbTest, FramesOutliveTheFlush) {
+    space().activate(kOther);
+    for (const auto& take_away : std::vector<Result<std::uint32_t> (*)(AddressSpace&)>{
+             [](AddressSpace& space) { return unmap_all(space, kBase, kPageSize); },
+             [](AddressSpace& space) { return discard_all(space, kBase + kPageSize, kPageSize); }}) {
+        const bool first = pte_of(kBase).is_resident();
+        const VirtAddr va = first ? kBase : kBase + kPageSize;
+        arch::host::reset();
+        watch(va);
+        ASSERT_TRUE(take_away(space()).ok());
+        EXPECT_TRUE(was_flushed(kOther, va));
+        EXPECT_EQ(watched.flushes, 1);
+        EXPECT_EQ(watched.references_at_flush, 1U) << "the frame was freed before the flush";
+        EXPECT_EQ(frames().references(watched.frame), 0U);
+    }
+    space().deactivate(kOther);
+}
+
+TEST_F(TlbTest, EmptyTablesOutliveAFlushOfEverything) {
+    space().activate(kOther);
+    arch::host::reset();
+    ASSERT_TRUE(unmap_all(space(), kBase, 4 * kPageSize).ok());
+    const auto flushes = arch::host::tlb_flushes();
+    EXPECT_TRUE(std::ranges::any_of(flushes, [](const arch::host::TlbFlush& flush) {
+        return flush.bytes == kFlushEverything && flush.start == VirtAddr{0} && flush.cpus.contains(kOther);
+    }));
+    EXPECT_TRUE(PageTable{space().root()}.lookup(kBase).page_bytes == kGigaPageSize) << "no tables are left";
+    space().deactivate(kOther);
+}
+
+TEST_F(TlbTest, CopyOnWriteFlushesBeforeItLetsTheOldPageGo) {
+    const std::vector<std::byte> contents(kPageSize, std::byte{1});
+    FileObject file{"/bin/x", contents};
+    const VirtAddr mapped = kBase + 64 * kPageSize;
+    ASSERT_TRUE(
+        space().map_file({mapped, kPageSize, kReadWrite, Placement::Fixed}, {&file, 0, kPageSize}).ok());
+    ASSERT_TRUE(read(mapped).ok());
+    space().activate(kOther);
+    arch::host::reset();
+    watch(mapped);
+    ASSERT_TRUE(space().handle_fault(mapped, Access::Write).ok());
+    EXPECT_TRUE(was_flushed(kOther, mapped));
+    EXPECT_EQ(frames().references(watched.frame), 1U) << "the cache's own";
+    space().deactivate(kOther);
+    ASSERT_TRUE(unmap_all(space(), mapped, kPageSize).ok());
+}
+
+TEST_F(TlbTest, ProtectFlushesOnlyWhatIsResident) {
+    space().activate(kOther);
+    arch::host::reset();
+    ASSERT_TRUE(protect_all(space(), kBase + 2 * kPageSize, 2 * kPageSize, kReadOnly).ok());
+    EXPECT_TRUE(arch::host::tlb_flushes().empty()) << "nothing was resident there";
+    ASSERT_TRUE(protect_all(space(), kBase, kPageSize, kReadOnly).ok());
+    EXPECT_TRUE(was_flushed(kOther, kBase));
+    space().deactivate(kOther);
+}
+
+TEST_F(TlbTest, AFirstTouchDisturbsNobodyElse) {
+    space().activate(kBootCpu);
+    space().activate(kOther);
+    arch::host::reset();
+    ASSERT_TRUE(space().handle_fault(kBase + 2 * kPageSize, Access::Write).ok());
+    EXPECT_TRUE(was_flushed(kBootCpu, kBase + 2 * kPageSize))
+        << "this hart may remember that nothing was there";
+    EXPECT_FALSE(was_flushed(kOther, kBase + 2 * kPageSize));
+    // The other hart faults on what it remembers: the same flush lets it go on.
+    arch::host::reset();
+    arch::host::set_current_cpu(kOther);
+    ASSERT_TRUE(space().handle_fault(kBase + 2 * kPageSize, Access::Write).ok());
+    EXPECT_TRUE(was_flushed(kOther, kBase + 2 * kPageSize));
+    arch::host::set_current_cpu(kBootCpu);
+    space().deactivate(kBootCpu);
+    space().deactivate(kOther);
+}
+
+TEST_F(TlbTest, WithoutAsidsAHartThatLeftIsNotDisturbed) {
+    space().activate(kOther);
+    EXPECT_TRUE(space().active_cpus().contains(kOther));
+    space().deactivate(kOther);
+    EXPECT_TRUE(space().active_cpus().empty());
+    arch::host::reset();
+    ASSERT_TRUE(unmap_all(space(), kBase, kPageSize).ok());
+    EXPECT_TRUE(arch::host::tlb_flushes().empty());
+}
+
+TEST_F(TlbTest, WithAnAsidAHartRemembersAfterItLeft) {
+    set_highest_asid(7);
+    AddressSpace* tagged = *AddressSpace::create(kernel_root());
+    ASSERT_NE(tagged->asid(), kSharedAsid);
+    ASSERT_TRUE(tagged->map_anonymous({kBase, kPageSize, kReadWrite, Placement::Fixed}).ok());
+    ASSERT_TRUE(store_word(*tagged, kBase, 1).ok());
+    arch::host::reset();
+    tagged->activate(kOther);
+    const auto on_arrival = arch::host::tlb_flushes();
+    ASSERT_EQ(on_arrival.size(), 1U) << "the ASID's last owner may have left something";
+    EXPECT_EQ(on_arrival[0].bytes, kFlushEverything);
+    EXPECT_EQ(on_arrival[0].asid, tagged->asid());
+    const auto switches = arch::host::address_space_switches();
+    ASSERT_EQ(switches.size(), 1U);
+    EXPECT_EQ(switches[0].root, tagged->root());
+    EXPECT_EQ(switches[0].asid, tagged->asid());
+    tagged->deactivate(kOther);
+    arch::host::reset();
+    tagged->activate(kOther);
+    tagged->deactivate(kOther);
+    EXPECT_TRUE(arch::host::tlb_flushes().empty()) << "coming back is what ASIDs make cheap";
+    ASSERT_TRUE(unmap_all(*tagged, kBase, kPageSize).ok());
+    EXPECT_TRUE(was_flushed(kOther, kBase));
+    dismantle(tagged);
+    set_highest_asid(0);
+}
+
+TEST_F(TlbTest, TeardownOfAnIdleSpaceNeedsNoFlush) {
+    AddressSpace* idle = *AddressSpace::create(kernel_root());
+    ASSERT_TRUE(idle->map_anonymous({kBase, kPageSize, kReadWrite, Placement::Fixed}).ok());
+    ASSERT_TRUE(store_word(*idle, kBase, 1).ok());
+    idle->activate(kOther);
+    idle->deactivate(kOther);
+    arch::host::reset();
+    dismantle(idle);
+    EXPECT_TRUE(arch::host::tlb_flushes().empty());
+}
+
+TEST_F(TlbTest, NewInstructionsAreFenced) {
+    space().activate(kOther);
+    const auto fenced = [] {
+        const auto fences = arch::host::instruction_fences();
+        return std::ranges::any_of(fences, [](CpuMask cpus) { return cpus.contains(kOther); });
+    };
+    const std::vector<std::byte> contents(kPageSize, std::byte{1});
+    FileObject file{"/bin/x", contents};
+    const VirtAddr text = kBase + 64 * kPageSize;
+    ASSERT_TRUE(
+        space().map_file({text, kPageSize, kReadExecute, Placement::Fixed}, {&file, 0, kPageSize}).ok());
+    arch::host::reset();
+    ASSERT_TRUE(space().handle_fault(text, Access::Execute).ok());
+    EXPECT_TRUE(fenced()) << "the first time the page is used as text";
+    ASSERT_TRUE(discard_all(space(), text, kPageSize).ok());
+    arch::host::reset();
+    ASSERT_TRUE(space().handle_fault(text, Access::Execute).ok());
+    EXPECT_FALSE(fenced()) << "the cached page has not changed since";
+    arch::host::reset();
+    ASSERT_TRUE(protect_all(space(), kBase, kPageSize, kReadExecute).ok());
+    EXPECT_TRUE(fenced()) << "written, then made executable";
+    space().deactivate(kOther);
+    ASSERT_TRUE(unmap_all(space(), text, kPageSize).ok());
+}
+
+using TlbDeathTest = TlbTest;
+
+TEST_F(TlbDeathTest, ASpaceInUseIsNotDestroyed) {
+    AddressSpace* used = *AddressSpace::create(kernel_root());
+    EXPECT_DEATH(
+        {
+            used->activate(kOther);
+            dismantle(used);
+        },
+        "CHECK failed: space->running_cpus_");
+    dismantle(used);
+}
+
+}  // namespace
+}  // namespace kernel::mm
