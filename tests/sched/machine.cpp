@@ -131,7 +131,12 @@ void Machine::settle() {
         }
     }
     for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
-        if (queues_[hart]->should_resched(now_) || queues_[hart]->current() == nullptr) {
+        if (queues_[hart]->should_resched(now_)) {
+            pick(hart);
+        }
+    }
+    for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
+        if (queues_[hart]->current() == nullptr) {
             pick(hart);
         }
     }
@@ -214,6 +219,11 @@ void Machine::audit() {
             << violation.rule << " on cpu" << queue->cpu().value() << " at " << now_.ns();
         const Entity* current = queue->current();
         ASSERT_TRUE(current == nullptr || queue->allows(*current)) << "S9: a task runs outside its mask";
+        for (auto& other : queues_) {
+            ASSERT_FALSE(current == nullptr && other->load().offers_work_to(queue->cpu()))
+                << "S10: cpu" << queue->cpu().value() << " idles while work for it waits on cpu"
+                << other->cpu().value();
+        }
     }
 }
 

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// Attributes changed in every state of a task, and what is measured about it.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "machine.hpp"
+
+namespace sched_test {
+namespace {
+
+using kernel::sched::Auditor;
+using kernel::sched::EnqueueReason;
+using kernel::sched::PutReason;
+using kernel::sched::Statistics;
+using enum QosClass;
+
+TEST(Reweigh, AWaitingTaskKeepsItsLag) {
+    Machine machine;
+    Task& a = machine.add_hog(Normal, 100);
+    Task& b = machine.add_hog(Normal, 700);
+    machine.run_for(3_ms);
+    Task& waiting = a.entity.state() == TaskState::Queued ? a : b;
+    const Duration before = machine.queue().lag(waiting.entity);
+    ASSERT_FALSE(before.is_zero());
+    for (const std::uint32_t shares : {1U, 1000U, 333U, 100U}) {
+        machine.set_shares(waiting, shares);
+        // Exact up to one unit of weight: 1000 shares are 1 ns.
+        EXPECT_LE(std::abs((machine.queue().lag(waiting.entity) - before).ns()), 2) << shares;
+    }
+}
+
+TEST(Reweigh, ARunningTaskIsChargedAtItsOldShares) {
+    Machine machine;
+    Task& task = machine.add_hog(Normal, 100);
+    machine.add_hog(Normal, 100);
+    ASSERT_EQ(task.entity.state(), TaskState::Running);
+    Attributes attributes = task.entity.attributes;
+    attributes.shares = 1000;
+    const auto before = task.entity.position().vt;
+    EXPECT_FALSE(machine.queue().set_attributes(task.entity, attributes, at(1_ms)));
+    EXPECT_EQ(task.entity.runtime(at(1_ms)), 1_ms);
+    // 1 ms at 100 shares against a mean of half of it; the lead of 0.5 ms of service is a tenth of the
+    // distance now.
+    const auto lead = kernel::sched::span_of(500_us, 16'000);
+    const auto mean = before + kernel::sched::span_of(500_us, 1600);
+    EXPECT_EQ(task.entity.position().vt, mean + lead);
+    machine.run_for(10_ms);
+}
+
+// A share-flapper gains nothing (one request of lag either way).
+TEST(Reweigh, FlappingSharesBuysNothing) {
+    Machine machine;
+    Task& flapper = machine.add_hog(Normal, 500);
+    Task& victim = machine.add_hog(Normal, 500);
+    for (int i = 0; i < 500; ++i) {
+        machine.set_shares(flapper, i % 2 == 0 ? 1 : 1000);
+        machine.run_for(1_ms);
+    }
+    // Half of the time 1 : 500, half of the time 1000 : 500, on average 1/3 of the hart.
+    EXPECT_LE(flapper.entity.runtime(machine.now()), 500_ms / 3 + 10_ms);
+    EXPECT_GE(victim.entity.runtime(machine.now()), 500_ms * 2 / 3 - 10_ms);
+}
+
+TEST(ChangeClass, DebtGoesAlongCreditDoesNot) {
+    Machine machine;
+    Task& a = machine.add_hog(Normal, 100);
+    Task& b = machine.add_hog(Normal, 100);
+    machine.add_hog(Idle, 100);
+    machine.add_hog(Idle, 100);
+    machine.run_for(3_ms);  // one of the two has had 3 ms more than the other
+    RunQueue& queue = machine.queue();
+    Task& ahead = queue.lag(a.entity) < Duration{} ? a : b;
+    Task& behind = &ahead == &a ? b : a;
+    const Duration debt = queue.lag(ahead.entity);
+    ASSERT_LT(debt, 0_ms);
+    ASSERT_GT(queue.lag(behind.entity), 0_ms);
+
+    machine.set(ahead, make(Idle));
+    EXPECT_LT(queue.lag(ahead.entity), 0_ms);
+    machine.set(behind, make(Idle));
+    EXPECT_LE(queue.lag(behind.entity), 0_ms);
+    machine.run_for(100_ms);
+}
+
+TEST(ChangeClass, RaisingAWaitingTaskPreempts) {
+    Machine machine;
+    machine.add_hog(Normal, 100);
+    Task& waiting = machine.add_hog(Normal, 100);
+    machine.run_for(1_ms);
+    ASSERT_EQ(waiting.entity.state(), TaskState::Queued);
+    machine.set(waiting, make(Interactive));
+    EXPECT_EQ(waiting.entity.state(), TaskState::Running);
+}
+
+TEST(ChangeClass, LoweringTheRunningTaskMakesWay) {
+    Machine machine;
+    Task& running = machine.add_hog(Interactive, 100);
+    Task& normal = machine.add_hog(Normal, 100);
+    machine.run_for(1_ms);
+    ASSERT_EQ(running.entity.state(), TaskState::Running);
+    machine.set(running, make(Idle));
+    EXPECT_EQ(normal.entity.state(), TaskState::Running);
+}
+
+TEST(ChangeClass, FlappingClassesDoesNotLaunderDebt) {
+    Machine machine;
+    Task& flapper = machine.add_hog(Normal, 100);
+    Task& victim = machine.add_hog(Normal, 100);
+    machine.add_hog(Idle, 100);
+    for (int i = 0; i < 400; ++i) {
+        machine.set(flapper, make(i % 2 == 0 ? Idle : Normal));
+        machine.run_for(1_ms);
+    }
+    EXPECT_LE(flapper.entity.runtime(machine.now()), victim.entity.runtime(machine.now()) + 6_ms);
+}
+
+TEST(SleepingTask, ChangesApplyAtTheNextWake) {
+    Machine machine;
+    Task& hog = machine.add_hog(Normal, 100);
+    Task& sleeper = machine.add(make(Normal), {.work = 3_ms, .rest = 10_ms});
+    while (sleeper.entity.state() != TaskState::Blocked) {
+        machine.run_for(100_us);
+    }
+    const Duration slept_at = machine.now() - Instant{};
+    Attributes attributes = make(Interactive, 700);
+    attributes.latency = 5_ms;
+    machine.set(sleeper, attributes);
+    EXPECT_EQ(sleeper.entity.state(), TaskState::Blocked);
+    EXPECT_EQ(sleeper.entity.attributes, attributes);
+    machine.run_until(sleeper.wakes_at);
+    EXPECT_EQ(sleeper.entity.state(), TaskState::Running);
+    EXPECT_EQ(sleeper.entity.position().weight, 11'200U);
+    EXPECT_EQ(sleeper.entity.effective(), Interactive);
+    EXPECT_GT(hog.entity.runtime(machine.now()) + slept_at, 10_ms);
+}
+
+TEST(Mask, TheQueueSaysWhenATaskMustLeave) {
+    Machine machine{2};
+    Task& running = machine.add_hog(Normal, 100, CpuMask::first(1));
+    Task& waiting = machine.add_hog(Normal, 100, CpuMask::first(1));
+    machine.run_for(1_ms);
+    ASSERT_EQ(waiting.entity.state(), TaskState::Queued);
+    const Attributes elsewhere = make(Normal, 100, CpuMask::from_bits(0b10));
+    machine.set(waiting, elsewhere);
+    EXPECT_EQ(waiting.entity.cpu(), CpuId{1});
+    EXPECT_EQ(waiting.entity.state(), TaskState::Running);
+    machine.set(running, elsewhere);
+    EXPECT_EQ(running.entity.cpu(), CpuId{1});
+    const Duration there = running.entity.statistics().runtime_by_cpu[0];
+    machine.run_for(20_ms);
+    EXPECT_EQ(running.entity.statistics().runtime_by_cpu[0], there);
+    EXPECT_EQ(machine.queue(0).current(), nullptr);
+}
+
+TEST(Statistics, WakeLatencyBucketsArePowersOfTwo) {
+    Statistics statistics;
+    statistics.record_wake(999_ns, Duration{});
+    statistics.record_wake(1_us, 1_us);
+    statistics.record_wake(1999_ns, 1_us);
+    statistics.record_wake(2_us, Duration{});
+    statistics.record_wake(60_s, Duration{});
+    EXPECT_EQ(statistics.wake_latency[0], 1U);   // below 1 us
+    EXPECT_EQ(statistics.wake_latency[1], 2U);   // below 2 us
+    EXPECT_EQ(statistics.wake_latency[2], 1U);   // below 4 us
+    EXPECT_EQ(statistics.wake_latency[15], 1U);  // the rest
+    EXPECT_EQ(statistics.wake_latency_max, 60_s);
+    EXPECT_EQ(statistics.latency_target_met, 1U);
+    EXPECT_EQ(statistics.latency_target_missed, 1U);
+}
+
+TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
+    RunQueue queue;
+    queue.start(CpuId{3}, Instant{});
+    Entity entity;
+    entity.attributes = make(PerfBurst, 250);
+    nexus_abi::sched_stat stat;
+    const auto read = [&](Duration t) {
+        std::memset(&stat, 0xa5, sizeof(stat));
+        entity.fill_stat(at(t), stat);
+    };
+    read(1_ms);
+    EXPECT_EQ(stat.sleep_ns, 1'000'000U);
+    RunQueue::note_woken(entity, at(2_ms));
+    read(3_ms);
+    EXPECT_EQ(stat.state, static_cast<std::uint32_t>(TaskState::Migrating));
+    EXPECT_EQ(stat.wait_ns, 1'000'000U);
+    queue.enqueue(entity, at(4_ms), EnqueueReason::Wake);
+    queue.pick_next(at(5_ms));
+    read(7_ms);
+    EXPECT_EQ(stat.size, sizeof(stat));
+    EXPECT_EQ(stat.state, static_cast<std::uint32_t>(TaskState::Running));
+    EXPECT_EQ(stat.sleep_ns, 2'000'000U);
+    EXPECT_EQ(stat.wait_ns, 3'000'000U);
+    EXPECT_EQ(stat.wait_max_ns, 3'000'000U);
+    EXPECT_EQ(stat.wake_latency_max_ns, 3'000'000U);
+    EXPECT_EQ(stat.runtime_ns, 2'000'000U);
+    EXPECT_EQ(stat.runtime_by_cpu_ns[3], 2'000'000U);
+    EXPECT_EQ(stat.runtime_by_cpu_ns[0], 0U);
+    EXPECT_EQ(stat.last_cpu, 3U);
+    EXPECT_EQ(stat.effective_class, 2U);
+    EXPECT_EQ(stat.effective_shares, 250U);
+    EXPECT_EQ(stat.flags, 0U);
+    EXPECT_EQ(stat.reserved[0] | stat.reserved[1] | stat.reserved[2] | stat.reserved[3], 0U);
+    queue.put_current(at(8_ms), PutReason::Block);
+    read(9_ms);
+    EXPECT_EQ(stat.runtime_ns, 3'000'000U);
+    EXPECT_EQ(stat.nr_switch_voluntary, 1U);
+    EXPECT_EQ(stat.sleep_ns, 3'000'000U);
+}
+
+// An auditor that cannot fail proves nothing.
+TEST(AuditorTest, SeesWhatIsWrong) {
+    Machine machine;
+    machine.add_hog(Normal, 100);
+    Task& waiting = machine.add_hog(Normal, 100);
+    ASSERT_EQ(waiting.entity.state(), TaskState::Queued);
+    const auto rule = [&] {
+        const char* text = Auditor::check(machine.queue()).rule;
+        return std::string{text == nullptr ? "" : text}.substr(0, 2);
+    };
+    const Attributes good = waiting.entity.attributes;
+    EXPECT_EQ(rule(), "");
+    waiting.entity.attributes.shares = 200;
+    EXPECT_EQ(rule(), "S6");
+    waiting.entity.attributes = good;
+    waiting.entity.attributes.affinity_effective = CpuMask::from_bits(0b10);
+    EXPECT_EQ(rule(), "S4");
+    waiting.entity.attributes.affinity_effective = CpuMask::from_bits(0b11);
+    EXPECT_EQ(rule(), "S2");
+    waiting.entity.attributes = good;
+    waiting.entity.attributes.qos_class = Interactive;
+    EXPECT_EQ(rule(), "S1");
+    waiting.entity.attributes = good;
+    EXPECT_EQ(rule(), "");
+}
+
+}  // namespace
+}  // namespace sched_test
