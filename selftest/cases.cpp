@@ -7,18 +7,18 @@ namespace {
 // What is merely stored comes before what acts on it: a wrong clamp explains a wrong share, not the other way
 // round.
 constexpr Case kCases[] = {
-    {"clamp", "affinity clamp/reject", 1, case_clamp},
-    {"perms", "qos perms", 1, case_perms},
-    {"inherit", "inherit/reset", 1, case_inherit},
-    {"affinity", "affinity applied", 2, case_affinity},
-    {"steal", "affinity steal", 2, case_steal},
-    {"shares", "qos shares ratio", 1, case_shares},
-    {"low-end", "shares low end", 1, case_low_end},
-    {"neutral", "hints neutral", 1, case_neutral},
-    {"latency", "qos latency order", 1, case_latency},
-    {"starvation", "no starvation", 1, case_starvation},
-    {"conserving", "work conserving", 1, case_conserving},
-    {"tickless", "tickless", 2, case_tickless},
+    {"clamp", "affinity clamp/reject", 1, false, case_clamp},
+    {"perms", "qos perms", 1, false, case_perms},
+    {"inherit", "inherit/reset", 1, false, case_inherit},
+    {"affinity", "affinity applied", 2, false, case_affinity},
+    {"steal", "affinity steal", 2, false, case_steal},
+    {"shares", "qos shares ratio", 1, true, case_shares},
+    {"low-end", "shares low end", 1, true, case_low_end},
+    {"neutral", "hints neutral", 1, true, case_neutral},
+    {"latency", "qos latency order", 1, true, case_latency},
+    {"starvation", "no starvation", 1, true, case_starvation},
+    {"conserving", "work conserving", 1, true, case_conserving},
+    {"tickless", "tickless", 2, false, case_tickless},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ struct Case {
     std::string_view short_name;  // neuron.selftest=NAME
     std::string_view name;        // in the marker
     std::size_t cpus;             // fewer online CPUs: Skip
+    bool judges_time;  // ratios and waits, not exact values and sets: no failure on an unsteady machine
     CaseFunction run;
 };
 

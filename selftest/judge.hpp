@@ -66,7 +66,8 @@ struct StarvationFigures {
     std::uint64_t normal_wait_max_ns{0};
     std::uint64_t idle_wait_max_ns{0};
 };
-// Workers of the window: Interactive ones first, then one Normal, then one Idle.
+// Workers of the window: Interactive ones first, then one Normal (12..28 % wanted), then one Idle (more than
+// nothing, at most 4 %).
 [[nodiscard]] Verdict judge_starvation(const Window& window, const StarvationFigures& figures);
 
 struct PeriodicFigures {
@@ -113,6 +114,11 @@ struct TicklessFigures {
     std::uint64_t hog_ns{0};
 };
 [[nodiscard]] Verdict judge_tickless(const TicklessFigures& figures);
+
+// Whether time on this machine means something: nine of ten equal units took the time of the fastest, give or
+// take a tick of the clock. True under instruction counting and on a board, false where a busy host runs the
+// harts as threads; there a case about time that fails has shown nothing. Pre: timebase_hz > 0.
+[[nodiscard]] bool is_steady(std::span<const std::uint64_t> unit_times_ns, std::uint64_t timebase_hz);
 
 // Pre: not empty. Lower median; sorts its argument.
 [[nodiscard]] std::uint64_t median(std::vector<std::uint64_t> values);

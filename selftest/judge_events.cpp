@@ -24,6 +24,18 @@ unsigned long long printable(std::uint64_t value) {
 
 }  // namespace
 
+bool is_steady(std::span<const std::uint64_t> unit_times_ns, std::uint64_t timebase_hz) {
+    if (unit_times_ns.empty() || timebase_hz == 0) {
+        return false;
+    }
+    // Both clock readings of a unit may fall on either side of a tick.
+    const std::uint64_t tick_ns = 1'000'000'000 / timebase_hz + 1;
+    const std::uint64_t limit_ns = *std::ranges::min_element(unit_times_ns) + tick_ns;
+    const auto within =
+        std::ranges::count_if(unit_times_ns, [=](std::uint64_t ns) { return ns <= limit_ns; });
+    return within * 10 >= std::ssize(unit_times_ns) * 9;
+}
+
 std::uint64_t median(std::vector<std::uint64_t> values) {
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
     std::ranges::nth_element(values, middle);

@@ -24,6 +24,8 @@ constexpr Band kRatioBefore{2.7, 3.3};
 constexpr Band kRatioAfter{0.30, 0.37};
 constexpr double kNeutralSpread = 1.08;
 constexpr Band kNormalFloor{0.12, 0.28};
+// Idle's part by root weights is 1.2 %; three times that would be another class's treatment.
+constexpr double kIdleCeiling = 0.04;
 constexpr std::uint64_t kWaitSlack = 4;
 
 double charged_sum(const Window& window) {
@@ -214,8 +216,9 @@ Verdict judge_starvation(const Window& window, const StarvationFigures& figures)
     const double idle_part = charged_of(window, idle) / charged;
     const std::uint64_t normal_limit_ns = kWaitSlack * longest_wait_ns(QosClass::Normal, kPresent);
     const std::uint64_t idle_limit_ns = kWaitSlack * longest_wait_ns(QosClass::Idle, kPresent);
-    const bool good = kNormalFloor.contains(normal_part) && window.workers[idle].work_units > 0 &&
-                      window.workers[idle].charged_ns > 0 && figures.normal_wait_max_ns <= normal_limit_ns &&
+    const bool good = kNormalFloor.contains(normal_part) && idle_part <= kIdleCeiling &&
+                      window.workers[idle].work_units > 0 && window.workers[idle].charged_ns > 0 &&
+                      figures.normal_wait_max_ns <= normal_limit_ns &&
                       figures.idle_wait_max_ns <= idle_limit_ns;
     return pass_if(good,
                    format("normal %.4f longest wait %llu of %llu us; idle %.4f longest wait %llu of %llu us",

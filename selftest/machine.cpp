@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clock.hpp"
+#include "judge.hpp"
 #include "nexus_abi/sched_calls.hpp"
 #include "work.hpp"
 
@@ -13,16 +14,16 @@ namespace selftest {
 namespace {
 
 // The fastest of many units: anything that interferes makes a unit longer, never shorter.
-constexpr int kCalibrationUnits = 200;
+constexpr std::size_t kCalibrationUnits = 200;
 
-double calibrate() {
-    user::Duration fastest = user::Duration::max();
-    for (int i = 0; i < kCalibrationUnits; ++i) {
+std::vector<std::uint64_t> time_units() {
+    std::vector<std::uint64_t> times(kCalibrationUnits);
+    for (std::uint64_t& time : times) {
         const user::Instant before = user::now();
         user::burn_unit();
-        fastest = std::min(fastest, user::Duration{user::now() - before});
+        time = static_cast<std::uint64_t>((user::now() - before).count());
     }
-    return static_cast<double>(fastest.count());
+    return times;
 }
 
 }  // namespace
@@ -45,7 +46,9 @@ Result<Machine> survey(std::string program) {
     TRY(nexus_abi::sched::set_qos_class(nexus_abi::sched::kSelf, nexus_abi::QosClass::Interactive));
     TRY(nexus_abi::sched::set_latency_hint(nexus_abi::sched::kSelf, std::chrono::milliseconds{1}));
     TRY(nexus_abi::sched::set_affinity(nexus_abi::sched::kSelf, std::uint64_t{1} << machine.home_cpu));
-    machine.unit_ns = calibrate();
+    const std::vector<std::uint64_t> times = time_units();
+    machine.unit_ns = static_cast<double>(*std::ranges::min_element(times));
+    machine.steady = is_steady(times, info.timebase_hz);
     return machine;
 }
 

@@ -19,6 +19,7 @@ struct Machine {
     std::uint32_t test_cpu{0};        // where pinned workers go: the last one, far from the boot CPU's chores
     std::uint32_t home_cpu{0};        // where the selftest itself stays; test_cpu if there is only one
     double unit_ns{0};                // one work unit on a quiet CPU, clock reading included
+    bool steady{false};               // units take the same time again and again (judge.hpp, is_steady)
     std::string program;              // path of this program, to start workers from
 
     [[nodiscard]] std::uint64_t test_mask() const { return std::uint64_t{1} << test_cpu; }

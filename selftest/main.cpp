@@ -61,15 +61,18 @@ Verdict run_case(const Machine& machine, const Case& test) {
         return fail(
             user::format("a call it cannot do without failed: errno %d", static_cast<int>(verdict.error())));
     }
+    if (test.judges_time && !machine.steady && verdict->outcome == Outcome::Fail) {
+        return skip("time is not steady on this machine: " + verdict->text);
+    }
     return *verdict;
 }
 
 Tally run_cases(const Machine& machine, std::span<const Case> cases) {
     Tally tally;
     user::Ktap ktap{cases.size()};
-    user::Ktap::diagnostic(user::format("cpus online 0x%llx, test cpu %u, work unit %.0f ns",
+    user::Ktap::diagnostic(user::format("cpus online 0x%llx, test cpu %u, work unit %.0f ns, %s",
                                         static_cast<unsigned long long>(machine.online), machine.test_cpu,
-                                        machine.unit_ns));
+                                        machine.unit_ns, machine.steady ? "steady" : "unsteady"));
     for (const Case& test : cases) {
         report(ktap, tally, test, run_case(machine, test));
     }

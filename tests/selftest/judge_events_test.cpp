@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "judge.hpp"
 
@@ -20,6 +22,18 @@ TEST(Median, IsTheLowerMiddle) {
     EXPECT_EQ(selftest::median({5}), 5U);
     EXPECT_EQ(selftest::median({9, 1, 5}), 5U);
     EXPECT_EQ(selftest::median({4, 3, 2, 1}), 2U);
+}
+
+TEST(Steady, NineOfTenWithinATickOfTheFastest) {
+    constexpr std::uint64_t kTimebase = 10'000'000;  // QEMU virt: ticks of 100 ns
+    std::vector<std::uint64_t> times(100, 10'100);
+    EXPECT_TRUE(selftest::is_steady(times, kTimebase));
+    std::fill_n(times.begin(), 10, 500'000);
+    times[50] = 10'200;
+    EXPECT_TRUE(selftest::is_steady(times, kTimebase));
+    times[51] = 10'400;
+    EXPECT_FALSE(selftest::is_steady(times, kTimebase));
+    EXPECT_FALSE(selftest::is_steady({}, kTimebase));
 }
 
 TEST(Latency, InteractiveMustBeFourTimesAsPrompt) {
