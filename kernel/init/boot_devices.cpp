@@ -10,7 +10,6 @@
 #include "syscall/console_ops.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/power.hpp"
-#include "syscall/random.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 
@@ -80,7 +79,6 @@ void install_hooks() {
     });
     task::set_rerun_hook(&syscall::rerun_syscall);
     task::set_init_ended_hook(&end_with_init);
-    task::set_random_source(&syscall::random::fill);
     task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
     syscall::set_power_hook(&change_power);
     syscall::set_console_ops(kConsoleOps);

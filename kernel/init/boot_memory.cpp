@@ -7,7 +7,7 @@
 #include "init/panic.hpp"
 #include "lib/fixed_vector.hpp"
 #include "lib/log.hpp"
-#include "mm/address_space.hpp"
+#include "mm/asid.hpp"
 #include "mm/frames.hpp"
 #include "mm/kernel_map.hpp"
 #include "mm/layout.hpp"
@@ -125,7 +125,7 @@ void map_kernel(const BootArguments& boot) {
     if (const auto finding = mm::kernel_map().audit(); finding.has_value()) {
         panic("kernel map: ", mm::text(finding->finding), " at ", hex(finding->where.value()));
     }
-    mm::AddressSpace::set_highest_asid(arch::probe_highest_asid());
+    mm::set_highest_asid(arch::probe_highest_asid());
 }
 
 }  // namespace kernel::init

@@ -16,10 +16,10 @@
 #include "nexus_abi/system.hpp"
 #include "sched/params.hpp"
 #include "syscall/file_system.hpp"
-#include "syscall/random.hpp"
 #include "syscall/time.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/random.hpp"
 
 namespace kernel::init {
 
@@ -33,7 +33,7 @@ Result<void> register_entry(const InitrdEntry& entry) {
             return syscall::file_system::add_directory(entry.path, entry.mode);
         case FileKind::Regular: {
             mm::FileObject* const object = TRY(file_objects.create(entry.path, entry.data));
-            return syscall::file_system::add_file(entry.path, *object, entry.data.size(), entry.mode);
+            return syscall::file_system::add_file(entry.path, *object, entry.mode);
         }
         case FileKind::SymbolicLink:
         case FileKind::Other:
@@ -104,9 +104,9 @@ void start_wall_clock() {
 
 void read_initrd() {
     syscall::set_timebase_hz(machine().timebase_hz);
-    syscall::random::seed(machine().rng_seed);
+    task::random::seed(machine().rng_seed);
     const std::uint64_t ticks = arch::read_ticks();
-    syscall::random::seed(std::as_bytes(std::span{&ticks, 1}));
+    task::random::seed(std::as_bytes(std::span{&ticks, 1}));
     start_wall_clock();
     if (!machine().initrd.has_value()) {
         log::error("no initrd: pass a cpio archive with -initrd (QEMU) or the boot loader's initrd line");
@@ -134,7 +134,8 @@ void read_initrd() {
 
 void start_init() {
     const CommandLine& line = command_line();
-    task::ProgramArguments arguments{.path = line.init};
+    task::ProgramArguments arguments;
+    arguments.path = line.init;
     const auto program = syscall::file_system::find_program(line.init);
     if (!program.ok()) {
         log::error("init=", line.init, ": no such program in the initrd");
@@ -153,7 +154,8 @@ void start_init() {
     }
     CHECK(fits);  // the table is larger than the longest command line
     arguments.strings = init_strings.bytes();
-    task::SpawnOptions options{.rights = nexus_abi::kRightsAll};
+    task::SpawnOptions options;
+    options.rights = nexus_abi::kRightsAll;
     options.attributes.affinity_effective = task::online_cpus();
     options.limits.class_ceiling = sched::QosClass::PerfBurst;
     options.prepare = [](task::Process& child, void*) { return child.files.open_console(); };

@@ -3,7 +3,7 @@
 #include "arch/riscv64/cpu.hpp"
 #include "drivers/devices.hpp"
 #include "init/boot.hpp"
-#include "lib/log.hpp"
+#include "init/log.hpp"
 #include "task/dispatcher.hpp"
 
 namespace kernel::init {
@@ -31,6 +31,7 @@ extern "C" [[noreturn]] void boot_main(std::uint64_t hart, std::uint64_t device_
     boot_arguments = {.hart = HartId{hart}, .device_tree = PhysAddr{device_tree}, .image = PhysAddr{image}};
     arch::set_image_base(boot_arguments.image);
     drivers::start_firmware_console();
+    log::set_console(&drivers::console());
     install_hooks();
     read_device_tree(boot_arguments);
     read_command_line();

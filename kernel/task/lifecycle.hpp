@@ -76,8 +76,6 @@ void exit_process(Process& process, std::int32_t wait_status);
 void end_killed_task(Task& task);
 // What happens when pid 1 ends, with its wait status; set once at boot. It does not return.
 void set_init_ended_hook(void (*hook)(std::int32_t wait_status));
-// Where AT_RANDOM's 16 bytes come from; set once at boot.
-void set_random_source(void (*source)(std::span<std::byte> out));
 // Encodings of wait4's status.
 [[nodiscard]] constexpr std::int32_t status_exited(std::int32_t code) { return (code & 0xff) << 8; }
 [[nodiscard]] constexpr std::int32_t status_signaled(std::uint32_t signal) { return static_cast<std::int32_t>(signal & 0x7f); }

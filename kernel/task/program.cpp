@@ -9,13 +9,11 @@
 #include "mm/layout.hpp"
 #include "mm/user_memory.hpp"
 #include "task/elf.hpp"
+#include "task/random.hpp"
 
 namespace kernel::task {
 
 namespace {
-
-using RandomSource = void (*)(std::span<std::byte> out);
-constinit RandomSource random_source = nullptr;
 
 // Auxiliary vector types (Linux include/uapi/linux/auxvec.h).
 enum : std::uint64_t {
@@ -98,11 +96,9 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
     TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(arguments.strings)));
     at = (at - kRandomBytes) & ~(kStackAlignment - 1);
     const std::uint64_t random_address = at;
-    std::array<std::byte, kRandomBytes> random{};
-    if (random_source != nullptr) {
-        random_source(random);
-    }
-    TRY(mm::copy_to_user(space, VirtAddr{at}, random));
+    std::array<std::byte, kRandomBytes> bytes{};
+    random::fill(bytes);
+    TRY(mm::copy_to_user(space, VirtAddr{at}, bytes));
 
     const std::array<std::uint64_t, 34> auxv{
         kAtPhdr, image.program_headers.value(),
@@ -147,8 +143,6 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
 }
 
 }  // namespace
-
-void set_random_source(void (*source)(std::span<std::byte> out)) { random_source = source; }
 
 Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments, arch::TrapFrame& frame) {
     mm::FileObject& file = *arguments.program;
