@@ -68,15 +68,14 @@ else()
 endif()
 set(NEURON_LINUX_SOURCE_DIR "${NEURON_LINUX_SOURCE_DIR}" CACHE INTERNAL "Extracted parts of the Linux source")
 set(NEURON_LIBFDT_DIR "${libfdt_dir}" CACHE INTERNAL "libfdt source in use")
-foreach(file fdt.c fdt_ro.c fdt_addresses.c fdt_strerror.c libfdt.h)
+foreach(file fdt.c fdt_ro.c libfdt.h)
     if(NOT EXISTS "${libfdt_dir}/${file}")
         message(FATAL_ERROR "LIBFDT_SOURCE_DIR: ${libfdt_dir} has no ${file}; name the directory that holds libfdt.h.")
     endif()
 endforeach()
 
 # The reading half of libfdt. Third-party code: our warnings are not its standard, so they are off for it alone.
-add_library(fdt STATIC
-    ${libfdt_dir}/fdt.c ${libfdt_dir}/fdt_ro.c ${libfdt_dir}/fdt_addresses.c ${libfdt_dir}/fdt_strerror.c)
+add_library(fdt STATIC ${libfdt_dir}/fdt.c ${libfdt_dir}/fdt_ro.c)
 target_include_directories(fdt SYSTEM PUBLIC ${libfdt_dir})
 target_link_libraries(fdt PRIVATE neuron_kernel)
 # The second option keeps the cache's place out of the debug information.

@@ -5,6 +5,7 @@ extern "C" {
 #include <libfdt.h>
 }
 
+#include <algorithm>
 #include <utility>
 
 namespace kernel::fdt {
@@ -14,8 +15,21 @@ namespace {
 constexpr std::size_t kHeaderBytes = 40;  // Devicetree Specification 5.2
 constexpr std::uint32_t kVersion = 17;
 
-std::optional<Node> as_node(int offset) {
-    return offset < 0 ? std::nullopt : std::optional{Node{offset}};
+// Devicetree Specification 5.4: a property is its token, the value's length, the name's offset, and the
+// value.
+constexpr std::size_t kTokenBytes = 4;
+constexpr std::size_t kPropertyHeaderBytes = 12;
+
+constexpr std::size_t align4(std::size_t offset) {
+    return (offset + 3) & ~std::size_t{3};
+}
+
+std::uint32_t big_endian(const std::byte* at) {
+    std::uint32_t value = 0;
+    for (std::size_t index = 0; index < 4; ++index) {
+        value = value << 8 | std::to_integer<std::uint32_t>(at[index]);
+    }
+    return value;
 }
 
 Problem malformed(std::string_view what, const void* blob, int node) {
@@ -75,11 +89,7 @@ std::optional<Problem> check_structure(const void* blob) {
 }  // namespace
 
 std::uint32_t Property::cell(std::size_t index) const {
-    std::uint32_t value = 0;
-    for (const std::byte byte : bytes_.subspan(index * 4, 4)) {
-        value = value << 8 | std::to_integer<std::uint32_t>(byte);
-    }
-    return value;
+    return big_endian(bytes_.subspan(index * 4, 4).data());
 }
 
 std::optional<std::uint64_t> Property::number(std::size_t first, std::size_t count) const {
@@ -146,41 +156,114 @@ std::optional<Problem> Tree::check(std::span<const std::byte> blob) {
     return check_structure(start);
 }
 
+Tree::Tree(std::span<const std::byte> blob)
+    : blob_{blob.data()},
+      structure_{blob_ + fdt_off_dt_struct(blob_)},
+      strings_{reinterpret_cast<const char*>(blob_) + fdt_off_dt_strings(blob_)} {}
+
+std::uint32_t Tree::word(std::size_t offset) const {
+    return big_endian(structure_ + offset);
+}
+
+std::size_t Tree::body(Node node) const {
+    const std::size_t name_at = static_cast<std::size_t>(std::to_underlying(node)) + kTokenBytes;
+    const std::string_view name{reinterpret_cast<const char*>(structure_ + name_at)};
+    return align4(name_at + name.size() + 1);
+}
+
+std::size_t Tree::skip_properties(std::size_t offset) const {
+    for (;;) {
+        const std::uint32_t token = word(offset);
+        if (token == FDT_PROP) {
+            offset += kPropertyHeaderBytes + align4(word(offset + 4));
+        } else if (token == FDT_NOP) {
+            offset += kTokenBytes;
+        } else {
+            return offset;
+        }
+    }
+}
+
 std::optional<Node> Tree::find(std::string_view path) const {
     if (!path.starts_with('/')) {
         return std::nullopt;
     }
-    return as_node(fdt_path_offset_namelen(blob_, path.data(), static_cast<int>(path.size())));
+    std::optional<Node> node = root();
+    while (node && !path.empty()) {
+        const std::size_t end = std::min(path.find('/'), path.size());
+        if (end != 0) {
+            node = find_child(*node, path.substr(0, end));
+        }
+        path.remove_prefix(std::min(end + 1, path.size()));
+    }
+    return node;
+}
+
+// By full name, or without the unit address where `name` gives none.
+std::optional<Node> Tree::find_child(Node parent, std::string_view name) const {
+    const bool has_unit = name.find('@') != std::string_view::npos;
+    for (auto child = first_child(parent); child; child = next_sibling(*child)) {
+        const std::string_view candidate = this->name(*child);
+        if (candidate == name || (!has_unit && candidate.substr(0, candidate.find('@')) == name)) {
+            return child;
+        }
+    }
+    return std::nullopt;
 }
 
 std::optional<Node> Tree::first_child(Node parent) const {
-    return as_node(fdt_first_subnode(blob_, std::to_underlying(parent)));
+    const std::size_t offset = skip_properties(body(parent));
+    return word(offset) == FDT_BEGIN_NODE ? std::optional{Node{static_cast<int>(offset)}} : std::nullopt;
 }
 
 std::optional<Node> Tree::next_sibling(Node node) const {
-    return as_node(fdt_next_subnode(blob_, std::to_underlying(node)));
+    std::optional<Node> candidate = node;
+    for (int depth = 1; (candidate = next(*candidate, depth));) {
+        if (depth <= 1) {
+            return depth == 1 ? candidate : std::nullopt;
+        }
+    }
+    return std::nullopt;
 }
 
 std::optional<Node> Tree::next(Node node, int& depth) const {
-    return as_node(fdt_next_node(blob_, std::to_underlying(node), &depth));
+    for (std::size_t offset = body(node);; offset += kTokenBytes) {
+        offset = skip_properties(offset);
+        switch (word(offset)) {
+            case FDT_BEGIN_NODE:
+                ++depth;
+                return Node{static_cast<int>(offset)};
+            case FDT_END_NODE:
+                --depth;
+                break;
+            default:  // FDT_END
+                return std::nullopt;
+        }
+    }
 }
 
 std::string_view Tree::name(Node node) const {
-    int length = 0;
-    const char* name = fdt_get_name(blob_, std::to_underlying(node), &length);
-    if (name == nullptr || length <= 0) {
-        return "/";
-    }
-    return {name, static_cast<std::size_t>(length)};
+    const std::string_view name{
+        reinterpret_cast<const char*>(structure_ + std::to_underlying(node) + kTokenBytes)};
+    return name.empty() ? "/" : name;
 }
 
 std::optional<Property> Tree::property(Node node, const char* name) const {
-    int length = 0;
-    const void* value = fdt_getprop(blob_, std::to_underlying(node), name, &length);
-    if (value == nullptr || length < 0) {
-        return std::nullopt;
+    for (std::size_t offset = body(node);;) {
+        const std::uint32_t token = word(offset);
+        if (token == FDT_NOP) {
+            offset += kTokenBytes;
+            continue;
+        }
+        if (token != FDT_PROP) {
+            return std::nullopt;
+        }
+        const std::size_t bytes = word(offset + 4);
+        if (__builtin_strcmp(strings_ + word(offset + 8), name) == 0) {
+            return Property{{structure_ + offset + kPropertyHeaderBytes, bytes}};
+        }
+        offset += kPropertyHeaderBytes + align4(bytes);
     }
-    return Property{{static_cast<const std::byte*>(value), static_cast<std::size_t>(length)}};
 }
 
 std::string_view Tree::text(Node node, const char* name) const {
@@ -208,7 +291,7 @@ bool Tree::is_available(Node node) const {
 }
 
 std::uint32_t Tree::phandle(Node node) const {
-    return fdt_get_phandle(blob_, std::to_underlying(node));
+    return cell_or(node, "phandle", cell_or(node, "linux,phandle", 0));
 }
 
 std::optional<MemoryRange> Tree::memory_reservation(int index) const {

@@ -45,7 +45,7 @@ class Property {
 class Tree {
   public:
     // Pre: check(blob) found nothing.
-    explicit Tree(std::span<const std::byte> blob) : blob_{blob.data()} {}
+    explicit Tree(std::span<const std::byte> blob);
 
     // What makes the blob unusable; nullopt when every node and property in it can be read.
     [[nodiscard]] static std::optional<Problem> check(std::span<const std::byte> blob);
@@ -76,7 +76,16 @@ class Tree {
     [[nodiscard]] std::optional<MemoryRange> memory_reservation(int index) const;
 
   private:
+    [[nodiscard]] std::uint32_t word(std::size_t offset) const;
+    // Offset of what follows the node's name: its properties, then its children.
+    [[nodiscard]] std::size_t body(Node node) const;
+    // Offset of the first token from `offset` on that is neither a property nor padding.
+    [[nodiscard]] std::size_t skip_properties(std::size_t offset) const;
+    [[nodiscard]] std::optional<Node> find_child(Node parent, std::string_view name) const;
+
     const std::byte* blob_;
+    const std::byte* structure_;
+    const char* strings_;
 };
 
 }  // namespace kernel::fdt
