@@ -80,13 +80,15 @@ Fate put_and_pick(Hart& hart, Instant now) {
     const bool ends = std::exchange(hart.exit_requested, false);
     const LockGuard guard{hart.lock};
     if (task != nullptr) {
+        // Read once: a waker may turn Blocking into Woken at any moment.
+        const RunState state = task->run_state.load(std::memory_order_acquire);
         if (ends) {
             hart.queue.put_current(now, sched::PutReason::Exit);
             fate = Fate::Ended;
-        } else if (task->run_state.load(std::memory_order_acquire) == RunState::Woken) {
+        } else if (state == RunState::Woken) {
             // The wake-up came before the task was put aside: it just goes on.
             task->run_state.store(RunState::Running, std::memory_order_relaxed);
-        } else if (task->run_state.load(std::memory_order_acquire) == RunState::Blocking) {
+        } else if (state == RunState::Blocking) {
             hart.queue.put_current(now, sched::PutReason::Block);
             fate = Fate::Blocked;
         } else if (yields) {

@@ -61,6 +61,7 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
     // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this. One of the
     // two sees the other.
     wait.token.store(Wait::Armed);
+    request_reschedule();
 }
 
 bool claim_wait(Wait& wait) {
