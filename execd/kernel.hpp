@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,5 +50,10 @@ class Kernel {
     virtual Result<EndedChild> wait_for_child() = 0;
     virtual Instant now() = 0;
 };
+
+// The ABI's errors are Linux' numbers, so the C library knows their texts.
+[[nodiscard]] inline std::string describe(Error error) {
+    return std::strerror(static_cast<int>(error));
+}
 
 }  // namespace execd

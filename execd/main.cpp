@@ -2,11 +2,12 @@
 // execd: pid 1. Reads the recipes, starts the services under their hints, and looks after them.
 #include <unistd.h>
 
-#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "check.hpp"
+#include "console.hpp"
 #include "nexus_kernel.hpp"
 #include "notation.hpp"
 #include "options.hpp"
@@ -22,25 +23,10 @@ constexpr std::string_view kDefaultRecipes = "/recipes";
 constexpr int kRecipeErrors = 1;
 constexpr int kUsageError = 2;
 
-void write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t count = write(fd, text.data(), text.size());
-        if (count < 0 && errno != EINTR) {
-            return;  // a console that does not take text cannot be told so
-        }
-        text.remove_prefix(count < 0 ? 0 : static_cast<std::size_t>(count));
-    }
-}
-
-// One line, one write: lines of different processes do not mix.
-void log_line(std::string_view line) {
-    write_all(STDOUT_FILENO, std::string{line} + '\n');
-}
-
 int run_check(const std::string& directory, std::optional<std::uint64_t> cpus_online) {
     const CheckReport report = check_recipes(directory, cpus_online);
-    write_all(STDERR_FILENO, report.messages);
-    write_all(STDOUT_FILENO, report.plan);
+    std::fputs(report.messages.c_str(), stderr);
+    std::fputs(report.plan.c_str(), stdout);
     return report.has_errors ? kRecipeErrors : EXIT_SUCCESS;
 }
 
@@ -48,12 +34,12 @@ int run_check(const std::string& directory, std::optional<std::uint64_t> cpus_on
 std::optional<std::uint64_t> probe(Kernel& kernel) {
     const auto info = kernel.info();
     if (!info.ok()) {
-        log_line("execd: this kernel is not NEURON (no nexus_abi_info): hints cannot be applied");
+        user::write_line("execd: this kernel is not NEURON (no nexus_abi_info): hints cannot be applied");
         return std::nullopt;
     }
     const std::string_view version{info->version, strnlen(info->version, sizeof(info->version))};
-    log_line("execd: " + std::string{version} + ", ABI " + std::to_string(info->abi_version) + ", cpus " +
-             format_mask(info->cpus_online));
+    user::write_line("execd: " + std::string{version} + ", ABI " + std::to_string(info->abi_version) +
+                     ", cpus " + format_mask(info->cpus_online));
     return info->cpus_online;
 }
 
@@ -64,13 +50,13 @@ Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_o
     Plan plan = make_plan(
         sources, {.cpus_online = cpus_online, .only = find_variable(environment, "neuron.services")});
     for (const Diagnostic& error : read_errors) {
-        log_line("execd: " + to_string(error));
+        user::write_line("execd: " + to_string(error));
     }
     for (const Diagnostic& error : plan.errors) {
-        log_line("execd: " + to_string(error));
+        user::write_line("execd: " + to_string(error));
     }
     for (const std::string& note : plan.notes) {
-        log_line("execd: " + note);
+        user::write_line("execd: " + note);
     }
     return plan;
 }
@@ -83,10 +69,10 @@ int run_services(const Options& options, const std::vector<std::string>& environ
         find_variable(environment, "neuron.recipes").value_or(std::string{kDefaultRecipes}));
     Plan plan = load_plan(directory, cpus_online, environment);
     if (!cpus_online && !is_init) {
-        write_all(STDOUT_FILENO, plan_table(plan, cpus_online));
+        std::fputs(plan_table(plan, cpus_online).c_str(), stdout);
         return plan.errors.empty() ? EXIT_SUCCESS : kRecipeErrors;
     }
-    const LineSink log = log_line;
+    const LineSink log = user::write_line;
     Supervisor supervisor{std::move(plan.services), neuron_variables(environment), kernel, log};
     supervise(supervisor, kernel, log, is_init);
     return EXIT_SUCCESS;
@@ -97,7 +83,7 @@ int run(std::span<const char* const> arguments, const std::vector<std::string>& 
     const bool is_init = getpid() == 1;
     Options options;
     if (const auto* const error = std::get_if<UsageError>(&parsed)) {
-        log_line("execd: " + error->what);
+        user::write_line("execd: " + error->what);
         if (!is_init) {
             return kUsageError;
         }
@@ -105,10 +91,10 @@ int run(std::span<const char* const> arguments, const std::vector<std::string>& 
         options = *good;
     }
     for (const std::string& argument : options.unknown) {
-        log_line("execd: unknown argument '" + argument + "'" + (is_init ? " ignored" : ""));
+        user::write_line("execd: unknown argument '" + argument + "'" + (is_init ? " ignored" : ""));
     }
     if (options.wants_help || (!options.unknown.empty() && !is_init)) {
-        write_all(STDOUT_FILENO, kUsage);
+        std::fputs(kUsage, stdout);
         return options.wants_help ? EXIT_SUCCESS : kUsageError;
     }
     if (options.check) {

@@ -12,7 +12,7 @@
 
 namespace execd {
 
-inline constexpr std::string_view kUsage =
+inline constexpr const char* kUsage =
     "usage: execd [--recipes DIR]         start and supervise the services of DIR (default /recipes)\n"
     "       execd --check DIR [--cpus N]  check the recipes of DIR, for a machine with N cpus, and show the "
     "plan\n";

@@ -38,7 +38,14 @@ class Loop {
             lock.lock();
             if (ended.ok()) {
                 supervisor_->child_ended(*ended);
-            } else if (ended.error() != Error::Interrupted && !wait_for_start(lock, forever)) {
+            } else if (ended.error() == Error::NoChild) {
+                if (!wait_for_start(lock, forever)) {
+                    return;
+                }
+            } else if (ended.error() != Error::Interrupted) {
+                // Not a kernel to supervise on; trying again would only spin.
+                (*log_)("execd: cannot wait for services: " + describe(ended.error()));
+                started_.wait(lock, [&] { return !forever; });
                 return;
             }
         }

@@ -2,7 +2,6 @@
 #include "supervisor.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "notation.hpp"
@@ -18,11 +17,6 @@ bool is_transient(Error error) {
 // Errors by which the kernel can refuse the hints rather than the program.
 bool may_concern_hints(Error error) {
     return error == Error::InvalidArgument || error == Error::NotPermitted;
-}
-
-// The ABI's errors are Linux' numbers, so the C library knows their texts.
-std::string describe(Error error) {
-    return std::strerror(static_cast<int>(error));
 }
 
 std::string_view key_of(std::string_view assignment) {

@@ -33,6 +33,9 @@ class ScriptedKernel final : public execd_test::FakeKernel {
     // Any running child ends with the next status of the script.
     execd::Result<execd::EndedChild> wait_for_child() override {
         const std::lock_guard lock{mutex_};
+        if (cannot_wait) {
+            return Error::NotImplemented;
+        }
         if (interruptions_ > 0) {
             --interruptions_;
             return Error::Interrupted;
@@ -50,6 +53,8 @@ class ScriptedKernel final : public execd_test::FakeKernel {
         clock += 1s;
         return clock;
     }
+
+    bool cannot_wait{false};
 
   private:
     std::mutex mutex_;
@@ -96,6 +101,20 @@ TEST(SupervisionLoop, ReturnsWhenARestartFailsForGood) {
     execd::supervise(supervisor, kernel, log, false);
     EXPECT_EQ(lines.back(), "execd: all services have ended");
     EXPECT_EQ(kernel.requests.size(), 2U);
+}
+
+TEST(SupervisionLoop, DoesNotSpinOnAKernelThatCannotWait) {
+    ScriptedKernel kernel{{}};
+    kernel.cannot_wait = true;
+    execd::Plan plan =
+        execd::make_plan(execd_test::sources("schema = 1\n[[service]]\nname = \"x\"\nprogram = \"/bin/x\"\n",
+                                             execd_test::kEmptyRecipe, execd_test::kEmptyRecipe),
+                         {});
+    std::vector<std::string> lines;
+    const execd::LineSink log = [&](std::string_view line) { lines.emplace_back(line); };
+    execd::Supervisor supervisor{std::move(plan.services), {}, kernel, log};
+    execd::supervise(supervisor, kernel, log, false);
+    EXPECT_EQ(lines.back(), "execd: cannot wait for services: Function not implemented");
 }
 
 TEST(SupervisionLoop, ReturnsAtOnceWithoutServices) {
