@@ -100,7 +100,8 @@ void place(Task& task, sched::EnqueueReason reason) {
     DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
     const Instant now = arch::now();
     const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
-        if (reason == sched::EnqueueReason::Wake) {
+        // A task that is sent on from an inbox was noted where its wake-up began.
+        if (reason == sched::EnqueueReason::Wake && task.entity.state() == sched::TaskState::Blocked) {
             sched::RunQueue::note_woken(task.entity, now);
         }
         task.enqueue_reason = reason;
