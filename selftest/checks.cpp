@@ -1,38 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "checks.hpp"
 
+#include <string>
+
 #include "console.hpp"
 
 namespace selftest {
-namespace {
-
-// printf's "%.*s" wants the length as int.
-int length(std::string_view text) {
-    return static_cast<int>(text.size());
-}
-
-}  // namespace
 
 void Checks::equal(std::string_view what, std::uint64_t got, std::uint64_t wanted) {
-    ++count_;
-    if (got != wanted) {
-        ++wrong_;
-        user::write_line(user::format(
-            "# %.*s: %.*s: 0x%llx, not 0x%llx", length(case_name_), case_name_.data(), length(what),
-            what.data(), static_cast<unsigned long long>(got), static_cast<unsigned long long>(wanted)));
-    }
+    note(what, got == wanted,
+         user::format("0x%llx, not 0x%llx", static_cast<unsigned long long>(got),
+                      static_cast<unsigned long long>(wanted)));
 }
 
 void Checks::truth(std::string_view what, bool holds) {
-    equal(what, holds ? 1 : 0, 1);
+    note(what, holds, "does not hold");
 }
 
 void Checks::errno_is(std::string_view what, std::int32_t got, std::int32_t wanted) {
+    note(what, got == wanted, user::format("errno %d, not %d", got, wanted));
+}
+
+void Checks::note(std::string_view what, bool right, std::string_view difference) {
     ++count_;
-    if (got != wanted) {
+    if (!right) {
         ++wrong_;
-        user::write_line(user::format("# %.*s: %.*s: errno %d, not %d", length(case_name_), case_name_.data(),
-                                      length(what), what.data(), got, wanted));
+        user::write_line("# " + std::string{case_name_} + ": " + std::string{what} + ": " +
+                         std::string{difference});
     }
 }
 

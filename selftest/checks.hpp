@@ -40,6 +40,7 @@ class Checks {
 
   private:
     void errno_is(std::string_view what, std::int32_t got, std::int32_t wanted);
+    void note(std::string_view what, bool right, std::string_view difference);
 
     std::string_view case_name_;
     std::uint64_t count_{0};
