@@ -41,7 +41,7 @@ Result<VirtAddr> checked_end(VirtAddr start, std::uint64_t bytes, Error outside)
 Result<AddressSpace*> AddressSpace::create(PhysAddr kernel_root) {
     PageTable table = TRY(PageTable::create_user(kernel_root));
     const std::uint16_t asid = take_asid();
-    const Result<AddressSpace*> space = address_space_pool.create(table, asid);
+    const Result<AddressSpace*> space = address_space_pool.create(table, kernel_root, asid);
     if (!space) {
         return_asid(asid);
         table.destroy_user();
@@ -80,6 +80,9 @@ void AddressSpace::activate(CpuId cpu) {
 }
 
 void AddressSpace::deactivate(CpuId cpu) {
+    // First leave, then say so: when the last hart has said so, the root is freed, and a root carries the
+    // kernel's own half.
+    arch::switch_address_space(kernel_root_, kSharedAsid);
     running_cpus_.remove(cpu);
     if (asid_ == kSharedAsid) {
         active_cpus_.remove(cpu);
@@ -261,7 +264,7 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
     for (std::uint32_t pieces = 0; pieces < kMappingsPerStep; ++pieces) {
         const Mapping* mapping = mappings_.find_at_or_above(kUserBase);
         if (mapping == nullptr) {
-            return true;
+            break;
         }
         const VirtAddr start = mapping->start;
         const Progress dropped = drop_pages(start, mapping->end, work);
@@ -272,7 +275,7 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
             break;
         }
     }
-    return mappings_.count() == 0;
+    return mappings_.count() == 0 && running_cpus_.load().empty();
 }
 
 Result<Mapping> AddressSpace::mapping_at_or_above(VirtAddr va) const {

@@ -85,7 +85,7 @@ class AddressSpace {
 
     // An empty space with one reference, above it the kernel of `kernel_root`. NoMemory.
     [[nodiscard]] static Result<AddressSpace*> create(PhysAddr kernel_root);
-    // Pre: teardown_step() has returned true, no hart runs in the space. The pointer is dead afterwards.
+    // Pre: teardown_step() has returned true. The pointer is dead afterwards.
     static void destroy(AddressSpace* space);
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
@@ -99,8 +99,8 @@ class AddressSpace {
     [[nodiscard]] std::uint16_t asid() const { return asid_; }
     // Makes this the address space of the calling hart, satp included. Pre: cpu is the caller.
     void activate(CpuId cpu);
-    // The calling hart is about to use another root (the next activate(), or the kernel's). Pre: cpu is the
-    // caller.
+    // The calling hart leaves for the kernel's own root, satp included; another activate() may follow. Pre:
+    // cpu is the caller.
     void deactivate(CpuId cpu);
     // Harts that may hold translations of this space. Atomic.
     [[nodiscard]] CpuMask active_cpus() const { return active_cpus_.load(); }
@@ -143,8 +143,9 @@ class AddressSpace {
         return {};
     }
 
-    // Unmaps up to max_pages resident pages; true when nothing is left. Pre: no user code runs in the space
-    // any more.
+    // Unmaps up to max_pages resident pages (kPagesPerStep at most); true when nothing is left and the last
+    // hart has left, which a hart that ran a thread here last may do a little later. Pre: no user code runs
+    // in the space any more.
     [[nodiscard]] bool teardown_step(std::uint32_t max_pages) EXCLUDES(lock_);
 
     // The mapping at or above va, for listings. NoEntry when there is none.
@@ -166,7 +167,8 @@ class AddressSpace {
         std::uint32_t entries{512};
     };
 
-    AddressSpace(PageTable page_table, std::uint16_t asid) : page_table_{page_table}, asid_{asid} {}
+    AddressSpace(PageTable page_table, PhysAddr kernel_root, std::uint16_t asid)
+        : page_table_{page_table}, kernel_root_{kernel_root}, asid_{asid} {}
     ~AddressSpace() = default;
 
     [[nodiscard]] Result<MapResult> map(const MapRequest& request, const FileSlice& slice) EXCLUDES(lock_);
@@ -189,6 +191,7 @@ class AddressSpace {
     mutable SpinLock lock_{LockRank::AddressSpace};
     VmaSet mappings_ GUARDED_BY(lock_);
     PageTable page_table_;  // the root is immutable; the tables are guarded by lock_
+    const PhysAddr kernel_root_;
     const std::uint16_t asid_;
     VirtAddr break_base_ GUARDED_BY(lock_){};
     VirtAddr break_ GUARDED_BY(lock_){};

@@ -196,16 +196,32 @@ TEST_F(TlbTest, NewInstructionsAreFenced) {
     ASSERT_TRUE(unmap_all(space(), text, kPageSize).ok());
 }
 
+TEST_F(TlbTest, TeardownWaitsForTheLastHart) {
+    AddressSpace* used = *AddressSpace::create(kernel_root());
+    ASSERT_TRUE(used->map_anonymous({kBase, kPageSize, kReadWrite, Placement::Fixed}).ok());
+    ASSERT_TRUE(store_word(*used, kBase, 1).ok());
+    used->activate(kOther);
+    arch::host::reset();
+    EXPECT_FALSE(used->teardown_step(AddressSpace::kPagesPerStep));
+    EXPECT_EQ(used->resident_pages(), 0U);
+    EXPECT_TRUE(was_flushed(kOther, kBase)) << "that hart may still look";
+    EXPECT_FALSE(used->teardown_step(AddressSpace::kPagesPerStep));
+    used->deactivate(kOther);
+    const auto switches = arch::host::address_space_switches();
+    ASSERT_FALSE(switches.empty());
+    EXPECT_EQ(switches.back().root, kernel_root())
+        << "a hart that has left does not need the space's root any more";
+    EXPECT_TRUE(used->teardown_step(AddressSpace::kPagesPerStep));
+    AddressSpace::destroy(used);
+}
+
 using TlbDeathTest = TlbTest;
 
 TEST_F(TlbDeathTest, ASpaceInUseIsNotDestroyed) {
     AddressSpace* used = *AddressSpace::create(kernel_root());
-    EXPECT_DEATH(
-        {
-            used->activate(kOther);
-            dismantle(used);
-        },
-        "CHECK failed: space->running_cpus_");
+    used->activate(kOther);
+    EXPECT_DEATH(AddressSpace::destroy(used), "CHECK failed: space->running_cpus_");
+    used->deactivate(kOther);
     dismantle(used);
 }
 
