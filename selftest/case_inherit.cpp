@@ -8,6 +8,7 @@
 
 #include "cases.hpp"
 #include "checks.hpp"
+#include "console.hpp"
 #include "fleet.hpp"
 #include "nexus_abi/sched_calls.hpp"
 
@@ -96,7 +97,12 @@ Result<Verdict> case_inherit(const Machine& machine) {
     const nexus_abi::sched_stat fresh = TRY(sched::get_stat(second.pid(0)));
     const auto age_ns = static_cast<std::uint64_t>((user::now() - born).count());
     check_attr(checks, TRY(sched::get_attr(second.pid(0))), given);
-    checks.truth("statistics begin at zero", fresh.runtime_ns + fresh.wait_ns + fresh.sleep_ns <= age_ns);
+    checks.truth(user::format("statistics begin at zero: %llu run + %llu wait + %llu sleep ns in %llu ns",
+                              static_cast<unsigned long long>(fresh.runtime_ns),
+                              static_cast<unsigned long long>(fresh.wait_ns),
+                              static_cast<unsigned long long>(fresh.sleep_ns),
+                              static_cast<unsigned long long>(age_ns)),
+                 fresh.runtime_ns + fresh.wait_ns + fresh.sleep_ns <= age_ns);
     return checks.verdict();
 }
 

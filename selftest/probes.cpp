@@ -24,7 +24,7 @@ class Prober {
     void expect(const char* what, Error wanted, const Result<T>& answer) {
         const Error got = answer.ok() ? kNone : answer.error();
         if (got != wanted) {
-            result_.wrong |= std::uint64_t{1} << result_.count;
+            ++result_.wrong;
             user::write_line(user::format("# perms probe %llu, %s: errno %d, not %d",
                                           static_cast<unsigned long long>(result_.count), what,
                                           static_cast<int>(got), static_cast<int>(wanted)));

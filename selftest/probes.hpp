@@ -8,8 +8,8 @@
 namespace selftest {
 
 struct ProbeResult {
-    std::uint64_t wrong{0};  // bit i: probe i got another answer than it should
-    std::uint64_t count{0};
+    std::uint64_t wrong{0};  // probes that got another answer than they should
+    std::uint64_t count{0};  // all of them
 };
 
 // Pre: the caller has no rights and class Normal. `sibling` lives and is not its child; `dead` was reaped by

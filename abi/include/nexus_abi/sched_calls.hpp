@@ -42,7 +42,12 @@ struct SpawnRequest {
     args.path = reinterpret_cast<std::uint64_t>(request.path);
     args.argv = reinterpret_cast<std::uint64_t>(request.argv);
     args.envp = reinterpret_cast<std::uint64_t>(request.envp);
-    args.attr = reinterpret_cast<std::uint64_t>(request.attributes);
+    sched_attr attributes{};
+    if (request.attributes != nullptr) {
+        attributes = *request.attributes;
+        attributes.size = sizeof(attributes);
+        args.attr = reinterpret_cast<std::uint64_t>(&attributes);
+    }
     args.rights = request.rights;
     args.fds = request.descriptors.empty() ? 0 : reinterpret_cast<std::uint64_t>(request.descriptors.data());
     args.fd_count = static_cast<std::uint32_t>(request.descriptors.size());
