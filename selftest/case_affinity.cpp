@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Proves: when a setter has returned, the task runs nowhere else, whatever it does. Two threads, one working
-// without pause, one sleeping and waking all the time, while the main thread changes their masks a thousand
-// times. Between two changes their charges on every forbidden CPU must not grow by a nanosecond
+// without pause, one sleeping and waking all the time, while the main thread changes their masks up to a
+// thousand times. Between two changes their charges on every forbidden CPU must not grow by a nanosecond
 // (sched_getstat, exact), and wherever they look at their CPU while one mask is in force, it is in that mask.
 // An epoch counter brackets each look: odd while a change is under way, so a look that spans a change is not
 // judged. Last, the main thread changes its own mask and must find itself there on return. Control:
@@ -29,7 +29,7 @@ namespace sched = nexus_abi::sched;
 constexpr std::uint64_t kChanges = 1000;
 // The emulator with few turns a second may be slow at it: the case then ends early, with the number it
 // reached.
-constexpr user::Duration kLongest = 1500ms;
+constexpr user::Duration kLongest = 1200ms;
 constexpr user::Duration kBetweenChanges = 150us;
 constexpr user::Duration kNap = 50us;
 constexpr std::size_t kRunners = 2;

@@ -26,7 +26,7 @@ Result<std::optional<PeriodicFigures>> measure(const Machine& machine, nexus_abi
     const Observation before = TRY(task.observe(schedule.begin));
     const Observation after = TRY(task.observe(schedule.b));
     const std::vector<Report> reports = TRY(task.reports());
-    if (any_late(reports)) {
+    if (late_start(reports).has_value()) {
         return std::optional<PeriodicFigures>{};
     }
     PeriodicFigures figures;

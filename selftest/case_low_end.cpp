@@ -31,8 +31,8 @@ Result<Verdict> case_low_end(const Machine& machine) {
     const Observation at_a = TRY(fleet.observe(schedule.a));
     const Observation at_b = TRY(fleet.observe(schedule.b));
     const std::vector<Report> reports = TRY(fleet.reports());
-    if (any_late(reports)) {
-        return skip("a worker started after the common start");
+    if (const auto late = late_start(reports)) {
+        return *late;
     }
     return judge_split(window_between(machine, at_a, at_b, reports, false), water_fill(1, demands),
                        kTolerance);

@@ -29,8 +29,8 @@ Result<Verdict> case_neutral(const Machine& machine) {
     const Observation at_a = TRY(fleet.observe(schedule.a));
     const Observation at_b = TRY(fleet.observe(schedule.b));
     const std::vector<Report> reports = TRY(fleet.reports());
-    if (any_late(reports)) {
-        return skip("a worker started after the common start");
+    if (const auto late = late_start(reports)) {
+        return *late;
     }
     NeutralFigures figures;
     figures.switches_latency = at_b.workers[1].nr_switch_involuntary - at_a.workers[1].nr_switch_involuntary;

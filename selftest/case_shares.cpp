@@ -28,8 +28,8 @@ Result<Verdict> case_shares(const Machine& machine) {
     const Observation at_c = TRY(fleet.observe(schedule.c));
     const Observation at_d = TRY(fleet.observe(schedule.d));
     const std::vector<Report> reports = TRY(fleet.reports());
-    if (any_late(reports)) {
-        return skip("a worker started after the common start");
+    if (const auto late = late_start(reports)) {
+        return *late;
     }
     return judge_swap(window_between(machine, at_a, at_b, reports, false),
                       window_between(machine, at_c, at_d, reports, true));

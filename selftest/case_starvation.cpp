@@ -24,8 +24,8 @@ Result<Verdict> case_starvation(const Machine& machine) {
     const Observation at_a = TRY(fleet.observe(schedule.a));
     const Observation at_b = TRY(fleet.observe(schedule.b));
     const std::vector<Report> reports = TRY(fleet.reports());
-    if (any_late(reports)) {
-        return skip("a worker started after the common start");
+    if (const auto late = late_start(reports)) {
+        return *late;
     }
     StarvationFigures figures;
     figures.normal_wait_max_ns = at_b.workers[kInteractiveHogs].wait_max_ns;

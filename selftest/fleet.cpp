@@ -147,9 +147,14 @@ void kill_and_reap(std::int32_t pid) {
     }
 }
 
-bool any_late(const std::vector<Report>& reports) {
-    return std::ranges::any_of(reports,
-                               [](const Report& report) { return report.state == WorkerState::Late; });
+std::optional<Verdict> late_start(const std::vector<Report>& reports) {
+    for (std::size_t i = 0; i < reports.size(); ++i) {
+        if (reports[i].state == WorkerState::Late) {
+            return skip(user::format("worker %zu started %llu us after the common start", i,
+                                     static_cast<unsigned long long>(reports[i].first)));
+        }
+    }
+    return std::nullopt;
 }
 
 Window window_between(const Machine& machine, const Observation& from, const Observation& to,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,7 +75,8 @@ class Fleet {
 // SIGKILL, then wait4. Errors are of no use to the caller: the worker is gone either way.
 void kill_and_reap(std::int32_t pid);
 
-[[nodiscard]] bool any_late(const std::vector<Report>& reports);
+// The Skip of a measurement whose workers did not all start in time; nothing if they did.
+[[nodiscard]] std::optional<Verdict> late_start(const std::vector<Report>& reports);
 
 // What the workers did between two observations; `second` picks the reports' second window.
 [[nodiscard]] Window window_between(const Machine& machine, const Observation& from, const Observation& to,

@@ -15,7 +15,7 @@ enum class WorkerState : char {
     Ready = '=',    // started, waits for its first instant
     Partial = '+',  // `first` is final
     Done = '!',     // both are final
-    Late = '~',     // started after its first instant: figures are worthless
+    Late = '~',     // started after its first instant: no figures; `first` = by how many microseconds
 };
 
 struct Report {

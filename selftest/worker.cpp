@@ -50,6 +50,17 @@ std::optional<std::int64_t> number(std::string_view text) {
     return value;
 }
 
+// The common start of all workers; one that comes too late says so and takes no part.
+void wait_for(user::Instant begin) {
+    const user::Instant now = user::now();
+    if (now >= begin) {
+        const auto late = std::chrono::duration_cast<std::chrono::microseconds>(now - begin);
+        finish({WorkerState::Late, static_cast<std::uint64_t>(late.count()), 0});
+    }
+    publish({WorkerState::Ready, 0, 0});
+    user::sleep_until(begin);
+}
+
 template <std::size_t Count>
 std::optional<std::array<std::int64_t, Count>> numbers(std::span<char*> arguments) {
     std::array<std::int64_t, Count> values{};
@@ -80,11 +91,7 @@ int spin(std::span<char*> arguments) {
     const user::Instant b = instant((*values)[2]);
     const user::Instant c = instant((*values)[3]);
     const user::Instant d = instant((*values)[4]);
-    if (user::now() >= begin) {
-        finish({WorkerState::Late, 0, 0});
-    }
-    publish({WorkerState::Ready, 0, 0});
-    user::sleep_until(begin);
+    wait_for(begin);
     Report report{WorkerState::Done, 0, 0};
     for (user::Instant now = user::now(); now < d; now = user::now()) {
         user::burn_unit();
@@ -109,11 +116,7 @@ int periodic(std::span<char*> arguments) {
     constexpr std::size_t kMostWakes = 8192;
     std::vector<std::uint64_t> late_ns;
     late_ns.reserve(kMostWakes);
-    if (user::now() >= begin) {
-        finish({WorkerState::Late, 0, 0});
-    }
-    publish({WorkerState::Ready, 0, 0});
-    user::sleep_until(begin);
+    wait_for(begin);
     while (late_ns.size() < kMostWakes) {
         const user::Instant wake = user::now() + pause;
         user::sleep_until(wake);
