@@ -50,6 +50,9 @@ class Entity {
     Limits limits;
 
     [[nodiscard]] TaskState state() const { return state_; }
+    [[nodiscard]] bool is_on_queue() const {
+        return state_ == TaskState::Queued || state_ == TaskState::Running;
+    }
     // The hart whose queue it is on, or was last on.
     [[nodiscard]] CpuId cpu() const { return cpu_; }
     [[nodiscard]] bool has_run() const { return !statistics_.runtime.is_zero(); }

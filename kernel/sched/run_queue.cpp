@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// RunQueue: what a task does and when to decide. Changes of attributes, and entities on no queue:
+// run_queue_change.cpp.
 #include "sched/run_queue.hpp"
 
 #include <algorithm>
@@ -9,16 +11,11 @@ namespace kernel::sched {
 
 namespace {
 
-// advance() takes at most 2^40 ns at once; a hart that stood still for longer (a stopped VM) is charged in
+// advance() takes at most 2^40 ns at once; a hart that stood still longer (a stopped VM) is charged in
 // pieces.
 constexpr Duration kChargeChunk = Duration::nanoseconds(std::int64_t{1} << 39U);
 // A class without work that has fallen this far behind follows, so that it never comes near the wrap.
 constexpr VirtualSpan kFarBehind = VirtualSpan{1} << 44U;
-
-// Runnable in the bookkeeping sense: counted in a queue.
-bool is_queued(const Entity& entity) {
-    return entity.state() == TaskState::Queued || entity.state() == TaskState::Running;
-}
 
 }  // namespace
 
@@ -30,8 +27,7 @@ void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faul
     start_ = clock_ = now;
 }
 
-// --- What a task does
-// -------------------------------------------------------------------------------------------------
+// --- What a task does ---
 
 Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     CHECK(entity.state_ == TaskState::Blocked || entity.state_ == TaskState::Migrating);
@@ -134,32 +130,7 @@ Pick RunQueue::pick_next(Instant now) {
     return Pick{.entity = next, .switched = switched};
 }
 
-bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Instant now) {
-    account(now);
-    if (!is_queued(entity)) {
-        rescale_saved(entity, attributes, now);
-        entity.attributes = attributes;
-        return false;
-    }
-    CHECK(entity.cpu_ == cpu_);
-    if (entity.effective() != effective_class(attributes.qos_class)) {
-        change_class(entity, attributes, now);
-    } else {
-        ClassQueue& queue = classes_[index_of(entity.effective())].queue;
-        const std::uint32_t weight = weight_of(attributes);
-        entity.attributes = attributes;
-        if (weight != entity.position_.weight) {
-            queue.reweigh(entity, weight);
-        }
-        if (entity.state_ == TaskState::Queued) {
-            queue.refresh(entity);
-        }
-    }
-    return !allows(entity);
-}
-
-// --- When to decide
-// ---------------------------------------------------------------------------------------------------
+// --- When to decide ---
 
 Instant RunQueue::next_event(Instant now) const {
     if (current_ == nullptr) {
@@ -235,8 +206,7 @@ void RunQueue::want_resched(Instant at) {
     resched_at_ = min(resched_at_, at);
 }
 
-// --- The root
-// ---------------------------------------------------------------------------------------------------------
+// --- The root ---
 
 VirtualTime RunQueue::root_now() const {
     Int128 weighted_sum = 0;
@@ -313,9 +283,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
 
 // Counts the entity out; its saved U stays. Pre: a member.
 void RunQueue::leave(Entity& entity, std::size_t index) {
-    RootMember& member = classes_[index];
-    root_last_ = root_now();  // of a root that becomes empty, the present it had
-    member.queue.remove(entity);
+    classes_[index].queue.remove(entity);
     --runnable_;
 }
 
@@ -382,90 +350,7 @@ void RunQueue::run(Entity& entity, Instant now) {
     picked_at_ = now;
 }
 
-// --- Changes
-// ----------------------------------------------------------------------------------------------------------
-
-// A task that is on this queue moves to another class: what it received ahead of its share goes along, credit
-// does not.
-void RunQueue::change_class(Entity& entity, const Attributes& attributes, Instant now) {
-    const bool is_running = entity.state_ == TaskState::Running;
-    leave(entity, index_of(entity.effective()));
-    rescale_saved(entity, attributes, now);
-    entity.attributes = attributes;
-    const std::size_t index = index_of(entity.effective());
-    join(entity, index, EnqueueReason::New);
-    if (is_running) {
-        classes_[index].queue.start(entity);
-        want_resched(now);
-    } else {
-        judge(entity, now);
-    }
-}
-
-// The saved U of an entity on no queue, re-expressed for new attributes.
-void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Instant now) {
-    Entity::Position& position = entity.position_;
-    const std::uint32_t weight = weight_of(attributes);
-    const QosClass from = entity.effective();
-    const QosClass to = effective_class(attributes.qos_class);
-    if (now - entity.since_ > kSleepHorizon) {
-        position.has_global = false;
-    }
-    if (!position.has_global) {
-        return;
-    }
-    VirtualSpan lag = classes_[index_of(from)].queue.global_now() - position.global;
-    if (from != to) {
-        lag = std::min(lag, VirtualSpan{0});
-    }
-    position.global = classes_[index_of(to)].queue.global_now() - rescale(lag, position.weight, weight);
-    // Under way to another queue: what is left of the request is the same service.
-    position.deadline = position.vt + rescale(position.deadline - position.vt, position.weight, weight);
-    position.request_end = position.vt + rescale(position.request_end - position.vt, position.weight, weight);
-    position.weight = weight;
-}
-
-// --- Off the queue
-// ----------------------------------------------------------------------------------------------------
-
-void RunQueue::note_woken(Entity& entity, Instant now) {
-    CHECK(entity.state_ == TaskState::Blocked);
-    const Duration slept = std::max(Duration{}, now - entity.since_);
-    if (slept > kSleepHorizon) {
-        entity.position_.has_global = false;
-    }
-    entity.statistics_.sleep += slept;
-    entity.state_ = TaskState::Migrating;
-    entity.since_ = entity.woken_at_ = now;
-    entity.wake_pending_ = true;
-}
-
-void RunQueue::retire(Entity& entity, Instant now) {
-    CHECK(!is_queued(entity));
-    entity.state_ = TaskState::Dead;
-    entity.since_ = now;
-}
-
-void RunQueue::note_blocked(Entity& entity, Instant now) {
-    CHECK(entity.state_ == TaskState::Migrating);
-    entity.state_ = TaskState::Blocked;
-    entity.since_ = now;
-    entity.wake_pending_ = false;
-}
-
-void RunQueue::inherit_position(Entity& child, const Entity& parent) {
-    CHECK(current_ == &parent);
-    Entity::Position& position = child.position_;
-    position.weight = weight_of(child.attributes);
-    const ClassQueue& queue = classes_[index_of(child.effective())].queue;
-    const bool is_same_class = child.effective() == parent.effective();
-    const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
-    position.global = origin + span_of(request_of(child.attributes) / 2, position.weight);
-    position.has_global = true;
-}
-
-// --- Other harts
-// ------------------------------------------------------------------------------------------------------
+// --- Other harts ---
 
 Entity* RunQueue::find_stealable(CpuId thief) const {
     for (std::size_t i = kClasses; i-- > 0;) {
@@ -497,28 +382,15 @@ HartLoad RunQueue::load() const {
     return load;
 }
 
-// --- What is here
-// -----------------------------------------------------------------------------------------------------
+// --- What is here ---
 
 Duration RunQueue::lag(const Entity& entity) const {
-    const bool is_here = is_queued(entity) && entity.cpu_ == cpu_;
+    const bool is_here = entity.is_on_queue() && entity.cpu_ == cpu_;
     return is_here ? classes_[index_of(entity.effective())].queue.lag(entity) : Duration{};
 }
 
 bool RunQueue::allows(const Entity& entity) const {
     return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu_);
-}
-
-std::uint32_t RunQueue::weight_of(const Attributes& attributes) const {
-    const std::uint32_t shares = faults_.ignore_shares ? nexus_abi::kSharesDefault : attributes.shares;
-    return shares * kWeightPerShare;
-}
-
-Duration RunQueue::request_of(const Attributes& attributes) {
-    if (attributes.burst.is_zero()) {
-        return row_of(effective_class(attributes.qos_class)).task_request;
-    }
-    return std::clamp(attributes.burst, kRequestMin, kRequestMax);
 }
 
 }  // namespace kernel::sched

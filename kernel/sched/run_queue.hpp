@@ -54,10 +54,10 @@ class RunQueue {
     // Before anything else. capacity: 1..1024 of the reference hart.
     void start(CpuId cpu, Instant now, std::uint32_t capacity = kCapacityFull, Faults faults = {});
 
-    // --- What a task does
-    // ----------------------------------------------------------------------------------------- The entity
-    // becomes runnable here. Pre: on no queue; allowed on this hart. New: see inherit_position(). The answer
-    // is also part of should_resched() and next_event().
+    // --- What a task does ---
+
+    // The entity becomes runnable here. Pre: on no queue; allowed on this hart. New: see inherit_position().
+    // The answer is also part of should_resched() and next_event().
     Preempt enqueue(Entity& entity, Instant now, EnqueueReason reason);
     // A waiting entity leaves for another queue (state Migrating). Pre: waiting here.
     void remove(Entity& entity, Instant now);
@@ -71,32 +71,31 @@ class RunQueue {
     // or before it returns to user mode (running).
     [[nodiscard]] bool set_attributes(Entity& entity, const Attributes& attributes, Instant now);
 
-    // --- When to decide
-    // ------------------------------------------------------------------------------------------- When a
-    // decision is due: never() with one runnable task or none (tickless).
+    // --- When to decide ---
+
+    // When a decision is due: never() with one runnable task or none (tickless).
     [[nodiscard]] Instant next_event(Instant now) const;
     [[nodiscard]] bool should_resched(Instant now) const { return next_event(now) <= now; }
     // Brings the accounts up to now.
     void charge_current(Instant now);
 
-    // --- Off the queue
-    // -------------------------------------------------------------------------------------------- The entity
-    // was woken at `now` but travels (inbox) before it is enqueued: ends its sleep, starts its wake latency.
-    // Optional before enqueue(Wake). Pre: Blocked.
+    // --- Off the queue ---
+
+    // The entity was woken at `now` but travels (inbox) before it is enqueued: ends its sleep, starts its
+    // wake latency. Optional before enqueue(Wake). Pre: Blocked.
     static void note_woken(Entity& entity, Instant now);
-    // A Blocked or Migrating entity will never run again, or (Migrating) goes back to sleep.
+    // An entity that is Blocked or under way will never run again.
     static void retire(Entity& entity, Instant now);
-    static void note_blocked(Entity& entity, Instant now);
     // Places a new child behind its parent by half a request, so a fork chain pays and a bomb's children do
     // not jump the queue. Call before enqueue(New). Pre: parent is current here; child has its attributes and
     // is on no queue.
     void inherit_position(Entity& child, const Entity& parent);
 
-    // --- Other harts
-    // ---------------------------------------------------------------------------------------------- The
-    // waiting entity an idle hart should take: of the highest class that has one allowed there, the one with
-    // least U among a bounded probe. Null: none. The thief calls remove() here, unlocks, and enqueues it as
-    // Migrate there.
+    // --- Other harts ---
+
+    // The waiting entity an idle hart should take: of the highest class that has one allowed there, the one
+    // with least U among a bounded probe. Null: none. The thief calls remove() here, unlocks, and enqueues it
+    // as Migrate there.
     [[nodiscard]] Entity* find_stealable(CpuId thief) const;
     // Before the first task of a class arrives on a hart that has none: U of the class is at least `global`,
     // the least U on the harts that run it, so that an idle hart's old frame is no credit. No effect on a
@@ -104,8 +103,8 @@ class RunQueue {
     void raise_frame(QosClass qos_class, VirtualTime global);
     [[nodiscard]] HartLoad load() const;
 
-    // --- What is here
-    // ---------------------------------------------------------------------------------------------
+    // --- What is here ---
+
     [[nodiscard]] CpuId cpu() const { return cpu_; }
     [[nodiscard]] Entity* current() const { return current_; }
     [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
@@ -154,7 +153,7 @@ class RunQueue {
     std::uint32_t capacity_{kCapacityFull};
     Faults faults_;
     std::array<RootMember, kClasses> classes_{};
-    VirtualTime root_last_;  // virtual time of the root when its last class left
+    VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
     std::uint32_t runnable_{0};

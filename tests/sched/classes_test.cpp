@@ -99,31 +99,39 @@ TEST(Wrap, SevenDaysOfIdle) {
     Task& other = machine.add(make(Idle), {.work = 1_ms, .rest = 3600_s * 24 * 7, .first_wake = 1_ms});
     Task& normal = machine.add(make(Normal), {.work = 1_s, .rest = 3600_s * 24 * 7, .first_wake = 1_ms});
     machine.run_for(3600_s * 24 * 7);
-    machine.run_for(2_s);
     machine.mark();
-    // Both wake within this window; each is served at once and by its share, none is owed or owes seven days.
-    machine.run_for(100_ms);
+    // Both wake within this window; each is served by its share, none is owed or owes seven days.
+    machine.run_for(3_s);
+    EXPECT_EQ(machine.since_mark(normal), 1_s);
     EXPECT_EQ(normal.entity.statistics().wake_latency_max, 0_ms);
+    EXPECT_EQ(machine.since_mark(other), 1_ms);
     EXPECT_LE(other.entity.statistics().wait_max, class_wait_bound(Idle) + 6_ms);
-    EXPECT_GT(idle.entity.runtime(machine.now()), 3600_s * 24 * 7 - 2_s);
+    EXPECT_EQ(machine.since_mark(idle), 3_s - 1_s - 1_ms);
     machine.expect_exact_accounts();
 }
 
-TEST(Wrap, AHundredDaysOfShareOne) {
-    Machine machine;
-    Task& least = machine.add_hog(Normal, 1);
-    Task& sleeper =
-        machine.add(make(Normal, 1), {.work = 10_ms, .rest = 3600_s * 24 * 100, .first_wake = 1_ms});
-    machine.run_for(3600_s * 24 * 100);
-    machine.run_for(1_s);
-    EXPECT_LE(sleeper.entity.statistics().wait_max, 12_ms);
-    EXPECT_GT(sleeper.entity.runtime(machine.now()), 10_ms);
-    EXPECT_EQ(least.entity.runtime(machine.now()) + sleeper.entity.runtime(machine.now()),
-              machine.now() - Instant{});
-    machine.mark();
-    Task& peer = machine.add_hog(Normal, 1);
-    machine.run_for(600_ms);
-    EXPECT_NEAR(ratio(machine.since_mark(peer), machine.since_mark(least)), 1.0, 0.05);
+// 104 days of share 1 are half the range of a task's virtual time.
+TEST(Wrap, HalfTheRangeOfShareOne) {
+    for (const bool is_changed_asleep : {false, true}) {
+        Machine machine;
+        Task& least = machine.add_hog(Normal, 1);
+        const Duration nap = 3600_s * 24 * 110;
+        Task& sleeper = machine.add(make(Normal, 1), {.work = 10_ms, .rest = nap, .first_wake = 1_ms});
+        machine.run_for(nap);
+        ASSERT_EQ(sleeper.entity.state(), TaskState::Blocked);
+        if (is_changed_asleep) {
+            machine.set_shares(sleeper, 2);
+            machine.set_shares(sleeper, 1);
+        }
+        const Duration before = sleeper.entity.runtime(machine.now());
+        machine.run_for(40_ms);
+        EXPECT_EQ(sleeper.entity.runtime(machine.now()) - before, 10_ms);
+        EXPECT_LE(sleeper.entity.statistics().wait_max, 6_ms);
+        machine.mark();
+        Task& peer = machine.add_hog(Normal, 1);
+        machine.run_for(600_ms);
+        EXPECT_LE(std::abs((machine.since_mark(peer) - machine.since_mark(least)).ns()), Duration{6_ms}.ns());
+    }
 }
 
 }  // namespace

@@ -138,6 +138,20 @@ TEST(Steal, TakesTheHighestClassThenTheLeastServedThatMay) {
     EXPECT_FALSE(victim.load().offers_work_to(CpuId{1}));
 }
 
+// Not the next one to run there, but the one that has been served least: it waits longest.
+TEST(Steal, TakesTheLeastServed) {
+    Machine machine;
+    machine.add_hog(Normal, 1000);
+    Task& heavy = machine.add_hog(Normal, 1000);
+    Task& light = machine.add_hog(Normal, 1);
+    machine.run_for(4_ms);
+    ASSERT_EQ(heavy.entity.state(), TaskState::Running);
+    Task& latest = machine.add_hog(Interactive, 100, CpuMask::first(1));
+    ASSERT_EQ(latest.entity.state(), TaskState::Running);
+    ASSERT_EQ(machine.queue().queue(Normal).best(), &heavy.entity);
+    EXPECT_EQ(machine.queue().find_stealable(CpuId{1}), &light.entity);
+}
+
 // One movable task among 500 pinned ones, wherever it stands in the order: it is found, and its kind only.
 TEST(Steal, FindsTheNeedle) {
     for (std::uint32_t position = 0; position < 500; position += 83) {

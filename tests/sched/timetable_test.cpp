@@ -156,6 +156,9 @@ TEST_F(Timetable, AHintedPeerDoesNot) {
     EXPECT_EQ(arrives(3200_us, b, hinted, EnqueueReason::Wake), Preempt::Kind::Now);
     expect(3200_us, &b, at(6200_us));  // starts early, but the request is as long as ever
     EXPECT_EQ(b.statistics().latency_target_met, 1U);
+    EXPECT_TRUE(b.position().fresh);
+    expect(6200_us, &a, at(9100_us));
+    EXPECT_FALSE(b.position().fresh);  // the hint is spent with the first request
 }
 
 TEST_F(Timetable, YieldLetsAnEligiblePeerRun) {
@@ -170,6 +173,16 @@ TEST_F(Timetable, YieldLetsAnEligiblePeerRun) {
     leaves(0_ms, PutReason::Yield);
     expect(0_ms, &a, at(3_ms));
     EXPECT_EQ(a.statistics().switches_voluntary, 1U);
+}
+
+// The peer's deadline is a thousand requests away; it is eligible, so the yielding task still makes way.
+TEST_F(Timetable, YieldToALightPeer) {
+    arrives(0_ms, a, make(Normal, 1000), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal, 1), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    leaves(0_ms, PutReason::Yield);
+    expect(0_ms, &b, at(3_ms));
+    expect(3_ms, &a, at(6_ms));
 }
 
 TEST_F(Timetable, YieldAloneGoesOn) {
@@ -226,6 +239,155 @@ TEST_F(Timetable, MigrationKeepsThePlaceInTime) {
     other.put_current(at(5_ms), PutReason::Exit);
     EXPECT_EQ(a.statistics().runtime_by_cpu[1], 1_ms);
     EXPECT_EQ(other.idle(), 4_ms);
+}
+
+// The same into a queue with a frame of its own, where the task has to be shifted.
+TEST_F(Timetable, MigrationIntoABusyQueueShiftsTheRequestToo) {
+    RunQueue other;
+    other.start(CpuId{1}, Instant{});
+    c.attributes = make(Normal);
+    other.enqueue(c, at(0_ms), EnqueueReason::New);
+    other.pick_next(at(0_ms));
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    queue.put_current(at(1_ms), PutReason::Preempted);
+    queue.remove(a, at(1_ms));
+    const auto vt = a.position().vt;
+    const auto rest = a.position().request_end - vt;
+    const auto lead = a.position().deadline - vt;
+    EXPECT_LT(rest, kernel::sched::span_of(3_ms, 1600));
+    other.enqueue(a, at(900_ms), EnqueueReason::Migrate);  // far behind: placed at the credit's limit
+    EXPECT_NE(a.position().vt, vt);
+    EXPECT_EQ(a.position().request_end - a.position().vt, rest);
+    EXPECT_EQ(a.position().deadline - a.position().vt, lead);
+    EXPECT_LE(other.lag(a), kernel::sched::kLagMax);
+    other.remove(a, at(900_ms));
+    RunQueue::retire(a, at(900_ms));
+    other.put_current(at(900_ms), PutReason::Exit);
+    expect(900_ms, &b, kNever);
+}
+
+// Correction 1. The newcomer's U is from a frame that is far ahead; without the bound in real time it would
+// wait a minute.
+TEST_F(Timetable, DebtIsBoundedByTheFluidTurnAndLagMax) {
+    RunQueue other;
+    other.start(CpuId{1}, Instant{});
+    Entity lone;
+    lone.attributes = make(Normal, 1);
+    other.enqueue(lone, at(0_ms), EnqueueReason::New);
+    other.pick_next(at(0_ms));
+    other.put_current(at(900_ms), PutReason::Exit);  // share 1: U is 1024 per ns by now
+    c.attributes = make(Normal, 1000);
+    other.enqueue(c, at(900_ms), EnqueueReason::Wake);
+    other.pick_next(at(900_ms));
+    other.put_current(at(900_ms), PutReason::Block);
+
+    arrives(0_ms, a, make(Normal, 1), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal, 1000), EnqueueReason::New);
+    queue.pick_next(at(0_ms));
+    EXPECT_EQ(arrives(900_ms, c, make(Normal, 1000), EnqueueReason::Wake), Preempt::Kind::No);
+    while (queue.current() != &c && clock < at(2_s)) {
+        clock = queue.next_event(clock);
+        queue.pick_next(clock);
+    }
+    const Duration fluid_turn = 3_ms * (16 + 16'000 + 16'000) / 16'000;
+    EXPECT_LE(clock - at(900_ms), fluid_turn + kernel::sched::kLagMax);
+    EXPECT_GT(clock - at(900_ms), fluid_turn);  // it is debt, not an amnesty
+}
+
+TEST_F(Timetable, DebtIsKeptAsleep) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    leaves(2900_us, PutReason::Block);
+    expect(2900_us, &b, kNever);
+    // a is 2.9 ms ahead of b but for the 0.1 ms it slept: not eligible before b has caught up.
+    EXPECT_EQ(arrives(3000_us, a, make(Normal), EnqueueReason::Wake), Preempt::Kind::No);
+    EXPECT_EQ(queue.lag(a), -1400_us);
+    expect(3000_us, &b, at(5900_us));
+}
+
+TEST_F(Timetable, WarpLetsAHigherClassStartAheadOfItsShare) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Interactive), EnqueueReason::New);
+    expect(0_ms, &b, at(3_ms));
+    leaves(2_ms, PutReason::Block);
+    expect(2_ms, &a, kNever);
+    // Interactive has had 2 ms of 2.1, more than its 64 of 80, but less than 4 ms too much.
+    EXPECT_EQ(arrives(2100_us, b, make(Interactive), EnqueueReason::Wake), Preempt::Kind::Now);
+    expect(2100_us, &b, at(5100_us));
+    expect(5100_us, &b, at(8100_us));
+    expect(8100_us, &a, at(10_ms));  // still within its warp, but now the deadlines decide
+}
+
+TEST_F(Timetable, AClassThatSleptHasNoCredit) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, kNever);
+    EXPECT_EQ(arrives(900_ms, b, make(Idle), EnqueueReason::New), Preempt::Kind::No);
+    expect(900_ms, &a, at(902_ms));
+    expect(902_ms, &b, at(903_ms));
+    expect(903_ms, &a, at(905_ms));
+    expect(905_ms, &a, at(907_ms));
+}
+
+// A decision that is due stays due when someone brought the accounts up to date in between.
+TEST_F(Timetable, AChargeDoesNotSwallowTheEndOfARequest) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    queue.charge_current(at(3_ms));
+    expect(3_ms, &b, at(6_ms));
+    queue.charge_current(at(6001_us));
+    expect(6001_us, &a, at(9001_us));
+}
+
+TEST_F(Timetable, AChargeDoesNotSwallowTheEndOfAClassRequest) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Idle), EnqueueReason::New);
+    expect(0_ms, &a, at(2_ms));
+    queue.charge_current(at(2_ms));
+    expect(2_ms, &b, at(3_ms));
+}
+
+TEST_F(Timetable, APendingPreemptionLeavesWithItsCause) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    expect(3_ms, &b, at(6_ms));
+    leaves(3100_us, PutReason::Block);
+    expect(3100_us, &a, kNever);
+    EXPECT_EQ(arrives(3200_us, b, make(Normal), EnqueueReason::Wake), Preempt::Kind::At);
+    queue.remove(b, at(3300_us));
+    expect(3300_us, &a, kNever);
+    RunQueue::retire(b, at(3300_us));
+    EXPECT_EQ(arrives(3400_us, c, make(Normal), EnqueueReason::New), Preempt::Kind::No);
+    EXPECT_GT(queue.next_event(at(3400_us)), at(3600_us));
+}
+
+TEST_F(Timetable, ALooseLatencyHintIsNoWorseThanNone) {
+    Attributes loose = make(Normal, 1000);
+    loose.latency = 1_s;
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, kNever);
+    arrives(1_ms, b, loose, EnqueueReason::Wake);
+    EXPECT_EQ(b.position().deadline, b.position().request_end);
+}
+
+TEST_F(Timetable, ASleepersCreditDoesNotReachAnotherClass) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    arrives(0_ms, c, make(Idle), EnqueueReason::New);
+    expect(0_ms, &a, at(2_ms));
+    queue.pick_next(at(2_ms));
+    ASSERT_EQ(queue.current(), &c);
+    queue.pick_next(at(3_ms));
+    ASSERT_EQ(queue.current(), &b);
+    ASSERT_EQ(queue.lag(b), 1_ms);
+    queue.put_current(at(3_ms), PutReason::Block);
+    ASSERT_FALSE(queue.set_attributes(b, make(Idle), at(3_ms)));
+    arrives(3_ms, b, make(Idle), EnqueueReason::Wake);
+    EXPECT_EQ(queue.lag(b), 0_ms);
 }
 
 }  // namespace
