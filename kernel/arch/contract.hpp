@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the kernel asks of a machine, and nothing more. arch/riscv64 implements it on the target, arch/host for tests.
-// The kernel runs with interrupts off from entry to exit, so nothing here saves or restores an interrupt state.
+// What the kernel asks of a machine, and nothing more. arch/riscv64 implements it on the target, arch/host
+// for tests. The kernel runs with interrupts off from entry to exit, so nothing here saves or restores an
+// interrupt state.
 #pragma once
 
 #include <cstddef>
@@ -30,17 +31,19 @@ void set_timer(Instant when);
 
 // Interrupts each member of `cpus`. An IPI may merge with one already pending.
 void send_ipi(CpuMask cpus);
-// Makes all instruction stores so far visible to instruction fetch on each member of `cpus` (the caller included).
+// Makes all instruction stores so far visible to instruction fetch on each member of `cpus` (the caller
+// included).
 void remote_fence_i(CpuMask cpus);
-// Drops translations of [start, start + bytes) in address space `asid` on each member of `cpus`; complete on return.
-// Answered by the firmware even while the target has interrupts off, so it is safe with locks held.
+// Drops translations of [start, start + bytes) in address space `asid` on each member of `cpus`; complete on
+// return. Answered by the firmware even while the target has interrupts off, so it is safe with locks held.
 void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid);
 
 // ---- Memory ----
 
 // Where physical address 0 would appear in the kernel's linear map of RAM.
 [[nodiscard]] std::uint64_t physmap_base();
-// Makes `root` the current user address space of this hart. asid 0 = the hart has no ASIDs: everything is flushed.
+// Makes `root` the current user address space of this hart. asid 0 = the hart has no ASIDs: everything is
+// flushed.
 void switch_address_space(PhysAddr root, std::uint16_t asid);
 
 }  // namespace kernel::arch

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The steps of the boot, in the order of init/main.cpp. Boot hart only, one after the other; what a step finds wrong with
-// the machine is said, and the boot goes on with what is left where that makes sense.
+// The steps of the boot, in the order of init/main.cpp. Boot hart only, one after the other; what a step
+// finds wrong with the machine is said, and the boot goes on with what is left where that makes sense.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,8 @@ void map_kernel(const BootArguments& boot);
 void start_console();
 void start_interrupt_controller(CpuId cpu);
 void install_hooks();
-// The end of a boot that cannot go on because of what it was given, not because of a bug: the reason was logged as an
-// error, and the machine is powered off.
+// The end of a boot that cannot go on because of what it was given, not because of a bug: the reason was
+// logged as an error, and the machine is powered off.
 [[noreturn]] void give_up();
 
 // boot_harts.cpp

@@ -24,13 +24,15 @@ constexpr syscall::ConsoleOps kConsoleOps{
     .read = [](std::span<char> out) { return drivers::terminal().read(out); },
     .try_write = [](std::span<const char> bytes) { return drivers::terminal().try_write(bytes); },
     .attributes = [] { return drivers::terminal().attributes(); },
-    .set_attributes = [](const nexus_abi::termios& attributes) { drivers::terminal().set_attributes(attributes); },
+    .set_attributes =
+        [](const nexus_abi::termios& attributes) { drivers::terminal().set_attributes(attributes); },
     .discard_input = [] { drivers::terminal().discard_input(); },
     .window_size = [] { return drivers::terminal().window_size(); },
     .set_window_size = [](const nexus_abi::winsize& size) { drivers::terminal().set_window_size(size); },
 };
 
-// Asks the firmware; where it cannot, says so and parks, so that whoever reads the console knows the end was reached.
+// Asks the firmware; where it cannot, says so and parks, so that whoever reads the console knows the end was
+// reached.
 void change_power(syscall::PowerAction action) {
     drivers::console().flush();
     const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;
@@ -42,7 +44,9 @@ void change_power(syscall::PowerAction action) {
     smp::park_this_hart();
 }
 
-void power_off_in_panic() { static_cast<void>(arch::sbi::reset(ResetType::Shutdown, ResetReason::SystemFailure)); }
+void power_off_in_panic() {
+    static_cast<void>(arch::sbi::reset(ResetType::Shutdown, ResetReason::SystemFailure));
+}
 
 StackBounds stack_of(CpuId cpu) {
     const std::uint64_t top = arch::cpu_locals[cpu.value()].stack_top;
@@ -55,9 +59,11 @@ StackBounds stack_of(CpuId cpu) {
 // Pid 1 is the system: without it nothing else would be started or waited for.
 void end_with_init(std::int32_t wait_status) {
     if ((wait_status & 0x7f) != 0) {
-        log::marker("init: killed by signal ", static_cast<std::uint32_t>(wait_status & 0x7f), ", powering off");
+        log::marker("init: killed by signal ", static_cast<std::uint32_t>(wait_status & 0x7f),
+                    ", powering off");
     } else {
-        log::marker("init: exited with status ", static_cast<std::uint32_t>((wait_status >> 8) & 0xff), ", powering off");
+        log::marker("init: exited with status ", static_cast<std::uint32_t>((wait_status >> 8) & 0xff),
+                    ", powering off");
     }
     change_power(syscall::PowerAction::PowerOff);
 }
@@ -103,7 +109,8 @@ void start_console() {
         log::info("console: the firmware's (no driver for ", description.compatible.first(), ")");
         return;
     }
-    const auto registers = mm::kernel_map().map_mmio(description.registers.start, description.registers.bytes);
+    const auto registers =
+        mm::kernel_map().map_mmio(description.registers.start, description.registers.bytes);
     if (!registers.ok() || !drivers::start_uart(description, *registers).ok()) {
         log::warn("console: ", description.node, " could not be set up; staying with the firmware's");
         return;
@@ -113,8 +120,8 @@ void start_console() {
 
 void start_interrupt_controller(CpuId cpu) {
     if (machine().plics.empty()) {
-        log::info("interrupts: no supported interrupt controller", machine().has_aia ? " (AIA is not driven)" : "",
-                  "; the console is polled");
+        log::info("interrupts: no supported interrupt controller",
+                  machine().has_aia ? " (AIA is not driven)" : "", "; the console is polled");
         return;
     }
     for (std::size_t i = 0; i < machine().plics.size(); ++i) {

@@ -36,6 +36,20 @@ sched::Faults wanted_faults() {
     return {.ignore_shares = feature == "shares", .ignore_affinity = feature == "affinity"};
 }
 
+// Makes a stack for each of `cpus`; those there is no memory for are left out.
+CpuMask with_stacks(CpuMask cpus) {
+    CpuMask ready;
+    cpus.for_each([&](CpuId cpu) {
+        if (const auto top = mm::kernel_map().map_stack(cpu); top.ok()) {
+            arch::cpu_locals[cpu.value()].stack_top = (*top).value();
+            ready.add(cpu);
+        } else {
+            log::warn("cpu", cpu, ": no memory for its stack");
+        }
+    });
+    return ready;
+}
+
 }  // namespace
 
 CpuId name_harts(HartId boot_hart) {
@@ -81,10 +95,11 @@ void start_other_harts() {
 
     CpuMask others = wanted;
     others.remove(self);
-    const CpuMask started = smp::start_harts(others);
+    const CpuMask started = smp::start_harts(with_stacks(others), mm::kernel_map().root());
     const Instant deadline = arch::now() + smp::kArrivalDeadline;
     wanted.for_each([&](CpuId cpu) {
         if (cpu == self) {
+            smp::note_running();
             task::hart_online();
         } else if (!started.contains(cpu)) {
             return;
@@ -103,13 +118,20 @@ extern "C" [[noreturn]] void secondary_main() {
         smp::park_this_hart();
     }
     prepare_this_hart();
+    smp::note_running();
     task::hart_online();
     arch::return_to_user(task::exit_to_user());
 }
 
 void check_harts() {
     const CpuMask online = task::online_cpus();
-    log::marker("KSELFTEST: smp online ok");
+    const CpuMask running = smp::running_cpus();
+    if (online == running) {
+        log::marker("KSELFTEST: smp online ok");
+    } else {
+        log::marker("KSELFTEST: smp online FAIL (online ", online, ", on a stack of their own ", running,
+                    ")");
+    }
     CpuMask others = online;
     others.remove(arch::current_cpu());
     if (others.empty()) {

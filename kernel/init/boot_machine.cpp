@@ -23,8 +23,12 @@ constexpr std::size_t kHeaderBytes = 40;  // struct fdt_header
 
 }  // namespace
 
-fdt::Machine& machine() { return the_machine; }
-CommandLine& command_line() { return the_command_line; }
+fdt::Machine& machine() {
+    return the_machine;
+}
+CommandLine& command_line() {
+    return the_command_line;
+}
 
 void read_device_tree(const BootArguments& boot) {
     const auto* start = static_cast<const std::byte*>(phys_to_virt(boot.device_tree));
@@ -66,12 +70,15 @@ void move_to_wanted_hart(const BootArguments& boot) {
     // Nothing of .data has changed in a way that a second start would mind, and .bss is cleared again.
     const Result<void> started = arch::sbi::start_hart(wanted, boot.image, boot.device_tree.value());
     if (!started.ok()) {
-        log::warn("boothart=", wanted, ": the firmware does not start that hart; going on with hart ", boot.hart);
+        log::warn("boothart=", wanted, ": the firmware does not start that hart; going on with hart ",
+                  boot.hart);
         return;
     }
     smp::park_this_hart();
 }
 
-void start_clock() { arch::configure_time(the_machine.timebase_hz, the_machine.common_isa.sstc); }
+void start_clock() {
+    arch::configure_time(the_machine.timebase_hz, the_machine.common_isa.sstc);
+}
 
 }  // namespace kernel::init

@@ -26,7 +26,9 @@ namespace {
 constexpr std::size_t kMaxRanges = 64;
 using Ranges = FixedVector<mm::PhysRange, kMaxRanges>;
 
-std::uint64_t image_bytes() { return static_cast<std::uint64_t>(image_end - image_start); }
+std::uint64_t image_bytes() {
+    return static_cast<std::uint64_t>(image_end - image_start);
+}
 
 // Takes [start, end) out of every range; partial pages at the edges go with it.
 void subtract(Ranges& ranges, PhysAddr start, PhysAddr end) {
@@ -85,8 +87,8 @@ void start_memory(const BootArguments& boot) {
     for (const fdt::ReservedRange& reserved : machine().reserved) {
         subtract(free_ranges, reserved.range.start, reserved.range.end());
     }
-    // Whatever lies between the start of its RAM and the image is the firmware's, listed as reserved or not: the boot
-    // protocol puts the image right behind it (Linux Documentation/arch/riscv/boot.rst).
+    // Whatever lies between the start of its RAM and the image is the firmware's, listed as reserved or not:
+    // the boot protocol puts the image right behind it (Linux Documentation/arch/riscv/boot.rst).
     for (const fdt::MemoryRange& range : machine().memory) {
         if (range.start <= boot.image && boot.image < range.end()) {
             subtract(free_ranges, range.start, boot.image + image_bytes());
@@ -101,7 +103,8 @@ void start_memory(const BootArguments& boot) {
     if (lost > 0) {
         log::warn("memory: ", ByteCount{lost}, " in too many far-apart places are left unused");
     }
-    log::info("memory: ", ByteCount{ram}, " of RAM, ", ByteCount{mm::frames().stats().free * mm::kPageSize}, " free");
+    log::info("memory: ", ByteCount{ram}, " of RAM, ", ByteCount{mm::frames().stats().free * mm::kPageSize},
+              " free");
 }
 
 void map_kernel(const BootArguments& boot) {

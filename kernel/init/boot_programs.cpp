@@ -81,8 +81,8 @@ class StringTable {
 
 constinit StringTable init_strings;
 
-// Where time of day comes from: the device tree's RTC (goldfish, docs of QEMU: 64-bit ns since 1970, low word first), else
-// the build date.
+// Where time of day comes from: the device tree's RTC (goldfish, docs of QEMU: 64-bit ns since 1970, low word
+// first), else the build date.
 void start_wall_clock() {
     if (machine().goldfish_rtc.has_value()) {
         const fdt::MemoryRange& range = *machine().goldfish_rtc;
@@ -126,7 +126,8 @@ void read_initrd() {
     }
     for (const InitrdEntry& entry : index.entries()) {
         if (const auto added = register_entry(entry); !added.ok()) {
-            log::error("initrd: ", entry.path, " could not be added, error ", static_cast<std::uint32_t>(added.error()));
+            log::error("initrd: ", entry.path, " could not be added, error ",
+                       static_cast<std::uint32_t>(added.error()));
         }
     }
     log::info("initrd: ", index.entries().size(), " entries, ", ByteCount{bytes.size()});
@@ -161,7 +162,8 @@ void start_init() {
     options.prepare = [](task::Process& child, void*) { return child.files.open_console(); };
     const auto pid = task::spawn_program(nullptr, arguments, options);
     if (!pid.ok()) {
-        log::error("init=", line.init, " could not be started, error ", static_cast<std::uint32_t>(pid.error()));
+        log::error("init=", line.init, " could not be started, error ",
+                   static_cast<std::uint32_t>(pid.error()));
         give_up();
     }
 }

@@ -28,9 +28,13 @@ class CpuMask {
     [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
     [[nodiscard]] constexpr bool contains(CpuId cpu) const { return ((bits_ >> cpu.value()) & 1U) != 0; }
     [[nodiscard]] constexpr bool intersects(CpuMask other) const { return (bits_ & other.bits_) != 0; }
-    [[nodiscard]] constexpr std::uint32_t count() const { return static_cast<std::uint32_t>(std::popcount(bits_)); }
+    [[nodiscard]] constexpr std::uint32_t count() const {
+        return static_cast<std::uint32_t>(std::popcount(bits_));
+    }
     // Pre: !empty().
-    [[nodiscard]] constexpr CpuId lowest() const { return CpuId{static_cast<std::uint32_t>(std::countr_zero(bits_))}; }
+    [[nodiscard]] constexpr CpuId lowest() const {
+        return CpuId{static_cast<std::uint32_t>(std::countr_zero(bits_))};
+    }
     // The next member at or after `cpu`, wrapping around. Pre: !empty().
     [[nodiscard]] constexpr CpuId next_from(CpuId cpu) const {
         const auto rotated = std::rotr(bits_, static_cast<int>(cpu.value()));
@@ -67,7 +71,9 @@ class AtomicCpuMask {
     void add(CpuId cpu) { bits_.fetch_or(CpuMask::of(cpu).bits()); }
     void remove(CpuId cpu) { bits_.fetch_and(~CpuMask::of(cpu).bits()); }
     // Removes cpu; true for exactly one of several concurrent callers when it was a member.
-    bool try_claim(CpuId cpu) { return (bits_.fetch_and(~CpuMask::of(cpu).bits()) & CpuMask::of(cpu).bits()) != 0; }
+    bool try_claim(CpuId cpu) {
+        return (bits_.fetch_and(~CpuMask::of(cpu).bits()) & CpuMask::of(cpu).bits()) != 0;
+    }
 
   private:
     std::atomic<std::uint64_t> bits_{0};

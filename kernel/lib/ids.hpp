@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Strong types for the numbers that must not be mixed up. HartId is the firmware's name of a hart and sparse (on the
-// JH7110 hart 0 is a monitor core without an MMU, so usable harts are 1..4); CpuId is ours and dense; the ABI speaks
-// CpuId only.
+// Strong types for the numbers that must not be mixed up. HartId is the firmware's name of a hart and sparse
+// (on the JH7110 hart 0 is a monitor core without an MMU, so usable harts are 1..4); CpuId is ours and dense;
+// the ABI speaks CpuId only.
 #pragma once
 
 #include <compare>
@@ -31,9 +31,17 @@ using PhysAddr = StrongId<struct PhysAddrTag, std::uint64_t>;
 // An address in some address space, user or kernel. Never dereferenced directly when it came from user space.
 using VirtAddr = StrongId<struct VirtAddrTag, std::uint64_t>;
 
-constexpr PhysAddr operator+(PhysAddr a, std::uint64_t bytes) { return PhysAddr{a.value() + bytes}; }
-constexpr VirtAddr operator+(VirtAddr a, std::uint64_t bytes) { return VirtAddr{a.value() + bytes}; }
-constexpr std::uint64_t operator-(PhysAddr a, PhysAddr b) { return a.value() - b.value(); }
-constexpr std::uint64_t operator-(VirtAddr a, VirtAddr b) { return a.value() - b.value(); }
+constexpr PhysAddr operator+(PhysAddr a, std::uint64_t bytes) {
+    return PhysAddr{a.value() + bytes};
+}
+constexpr VirtAddr operator+(VirtAddr a, std::uint64_t bytes) {
+    return VirtAddr{a.value() + bytes};
+}
+constexpr std::uint64_t operator-(PhysAddr a, PhysAddr b) {
+    return a.value() - b.value();
+}
+constexpr std::uint64_t operator-(VirtAddr a, VirtAddr b) {
+    return a.value() - b.value();
+}
 
 }  // namespace kernel

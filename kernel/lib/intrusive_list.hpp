@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// IntrusiveList: a doubly linked list through a ListNode member of T. No allocation; O(1) push, pop, remove. An object is
-// on at most one list per node. Trivially destructible, so that lists and nodes may live in constinit globals; taking an
-// object off its list before it goes is its owner's duty.
-// Concurrency: none of its own; guarded by whatever guards the list.
+// IntrusiveList: a doubly linked list through a ListNode member of T. No allocation; O(1) push, pop, remove.
+// An object is on at most one list per node. Trivially destructible, so that lists and nodes may live in
+// constinit globals; taking an object off its list before it goes is its owner's duty. Concurrency: none of
+// its own; guarded by whatever guards the list.
 #pragma once
 
 #include <cstddef>
@@ -20,13 +20,13 @@ class ListNode {
     [[nodiscard]] bool is_linked() const { return next_ != nullptr; }
 
   private:
-    template <class T, ListNode T::*Member>
+    template <class T, ListNode T::* Member>
     friend class IntrusiveList;
     ListNode* previous_{nullptr};
     ListNode* next_{nullptr};
 };
 
-template <class T, ListNode T::*Member>
+template <class T, ListNode T::* Member>
 class IntrusiveList {
   public:
     constexpr IntrusiveList() { head_.previous_ = head_.next_ = &head_; }
@@ -67,10 +67,12 @@ class IntrusiveList {
         position->previous_->next_ = node;
         position->previous_ = node;
     }
-    // The object whose Member is `node`. The offset is measured on a suitably aligned address that is never accessed.
+    // The object whose Member is `node`. The offset is measured on a suitably aligned address that is never
+    // accessed.
     static T* owner(ListNode* node) {
         constexpr std::uintptr_t kProbe = 0x10000;
-        const auto offset = reinterpret_cast<std::uintptr_t>(&(reinterpret_cast<T*>(kProbe)->*Member)) - kProbe;
+        const auto offset =
+            reinterpret_cast<std::uintptr_t>(&(reinterpret_cast<T*>(kProbe)->*Member)) - kProbe;
         return reinterpret_cast<T*>(reinterpret_cast<std::byte*>(node) - offset);
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Ref<T>: shared ownership of a kernel object by an intrusive count. T derives from RefCounted<T> and provides
-// `static void last_reference_gone(T&)`, called once when the count reaches zero.
-// Concurrency: the count is atomic; a Ref itself belongs to one owner at a time.
+// Ref<T>: shared ownership of a kernel object by an intrusive count. T derives from RefCounted<T> and
+// provides `static void last_reference_gone(T&)`, called once when the count reaches zero. Concurrency: the
+// count is atomic; a Ref itself belongs to one owner at a time.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,9 @@ class RefCounted {
     RefCounted() = default;
     RefCounted(const RefCounted&) = delete;
     RefCounted& operator=(const RefCounted&) = delete;
-    [[nodiscard]] std::uint32_t reference_count() const { return references_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint32_t reference_count() const {
+        return references_.load(std::memory_order_relaxed);
+    }
 
   private:
     friend class Ref<T>;
@@ -39,7 +41,8 @@ class Ref {
         ref.object_ = &object;
         return ref;
     }
-    // Adds a reference. Pre: the caller knows the object is alive (it holds a reference, or the lock that guards one).
+    // Adds a reference. Pre: the caller knows the object is alive (it holds a reference, or the lock that
+    // guards one).
     [[nodiscard]] static Ref share(T& object) {
         object.references_.fetch_add(1, std::memory_order_relaxed);
         return adopt(object);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Names for clang's -Wthread-safety attributes (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html); empty for g++.
+// Names for clang's -Wthread-safety attributes (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html); empty
+// for g++.
 #pragma once
 
 #ifdef __clang__

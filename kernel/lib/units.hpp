@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Time as types: Duration and Instant, both signed 64-bit nanoseconds. Instants count from boot and never wrap
-// (292 years). Arithmetic that overflows is a caller's bug except where *_saturating says otherwise.
+// Time as types: Duration and Instant, both signed 64-bit nanoseconds. Instants count from boot and never
+// wrap (292 years). Arithmetic that overflows is a caller's bug except where *_saturating says otherwise.
 #pragma once
 
 #include <compare>
@@ -16,14 +16,22 @@ class Duration {
     [[nodiscard]] static constexpr Duration microseconds(std::int64_t n) { return Duration{n * 1'000}; }
     [[nodiscard]] static constexpr Duration milliseconds(std::int64_t n) { return Duration{n * 1'000'000}; }
     [[nodiscard]] static constexpr Duration seconds(std::int64_t n) { return Duration{n * 1'000'000'000}; }
-    [[nodiscard]] static constexpr Duration max() { return Duration{std::numeric_limits<std::int64_t>::max()}; }
+    [[nodiscard]] static constexpr Duration max() {
+        return Duration{std::numeric_limits<std::int64_t>::max()};
+    }
 
     [[nodiscard]] constexpr std::int64_t ns() const { return ns_; }
     [[nodiscard]] constexpr bool is_zero() const { return ns_ == 0; }
 
     constexpr auto operator<=>(const Duration&) const = default;
-    constexpr Duration& operator+=(Duration d) { ns_ += d.ns_; return *this; }
-    constexpr Duration& operator-=(Duration d) { ns_ -= d.ns_; return *this; }
+    constexpr Duration& operator+=(Duration d) {
+        ns_ += d.ns_;
+        return *this;
+    }
+    constexpr Duration& operator-=(Duration d) {
+        ns_ -= d.ns_;
+        return *this;
+    }
     friend constexpr Duration operator+(Duration a, Duration b) { return Duration{a.ns_ + b.ns_}; }
     friend constexpr Duration operator-(Duration a, Duration b) { return Duration{a.ns_ - b.ns_}; }
     friend constexpr Duration operator-(Duration a) { return Duration{-a.ns_}; }
@@ -40,7 +48,9 @@ class Instant {
     constexpr Instant() = default;
     [[nodiscard]] static constexpr Instant from_ns(std::int64_t ns) { return Instant{ns}; }
     // Later than every real instant: "no deadline".
-    [[nodiscard]] static constexpr Instant never() { return Instant{std::numeric_limits<std::int64_t>::max()}; }
+    [[nodiscard]] static constexpr Instant never() {
+        return Instant{std::numeric_limits<std::int64_t>::max()};
+    }
 
     [[nodiscard]] constexpr std::int64_t ns() const { return ns_; }
     [[nodiscard]] constexpr bool is_never() const { return *this == never(); }
@@ -50,7 +60,10 @@ class Instant {
     }
 
     constexpr auto operator<=>(const Instant&) const = default;
-    constexpr Instant& operator+=(Duration d) { ns_ += d.ns(); return *this; }
+    constexpr Instant& operator+=(Duration d) {
+        ns_ += d.ns();
+        return *this;
+    }
     friend constexpr Instant operator+(Instant t, Duration d) { return Instant{t.ns_ + d.ns()}; }
     friend constexpr Instant operator-(Instant t, Duration d) { return Instant{t.ns_ - d.ns()}; }
     friend constexpr Duration operator-(Instant a, Instant b) { return Duration::nanoseconds(a.ns_ - b.ns_); }
@@ -60,6 +73,8 @@ class Instant {
     std::int64_t ns_{0};
 };
 
-inline constexpr Instant min(Instant a, Instant b) { return a < b ? a : b; }
+inline constexpr Instant min(Instant a, Instant b) {
+    return a < b ? a : b;
+}
 
 }  // namespace kernel

@@ -6,9 +6,11 @@
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/sbi.hpp"
+#include "lib/cpu_mask.hpp"
 #include "lib/log.hpp"
-#include "mm/kernel_map.hpp"
+#include "lib/result.hpp"
 
 extern "C" const char secondary_start[];
 extern "C" const char image_start[];
@@ -23,34 +25,36 @@ constinit std::array<std::atomic<Arrival>, kMaxCpus> arrivals{};
 // Read by starting harts with the MMU off; written before they start.
 constinit std::array<arch::SecondaryBoot, kMaxCpus> boot_blocks{};
 
-constexpr std::uint64_t kSatpSv39 = std::uint64_t{8} << 60;
+constinit AtomicCpuMask running;
+// More than any stack is; a hart on another one's stack is further off.
+constexpr std::uint64_t kPlausibleStackBytes = 16 * 1024;
 
 // The image is mapped linearly, so one known pair of addresses gives all.
 PhysAddr image_physical(const void* address) {
-    const auto offset = reinterpret_cast<std::uint64_t>(address) - reinterpret_cast<std::uint64_t>(image_start);
+    const auto offset =
+        reinterpret_cast<std::uint64_t>(address) - reinterpret_cast<std::uint64_t>(image_start);
     return arch::image_base() + offset;
 }
 
-Result<void> start_hart(CpuId cpu) {
+Result<void> start_hart(CpuId cpu, PhysAddr page_table_root) {
     arch::CpuLocal& local = arch::cpu_locals[cpu.value()];
-    local.stack_top = TRY(mm::kernel_map().map_stack(cpu)).value();
-    local.cpu = cpu;
     arch::SecondaryBoot& block = boot_blocks[cpu.value()];
-    block = {.satp = kSatpSv39 | (mm::kernel_map().root().value() >> 12), .cpu_local = &local};
+    block = {.satp = arch::riscv64::satp::sv39(page_table_root.value() >> 12, 0), .cpu_local = &local};
     std::atomic_thread_fence(std::memory_order_seq_cst);
     return arch::sbi::start_hart(local.hart, image_physical(secondary_start), image_physical(&block).value());
 }
 
 }  // namespace
 
-CpuMask start_harts(CpuMask cpus) {
+CpuMask start_harts(CpuMask cpus, PhysAddr page_table_root) {
     CpuMask started;
     cpus.for_each([&](CpuId cpu) {
-        if (const auto result = start_hart(cpu); result.ok()) {
+        if (const auto result = start_hart(cpu, page_table_root); result.ok()) {
             started.add(cpu);
         } else {
             log::warn("cpu", cpu, " (hart ", arch::cpu_locals[cpu.value()].hart,
-                      "): the firmware does not start it, error ", static_cast<std::uint32_t>(result.error()));
+                      "): the firmware does not start it, error ",
+                      static_cast<std::uint32_t>(result.error()));
         }
     });
     return started;
@@ -71,6 +75,20 @@ bool await_hart(CpuId cpu, Instant deadline) {
 bool report_arrival() {
     Arrival expected = Arrival::Expected;
     return arrivals[arch::current_cpu().value()].compare_exchange_strong(expected, Arrival::Came);
+}
+
+void note_running() {
+    const arch::CpuLocal& local = arch::cpu_local();
+    const bool has_own_place = &local == &arch::cpu_locals[local.cpu.value()];
+    const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+    const bool has_own_stack = here < local.stack_top && local.stack_top - here < kPlausibleStackBytes;
+    if (has_own_place && has_own_stack) {
+        running.add(local.cpu);
+    }
+}
+
+CpuMask running_cpus() {
+    return running.load();
 }
 
 void park_this_hart() {

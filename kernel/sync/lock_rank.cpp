@@ -34,7 +34,8 @@ void note_lock_acquired(LockRank rank) {
 
 void note_lock_released(LockRank rank) {
     HeldLocks& held = held_locks[arch::current_cpu().value()];
-    // Guards nest, so locks are released in reverse order, but for a guard that outlives a later one in the same scope.
+    // Guards nest, so locks are released in reverse order, but for a guard that outlives a later one in the
+    // same scope.
     for (std::uint32_t i = held.count; i > 0; --i) {
         if (held.ranks[i - 1] == rank) {
             for (std::uint32_t j = i; j < held.count; ++j) {

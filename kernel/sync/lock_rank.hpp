@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The lock order, as an enum: a hart may take a lock only of a higher rank than every lock it holds. Two locks of one
-// rank are never held together; above all, no path holds two hart locks. Debug builds check every acquisition.
+// The lock order, as an enum: a hart may take a lock only of a higher rank than every lock it holds. Two
+// locks of one rank are never held together; above all, no path holds two hart locks. Debug builds check
+// every acquisition.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,9 @@
 namespace kernel {
 
 enum class LockRank : std::uint8_t {
-    Process = 20,       // family tree, thread list, exit status: spans a few pointer updates
-    TaskAttr = 30,      // a task's scheduling attributes while they are changed; then its hart's lock is taken
-    FutexBucket = 40,   // held across the read of one user word, hence below AddressSpace, and across wake-ups
+    Process = 20,      // family tree, thread list, exit status: spans a few pointer updates
+    TaskAttr = 30,     // a task's scheduling attributes while they are changed; then its hart's lock is taken
+    FutexBucket = 40,  // held across the read of one user word, hence below AddressSpace, and across wake-ups
     AddressSpace = 50,  // mappings and page table of one process; allocates frames
     FileTable = 55,     // descriptors of a process
     PageCache = 60,     // frames of one initrd file

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// SeqLocked<T>: one writer at a time publishes a plain value, any number of readers copy it without a lock and retry while
-// a write is going on (Boehm, "Can Seqlocks Get Along With Programming Language Memory Models?", MSPC 2012).
-// Concurrency: store() under a lock that excludes other writers; load() anywhere.
+// SeqLocked<T>: one writer at a time publishes a plain value, any number of readers copy it without a lock
+// and retry while a write is going on (Boehm, "Can Seqlocks Get Along With Programming Language Memory
+// Models?", MSPC 2012). Concurrency: store() under a lock that excludes other writers; load() anywhere.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// SpinLock: a ticket lock, so waiters are served in order and none starves. Taken only through LockGuard. The kernel
-// runs with interrupts off, so a holder is never preempted and no interrupt handler can meet a lock its own hart holds.
-// Concurrency: atomic.
+// SpinLock: a ticket lock, so waiters are served in order and none starves. Taken only through LockGuard. The
+// kernel runs with interrupts off, so a holder is never preempted and no interrupt handler can meet a lock
+// its own hart holds. Concurrency: atomic.
 #pragma once
 
 #include <atomic>
@@ -42,7 +42,8 @@ class CAPABILITY("spinlock") SpinLock {
     bool try_lock() TRY_ACQUIRE(true) {
         auto ticket = serving_.load(std::memory_order_relaxed);
         // Pairs with the release in unlock() of the previous holder.
-        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) {
             return false;
         }
 #ifdef NEURON_DEBUG

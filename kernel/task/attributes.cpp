@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Changing and reading the scheduling state of a task that may be anywhere: running here or elsewhere, waiting, asleep, on
-// its way. The lock of its home hart makes every state stable.
+// Changing and reading the scheduling state of a task that may be anywhere: running here or elsewhere,
+// waiting, asleep, on its way. The lock of its home hart makes every state stable.
 #include "arch/contract.hpp"
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
@@ -44,8 +44,10 @@ Applied apply_at_home(Task& target, const sched::Attributes& attributes) {
 
 }  // namespace
 
-SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes, std::uint64_t result) {
-    // Held until the caller is on the list: the target's hart takes it after the eviction, so it cannot miss the caller.
+SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
+                           std::uint64_t result) {
+    // Held until the caller is on the list: the target's hart takes it after the eviction, so it cannot miss
+    // the caller.
     const LockGuard guard{target.evicted.lock()};
     const Applied applied = apply_at_home(target, attributes);
     if (applied.displaced == Displaced::Waiting) {

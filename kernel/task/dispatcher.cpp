@@ -7,7 +7,6 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "lib/check.hpp"
-#include "mm/kernel_map.hpp"
 #include "sched/auditor.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
@@ -17,7 +16,8 @@ namespace kernel::task {
 
 namespace {
 
-// FP registers of the task that ran last are kept in the hart; a copy goes to the task before another hart could run it.
+// FP registers of the task that ran last are kept in the hart; a copy goes to the task before another hart
+// could run it.
 void save_fp_if_dirty(Hart& hart, Task& task) {
     if (!arch::fp_is_dirty()) {
         return;
@@ -121,7 +121,8 @@ Fate put_and_pick(Hart& hart, Instant now) {
     if (fate == Fate::Blocked) {
         // From here on a waker may run the task elsewhere.
         RunState expected = RunState::Blocking;
-        if (!task->run_state.compare_exchange_strong(expected, RunState::Blocked, std::memory_order_acq_rel)) {
+        if (!task->run_state.compare_exchange_strong(expected, RunState::Blocked,
+                                                     std::memory_order_acq_rel)) {
             DCHECK(expected == RunState::Woken);
             task->run_state.store(RunState::Ready, std::memory_order_relaxed);
             fate = Fate::WokenMeanwhile;
@@ -190,8 +191,8 @@ void take_pending_interrupts() {
 void idle(Hart& hart) {
     const CpuId self = arch::current_cpu();
     leave_address_space(hart);
-    // Announce first, look second: a waker that puts a task anywhere after our look sees the announcement (both sides are
-    // sequentially consistent) and interrupts us.
+    // Announce first, look second: a waker that puts a task anywhere after our look sees the announcement
+    // (both sides are sequentially consistent) and interrupts us.
     idle_cpus.add(self);
     if (hart.inbox.load() == nullptr && !steal(hart)) {
         {
@@ -206,7 +207,6 @@ void idle(Hart& hart) {
     take_pending_interrupts();
     hart.recheck = true;
 }
-
 
 }  // namespace
 
@@ -238,6 +238,10 @@ arch::TrapFrame* exit_to_user() {
             continue;
         }
         if (auto* const resume = std::exchange(task->resume, nullptr); resume != nullptr) {
+            // It may take long, and another process may be waiting for this hart to leave its space.
+            if (hart.space != nullptr && hart.space != task->process().space_or_null()) {
+                leave_address_space(hart);
+            }
             note_section_start();
             resume(*task);
             // What is left may be long: let others have their turn between two pieces.
@@ -253,12 +257,13 @@ arch::TrapFrame* exit_to_user() {
     }
 }
 
-void save_fp_for_copy(Task& task) { save_fp_if_dirty(this_hart(), task); }
+void save_fp_for_copy(Task& task) {
+    save_fp_if_dirty(this_hart(), task);
+}
 
 void leave_address_space(Hart& hart) {
     if (hart.space != nullptr) {
-        hart.space->deactivate(arch::current_cpu());
-        arch::switch_address_space(mm::kernel_map().root(), 0);
+        hart.space->deactivate(arch::current_cpu());  // loads the kernel's own
         hart.space = nullptr;
     }
 }
@@ -269,7 +274,9 @@ void request_yield() {
     hart.recheck = true;
 }
 
-void request_reschedule() { this_hart().recheck = true; }
+void request_reschedule() {
+    this_hart().recheck = true;
+}
 
 void request_exit() {
     Hart& hart = this_hart();

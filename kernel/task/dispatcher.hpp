@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The impure shell around kernel/sched: per-hart run queues with their locks, timers, inboxes and IPIs, and the only place
-// that decides to switch. No path holds two hart locks; tasks travel between harts through the target's inbox with at
-// most one IPI in flight.
+// The impure shell around kernel/sched: per-hart run queues with their locks, timers, inboxes and IPIs, and
+// the only place that decides to switch. No path holds two hart locks; tasks travel between harts through the
+// target's inbox with at most one IPI in flight.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace kernel::task {
 
 // ---- Harts ----
 
-// Sets up the scheduling data of one possible CPU. Pre: once per CPU, before any hart is online. capacity: 1..1024.
+// Sets up the scheduling data of one possible CPU. Pre: once per CPU, before any hart is online.
+// capacity: 1..1024.
 void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faults);
 // This hart takes part in scheduling from now on.
 void hart_online();
@@ -33,15 +34,16 @@ void set_possible_cpus(CpuMask cpus);
 // The task this hart runs, or entered the kernel from. Pre: there is one.
 [[nodiscard]] Task& current_task();
 
-// The exit path: settles what happened since entry, picks who runs next (idling until there is someone) and returns its
-// registers with everything loaded. The only way out of the kernel.
+// The exit path: settles what happened since entry, picks who runs next (idling until there is someone) and
+// returns its registers with everything loaded. The only way out of the kernel.
 [[nodiscard]] arch::TrapFrame* exit_to_user();
 
 // ---- Making tasks runnable ----
 
 // Makes a task that finished its wait runnable. Pre: the caller claimed its wait.
 void wake(Task& task);
-// Makes a new task runnable for the first time. `parent` is whose virtual time it starts behind; null for the first one.
+// Makes a new task runnable for the first time. `parent` is whose virtual time it starts behind; null for the
+// first one.
 void start(Task& task, Task* parent);
 
 // ---- Requests to the exit path of this hart ----
@@ -55,9 +57,11 @@ void request_exit();
 
 // ---- Attributes (each takes the hart lock it needs) ----
 
-// Applies validated attributes; on success the task executes no user instruction outside its new mask once the caller
-// gets its result. `caller` is the task in whose system call this runs; blocked() when it has to wait for another hart.
-SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes, std::uint64_t result);
+// Applies validated attributes; on success the task executes no user instruction outside its new mask once
+// the caller gets its result. `caller` is the task in whose system call this runs; blocked() when it has to
+// wait for another hart.
+SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
+                           std::uint64_t result);
 
 [[nodiscard]] sched::Attributes read_attributes(Task& task);
 [[nodiscard]] sched::Limits read_limits(Task& task);
@@ -73,8 +77,8 @@ void interrupt_hart(CpuId cpu);
 void set_external_interrupt_hook(void (*hook)());
 void external_interrupt_hook();
 
-// Times kernel sections with interrupts off (debug builds): from entry, or from the start of a resumed piece, to the end.
-// `what`: system call number, or bit 63 | scause.
+// Times kernel sections with interrupts off (debug builds): from entry, or from the start of a resumed piece,
+// to the end. `what`: system call number, or bit 63 | scause.
 void note_section_start();
 void note_section_end(std::uint64_t what);
 

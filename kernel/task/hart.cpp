@@ -22,9 +22,13 @@ constexpr std::uint32_t kExpiredPerRound = 16;
 
 }  // namespace
 
-Hart& hart_of(CpuId cpu) { return harts[cpu.value()]; }
+Hart& hart_of(CpuId cpu) {
+    return harts[cpu.value()];
+}
 
-Hart& this_hart() { return harts[arch::cpu_local().cpu.value()]; }
+Hart& this_hart() {
+    return harts[arch::cpu_local().cpu.value()];
+}
 
 Task& task_of(sched::Entity& entity) {
     constexpr std::uintptr_t kProbe = 0x10000;
@@ -32,9 +36,13 @@ Task& task_of(sched::Entity& entity) {
     return *reinterpret_cast<Task*>(reinterpret_cast<std::uintptr_t>(&entity) - offset);
 }
 
-void publish_load(Hart& hart) { hart.load.store(hart.queue.load()); }
+void publish_load(Hart& hart) {
+    hart.load.store(hart.queue.load());
+}
 
-void set_external_interrupt_hook(void (*hook)()) { external_interrupt = hook; }
+void set_external_interrupt_hook(void (*hook)()) {
+    external_interrupt = hook;
+}
 
 void external_interrupt_hook() {
     if (external_interrupt != nullptr) {
@@ -49,15 +57,26 @@ void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faul
     publish_load(hart);
 }
 
-void interrupt_hart(CpuId cpu) { kick(cpu); }
-std::uint64_t ipis_received(CpuId cpu) { return hart_of(cpu).ipis_received.load(std::memory_order_acquire); }
+void interrupt_hart(CpuId cpu) {
+    kick(cpu);
+}
+std::uint64_t ipis_received(CpuId cpu) {
+    return hart_of(cpu).ipis_received.load(std::memory_order_acquire);
+}
 
-void set_possible_cpus(CpuMask cpus) { possible_mask = cpus; }
-CpuMask possible_cpus() { return possible_mask; }
-CpuMask online_cpus() { return online_mask.load(); }
+void set_possible_cpus(CpuMask cpus) {
+    possible_mask = cpus;
+}
+CpuMask possible_cpus() {
+    return possible_mask;
+}
+CpuMask online_cpus() {
+    return online_mask.load();
+}
 
 void hart_online() {
-    // FP epochs of different harts must never be equal: the hart's number is in the low bits of a wide counter.
+    // FP epochs of different harts must never be equal: the hart's number is in the low bits of a wide
+    // counter.
     Hart& hart = this_hart();
     const auto cpu = arch::current_cpu();
     hart.next_fp_epoch = std::uint64_t{cpu.value()} << 56;
@@ -132,7 +151,9 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
 }
 
 #ifdef NEURON_DEBUG
-void note_section_start() { arch::cpu_local().entry_ticks = arch::read_ticks(); }
+void note_section_start() {
+    arch::cpu_local().entry_ticks = arch::read_ticks();
+}
 
 void note_section_end(std::uint64_t what) {
     Hart& hart = this_hart();

@@ -39,11 +39,11 @@ struct alignas(64) Hart {
 
     // Hart-local from here on.
     alignas(64) Task* current{nullptr};
-    mm::AddressSpace* space{nullptr};    // in satp; null: the kernel's own
-    bool recheck{false};                 // queue, timers or current changed: the fast way out is not open
+    mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
+    bool recheck{false};               // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
     bool exit_requested{false};
-    std::uint64_t fp_epoch{0};           // whose FP state is in the registers: Task::fp_epoch
+    std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};
 
     // Counters: written by this hart, read by any.
@@ -69,8 +69,8 @@ inline void count(std::atomic<std::uint64_t>& counter) {
 // Makes other harts see the queue as it is now.
 void publish_load(Hart& hart) REQUIRES(hart.lock);
 
-// Runs f(Hart&, CpuId) with the lock of the task's home hart held: it may read and change the task's entity, and move the
-// task to another home.
+// Runs f(Hart&, CpuId) with the lock of the task's home hart held: it may read and change the task's entity,
+// and move the task to another home.
 template <class F>
 auto with_home(Task& task, F&& f) NO_THREAD_SAFETY_ANALYSIS {
     while (true) {
@@ -91,8 +91,8 @@ void place(Task& task, sched::EnqueueReason reason);
 bool drain_inbox(Hart& hart);
 // Looks for a waiting task another hart would rather not keep waiting. True when one was taken in.
 bool steal(Hart& hart);
-// Something waits on `hart` that an idle hart may run: wakes one of those, which then steals it. A hart that sleeps does not
-// look for work by itself.
+// Something waits on `hart` that an idle hart may run: wakes one of those, which then steals it. A hart that
+// sleeps does not look for work by itself.
 void nudge_idle_hart(Hart& hart);
 // Interrupts a hart unless an interrupt is already on its way.
 void kick(CpuId cpu);

@@ -53,8 +53,8 @@ void add_thread(Process& process, Task& task) REQUIRES(family_lock()) {
     ++process.thread_count;
 }
 
-// Tells up to kKickedPerStep threads that were not told yet to end. Told ones go to the back of the list, so the first
-// told one at the front means that all are.
+// Tells up to kKickedPerStep threads that were not told yet to end. Told ones go to the back of the list, so
+// the first told one at the front means that all are.
 void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
     for (std::uint32_t i = 0; i < kKickedPerStep; ++i) {
         Task* const task = process.threads.front();
@@ -63,7 +63,8 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
         }
         process.threads.remove(*task);
         process.threads.push_back(*task);
-        // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user mode.
+        // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user
+        // mode.
         task->must_exit.store(true);
         interrupt_wait(*task);
         if (task->home() != arch::current_cpu()) {
@@ -158,9 +159,11 @@ void discard_process(Ref<Process> process) {
     process->leader.reset();
 }
 
-Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& arguments, const SpawnOptions& options) {
+Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& arguments,
+                                  const SpawnOptions& options) {
     const auto slash = arguments.path.rfind('/');
-    Ref<Task> task = TRY(Task::create(process, arguments.path.substr(slash == arguments.path.npos ? 0 : slash + 1)));
+    Ref<Task> task =
+        TRY(Task::create(process, arguments.path.substr(slash == arguments.path.npos ? 0 : slash + 1)));
     process.set_pid(task->tid());
     process.leader = task.clone();
     process.rights = options.rights;
@@ -175,9 +178,13 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
 
 }  // namespace
 
-void set_init_ended_hook(void (*hook)(std::int32_t wait_status)) { init_ended = hook; }
+void set_init_ended_hook(void (*hook)(std::int32_t wait_status)) {
+    init_ended = hook;
+}
 
-std::uint32_t process_count() { return processes.load(std::memory_order_relaxed); }
+std::uint32_t process_count() {
+    return processes.load(std::memory_order_relaxed);
+}
 
 Ref<Task> find_task(TaskId id) {
     Ref<Task> task = lookup_task(id);
@@ -212,7 +219,9 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
         discard_process(std::move(process));
         return prepared.error();
     }
-    Task& task = *(*prepared).release();  // a live task holds a reference to itself; the dispatcher drops it at its end
+    Task& task =
+        *(*prepared)
+             .release();  // a live task holds a reference to itself; the dispatcher drops it at its end
     const TaskId tid = task.tid();
     {
         const LockGuard guard{family_lock()};
@@ -280,7 +289,9 @@ void exit_process(Process& process, std::int32_t wait_status) {
     tell_threads_to_end(process);
 }
 
-void end_killed_task(Task& task) { end_thread(task); }
+void end_killed_task(Task& task) {
+    end_thread(task);
+}
 
 ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child) {
     Ref<Process> reaped;

@@ -12,7 +12,9 @@ constinit SpinLock family{LockRank::Process};
 
 }  // namespace
 
-SpinLock& family_lock() { return family; }
+SpinLock& family_lock() {
+    return family;
+}
 
 Usage& Usage::operator+=(const Usage& other) {
     runtime += other.runtime;
@@ -21,8 +23,12 @@ Usage& Usage::operator+=(const Usage& other) {
     return *this;
 }
 
-Result<Ref<Process>> Process::create() { return Ref<Process>::adopt(*TRY(pool.create())); }
+Result<Ref<Process>> Process::create() {
+    return Ref<Process>::adopt(*TRY(pool.create()));
+}
 
-void Process::last_reference_gone(Process& process) { pool.destroy(&process); }
+void Process::last_reference_gone(Process& process) {
+    pool.destroy(&process);
+}
 
 }  // namespace kernel::task

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A process: an address space, open files, and one or more tasks; the unit that is spawned, killed and waited for.
+// A process: an address space, open files, and one or more tasks; the unit that is spawned, killed and waited
+// for.
 //
-// Family (parent, children, threads, exit state) of all processes is guarded by one lock, family_lock(): these change
-// only at spawn, thread creation, exit and wait, and often for two processes at once.
+// Family (parent, children, threads, exit state) of all processes is guarded by one lock, family_lock():
+// these change only at spawn, thread creation, exit and wait, and often for two processes at once.
 #pragma once
 
 #include <array>
@@ -45,9 +46,10 @@ class Process : public RefCounted<Process> {
 
     // Never null while a task of the process lives. Has a lock of its own.
     [[nodiscard]] mm::AddressSpace& space() { return *space_; }
+    [[nodiscard]] mm::AddressSpace* space_or_null() { return space_; }
     void set_space(mm::AddressSpace* space) { space_ = space; }
-    FileTable files;                     // has a lock of its own
-    std::uint64_t rights{0};             // kRight*; only shrinks, written by the process itself or before it runs
+    FileTable files;          // has a lock of its own
+    std::uint64_t rights{0};  // kRight*; only shrinks, written by the process itself or before it runs
     std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 
     // Guarded by family_lock().
@@ -59,14 +61,14 @@ class Process : public RefCounted<Process> {
     Process* previous_sibling{nullptr};
     Process* next_sibling{nullptr};
     bool is_zombie{false};
-    std::int32_t wait_status{0};         // as wait4 reports it
-    Usage dead_threads;                  // of threads that ended
-    Usage dead_children;                 // of children that were waited for
-    Ref<Task> leader;                    // the first task: keeps pid() taken until the process is waited for
+    std::int32_t wait_status{0};  // as wait4 reports it
+    Usage dead_threads;           // of threads that ended
+    Usage dead_children;          // of children that were waited for
+    Ref<Task> leader;             // the first task: keeps pid() taken until the process is waited for
 
     // Set once, by exit_group or a fatal signal: every task ends before it returns to user mode.
     std::atomic<bool> is_exiting{false};
-    std::int32_t exit_status{0};         // wait status to report; written by whoever set is_exiting
+    std::int32_t exit_status{0};  // wait status to report; written by whoever set is_exiting
 
     // Signal actions by number - 1, guarded by action_lock. Handlers are stored and not run.
     SpinLock action_lock{LockRank::FileTable};

@@ -46,15 +46,17 @@ Result<void> map_segment(mm::AddressSpace& space, mm::FileObject& file, const El
     const mm::MapRequest request{
         .address = mm::page_down(segment.start),
         .bytes = segment.memory_bytes + lead,
-        .protection = {.read = segment.is_readable, .write = segment.is_writable, .execute = segment.is_executable},
+        .protection = {.read = segment.is_readable,
+                       .write = segment.is_writable,
+                       .execute = segment.is_executable},
         .placement = mm::Placement::FixedNoReplace,
     };
     if (segment.file_bytes == 0) {
         TRY(space.map_anonymous(request));
     } else {
-        TRY(space.map_file(request, {.file = &file,
-                                     .offset = segment.file_offset - lead,
-                                     .bytes = segment.file_bytes + lead}));
+        TRY(space.map_file(
+            request,
+            {.file = &file, .offset = segment.file_offset - lead, .bytes = segment.file_bytes + lead}));
     }
     return {};
 }
@@ -82,12 +84,14 @@ class WordWriter {
 };
 
 // Stack, from the top: path, strings, random bytes, then (aligned, upwards from sp) argc, argv, envp, auxv.
-Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& arguments, const ElfImage& image) {
+Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& arguments,
+                             const ElfImage& image) {
     TRY(space.map_anonymous({.address = VirtAddr{mm::kUserStackTop.value() - mm::kUserStackBytes},
                              .bytes = mm::kUserStackBytes,
                              .protection = mm::kReadWrite,
                              .placement = mm::Placement::FixedNoReplace}));
-    std::uint64_t at = mm::kUserStackTop.value() - sizeof(std::uint64_t);  // Linux ends its stacks with a null word
+    std::uint64_t at =
+        mm::kUserStackTop.value() - sizeof(std::uint64_t);  // Linux ends its stacks with a null word
     at -= arguments.path.size() + 1;
     const std::uint64_t path_address = at;
     TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(std::span{arguments.path})));
@@ -101,23 +105,23 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
     TRY(mm::copy_to_user(space, VirtAddr{at}, bytes));
 
     const std::array<std::uint64_t, 34> auxv{
-        kAtPhdr, image.program_headers.value(),
-        kAtPhent, image.program_header_bytes,
-        kAtPhnum, image.program_header_count,
-        kAtPageSize, mm::kPageSize,
-        kAtBase, 0,
-        kAtFlags, 0,
-        kAtEntry, image.entry.value(),
-        kAtUid, 0,
-        kAtEuid, 0,
-        kAtGid, 0,
-        kAtEgid, 0,
-        kAtHwcap, kHwcap,
+        kAtPhdr,      image.program_headers.value(),
+        kAtPhent,     image.program_header_bytes,
+        kAtPhnum,     image.program_header_count,
+        kAtPageSize,  mm::kPageSize,
+        kAtBase,      0,
+        kAtFlags,     0,
+        kAtEntry,     image.entry.value(),
+        kAtUid,       0,
+        kAtEuid,      0,
+        kAtGid,       0,
+        kAtEgid,      0,
+        kAtHwcap,     kHwcap,
         kAtClockTick, kClockTicksPerSecond,
-        kAtSecure, 0,
-        kAtRandom, random_address,
-        kAtExecFn, path_address,
-        kAtNull, 0,
+        kAtSecure,    0,
+        kAtRandom,    random_address,
+        kAtExecFn,    path_address,
+        kAtNull,      0,
     };
     const std::uint64_t words =
         1 + arguments.argument_count + 1 + arguments.environment_count + 1 + auxv.size();
@@ -144,7 +148,8 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
 
 }  // namespace
 
-Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments, arch::TrapFrame& frame) {
+Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
+                          arch::TrapFrame& frame) {
     mm::FileObject& file = *arguments.program;
     ElfImage image;
     if (const ElfDefect defect = read_elf(file.contents(), image); defect != ElfDefect::None) {

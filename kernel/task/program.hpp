@@ -11,9 +11,10 @@
 
 namespace kernel::task {
 
-// Maps the program's segments, makes its stack with arguments, environment and auxiliary vector as the psABI and glibc
-// want them, and sets the registers of its first instruction. Nothing of the file is read but its headers: pages come in
-// on first touch. Errors: NotExecutable (the reason is logged), NoMemory. On an error the space holds an unspecified part.
+// Maps the program's segments, makes its stack with arguments, environment and auxiliary vector as the psABI
+// and glibc want them, and sets the registers of its first instruction. Nothing of the file is read but its
+// headers: pages come in on first touch. Errors: NotExecutable (the reason is logged), NoMemory. On an error
+// the space holds an unspecified part.
 Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments, arch::TrapFrame& frame);
 
 }  // namespace kernel::task

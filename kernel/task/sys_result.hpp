@@ -10,10 +10,13 @@ namespace kernel::task {
 
 class [[nodiscard]] SysResult {
   public:
-    SysResult(std::uint64_t value) : value_{static_cast<std::int64_t>(value)} {}  // NOLINT(google-explicit-constructor)
-    SysResult(Error error) : value_{-static_cast<std::int64_t>(error)} {}         // NOLINT(google-explicit-constructor)
-    SysResult(const Result<std::uint64_t>& result)                                // NOLINT(google-explicit-constructor)
-        : value_{result.ok() ? static_cast<std::int64_t>(*result) : -static_cast<std::int64_t>(result.error())} {}
+    SysResult(std::uint64_t value)
+        : value_{static_cast<std::int64_t>(value)} {}  // NOLINT(google-explicit-constructor)
+    SysResult(Error error)
+        : value_{-static_cast<std::int64_t>(error)} {}  // NOLINT(google-explicit-constructor)
+    SysResult(const Result<std::uint64_t>& result)      // NOLINT(google-explicit-constructor)
+        : value_{result.ok() ? static_cast<std::int64_t>(*result)
+                             : -static_cast<std::int64_t>(result.error())} {}
     SysResult(const Result<void>& result)  // NOLINT(google-explicit-constructor)
         : value_{result.ok() ? 0 : -static_cast<std::int64_t>(result.error())} {}
 
@@ -21,7 +24,8 @@ class [[nodiscard]] SysResult {
     [[nodiscard]] static SysResult blocked() { return SysResult{}; }
     // The registers are already as they should be (exit, exec): a0 is not touched.
     [[nodiscard]] static SysResult no_result() { return SysResult{}; }
-    // Not finished within one kernel section: the call runs again, with its arguments, after others had their turn.
+    // Not finished within one kernel section: the call runs again, with its arguments, after others had their
+    // turn.
     [[nodiscard]] static SysResult again() {
         SysResult result;
         result.again_ = true;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A task: one thread of execution of a process. It has no kernel stack; in the kernel it is its saved registers and, if
-// it waits, what it waits for.
+// A task: one thread of execution of a process. It has no kernel stack; in the kernel it is its saved
+// registers and, if it waits, what it waits for.
 //
 // Who owns what
-//   frame, fp        the hart that runs the task; while it waits, whoever claimed the wait may set the result register
-//   entity           the lock of hart home(): attributes, run queue links, accounting
-//   run_state        atomic; see RunState
-//   wait             see wait.hpp
-//   process, tid     immutable after creation
-//   thread_node      family_lock
+//   frame, fp        the hart that runs the task; while it waits, whoever claimed the wait may set the result
+//   register entity           the lock of hart home(): attributes, run queue links, accounting run_state
+//   atomic; see RunState wait             see wait.hpp process, tid     immutable after creation thread_node
+//   family_lock
 #pragma once
 
 #include <array>
@@ -43,14 +41,15 @@ enum class RunState : std::uint32_t { Running, Blocking, Woken, Blocked, Ready, 
 
 class Task : public RefCounted<Task> {
   public:
-    // Allocates a task with a fresh id and one reference, owned by the caller; not on any list yet. Errors: NoMemory,
-    // TryAgain (no id free).
+    // Allocates a task with a fresh id and one reference, owned by the caller; not on any list yet. Errors:
+    // NoMemory, TryAgain (no id free).
     static Result<Ref<Task>> create(Process& process, std::string_view name);
     static void last_reference_gone(Task& task);
 
     [[nodiscard]] TaskId tid() const { return tid_; }
     [[nodiscard]] Process& process() const { return *process_; }
-    // NUL-padded, at most 15 characters. Readable and settable from any hart; a reader may see halves of two names.
+    // NUL-padded, at most 15 characters. Readable and settable from any hart; a reader may see halves of two
+    // names.
     using Name = std::array<char, 16>;
     [[nodiscard]] Name name() const;
     void set_name(std::string_view name);
@@ -63,11 +62,11 @@ class Task : public RefCounted<Task> {
     sched::Entity entity;
     std::atomic<RunState> run_state{RunState::Blocked};
     Wait wait;
-    // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that was cut in
-    // pieces, or waits and looks again, goes on.
+    // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that
+    // was cut in pieces, or waits and looks again, goes on.
     void (*resume)(Task&){nullptr};
-    // How far a system call that is done in pieces has come, in the call's own terms; 0 before its first piece and after its
-    // last. Owned by syscall/dispatch.
+    // How far a system call that is done in pieces has come, in the call's own terms; 0 before its first
+    // piece and after its last. Owned by syscall/dispatch.
     std::uint64_t call_progress{0};
     // While on its way to another hart: the next one in that hart's inbox, and why it comes.
     Task* inbox_next{nullptr};
@@ -76,15 +75,15 @@ class Task : public RefCounted<Task> {
     WaitQueue evicted;
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
-    std::int32_t exit_code{0};          // of exit(2); counts when this is the last thread
-    bool exit_begun{false};             // by the task itself: what runs now is its end
+    std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread
+    bool exit_begun{false};     // by the task itself: what runs now is its end
 
-    std::uint64_t clear_child_tid{0};   // user address; written only by the task itself
-    std::atomic<std::uint64_t> signal_mask{0};       // written only by the task itself
-    std::atomic<std::uint64_t> pending_signals{0};   // sent to this task while blocked
-    ListNode thread_node;               // on Process::threads
+    std::uint64_t clear_child_tid{0};               // user address; written only by the task itself
+    std::atomic<std::uint64_t> signal_mask{0};      // written only by the task itself
+    std::atomic<std::uint64_t> pending_signals{0};  // sent to this task while blocked
+    ListNode thread_node;                           // on Process::threads
     std::int32_t nice{0};
-    std::uint64_t fp_epoch{0};          // identifies the last save or restore of fp; 0 = never loaded on a hart
+    std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
     arch::FpState fp{};
 
   private:

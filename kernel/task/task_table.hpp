@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Task ids and the tasks behind them. Ids are 1..kMaxTasks-1, handed out in rising order and reused only after a round,
-// as Linux' pids, so that an id just freed does not name another task at once.
-// Concurrency: guarded by a lock of rank TaskTable, taken inside each function.
+// Task ids and the tasks behind them. Ids are 1..kMaxTasks-1, handed out in rising order and reused only
+// after a round, as Linux' pids, so that an id just freed does not name another task at once. Concurrency:
+// guarded by a lock of rank TaskTable, taken inside each function.
 #pragma once
 
 #include <cstdint>

@@ -13,11 +13,12 @@ namespace kernel::task {
 struct Wait;
 
 // One deadline; part of Wait.
-// Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its own task.
+// Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its
+// own task.
 struct Timer {
     AvlNode<Timer> node;
     Instant deadline{Instant::never()};
-    Wait* wait{nullptr};        // the owner; immutable
+    Wait* wait{nullptr};  // the owner; immutable
     CpuId cpu{};
     bool queued{false};
 };

@@ -16,13 +16,17 @@ constexpr auto kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
 
 }  // namespace
 
-void set_rerun_hook(void (*hook)(Task&)) { rerun_hook = hook; }
+void set_rerun_hook(void (*hook)(Task&)) {
+    rerun_hook = hook;
+}
 
 void WaitQueue::push(Wait& wait) {
     waits_.push_back(wait);
 }
 
-void WaitQueue::remove(Wait& wait) { waits_.remove(wait); }
+void WaitQueue::remove(Wait& wait) {
+    waits_.remove(wait);
+}
 
 std::uint32_t WaitQueue::wake(std::uint32_t count, std::int64_t result) {
     const LockGuard guard{lock_};
@@ -50,16 +54,16 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
     wait.has_deadline = !options.deadline.is_never();
     task.resume = options.run_again ? rerun_hook : nullptr;
     task.run_state.store(RunState::Blocking, std::memory_order_relaxed);
-    // Armed last: until then nobody can end the wait, so a claimant always finds it complete, and finds it on the queue
-    // once it has the queue's lock. The deadline cannot fire before this hart leaves the kernel.
+    // Armed last: until then nobody can end the wait, so a claimant always finds it complete, and finds it on
+    // the queue once it has the queue's lock. The deadline cannot fire before this hart leaves the kernel.
     if (wait.has_deadline) {
         arm_timer(wait.timer, options.deadline);
     }
     if (queue != nullptr) {
         queue->push(wait);
     }
-    // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this. One of the
-    // two sees the other.
+    // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this.
+    // One of the two sees the other.
     wait.token.store(Wait::Armed);
     request_reschedule();
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Waiting without sleeping in the kernel. A system call that cannot finish records what its task waits for and returns
-// "blocked"; whoever makes it true writes the result (or has the call run again) and wakes the task.
+// Waiting without sleeping in the kernel. A system call that cannot finish records what its task waits for
+// and returns "blocked"; whoever makes it true writes the result (or has the call run again) and wakes the
+// task.
 //
-// A wait ends in one of three ways: its event, its deadline, an interruption (kill). They race, so each first claims the
-// wait; exactly one claim succeeds, and only its owner may take the task off its queue, set the result and wake it. A
-// claimed task cannot end, so the claimant's pointer stays good until it has called finish_wait().
+// A wait ends in one of three ways: its event, its deadline, an interruption (kill). They race, so each first
+// claims the wait; exactly one claim succeeds, and only its owner may take the task off its queue, set the
+// result and wake it. A claimed task cannot end, so the claimant's pointer stays good until it has called
+// finish_wait().
 //
 // A handler that blocks:
 //     LockGuard guard{queue.lock()};
@@ -34,33 +36,35 @@ class Task;
 class WaitQueue;
 
 // What a task waits for; part of Task.
-// Concurrency: `token` is atomic. The rest belongs to the task until token is Armed and to whoever claims it afterwards,
-// but for node and queue, which the queue's lock guards, and timer (see timer_queue.hpp).
+// Concurrency: `token` is atomic. The rest belongs to the task until token is Armed and to whoever claims it
+// afterwards, but for node and queue, which the queue's lock guards, and timer (see timer_queue.hpp).
 struct Wait {
     enum Token : std::uint32_t { None = 0, Armed = 1, Claimed = 2 };
 
     std::atomic<std::uint32_t> token{None};
-    Task* task{nullptr};           // the owner; immutable
-    WaitQueue* queue{nullptr};     // null: waits for its deadline only
+    Task* task{nullptr};        // the owner; immutable
+    WaitQueue* queue{nullptr};  // null: waits for its deadline only
     ListNode node;
     Timer timer;
-    std::uint64_t key{0};          // which event of the queue, e.g. a futex's address space and address
+    std::uint64_t key{0};  // which event of the queue, e.g. a futex's address space and address
     std::uint64_t key_high{0};
     std::uint32_t bitset{~0U};
-    std::int64_t on_timeout{0};    // the call's result when the deadline passes
-    bool has_deadline{false};      // timer was armed for this wait
+    std::int64_t on_timeout{0};  // the call's result when the deadline passes
+    bool has_deadline{false};    // timer was armed for this wait
 };
 
 struct WaitOptions {
     std::int64_t on_timeout{0};
     Instant deadline{Instant::never()};
-    bool run_again{false};         // on wake-up the system call runs again with its arguments instead of getting a result
+    bool run_again{
+        false};  // on wake-up the system call runs again with its arguments instead of getting a result
     std::uint64_t key{0};
     std::uint64_t key_high{0};
     std::uint32_t bitset{~0U};
 };
 
-// A list of waiting tasks behind a lock of its own. Ranks: FutexBucket for futexes, WaitQueue for everything else.
+// A list of waiting tasks behind a lock of its own. Ranks: FutexBucket for futexes, WaitQueue for everything
+// else.
 class WaitQueue {
   public:
     constexpr explicit WaitQueue(LockRank rank = LockRank::WaitQueue) : lock_{rank} {}
@@ -74,8 +78,8 @@ class WaitQueue {
     [[nodiscard]] Wait* next(Wait& wait) { return waits_.next(wait); }
     [[nodiscard]] bool empty() const { return waits_.empty(); }
 
-    // Ends up to `count` waits with `result` (ignored by waits that run again), oldest first; returns how many. Takes the
-    // lock.
+    // Ends up to `count` waits with `result` (ignored by waits that run again), oldest first; returns how
+    // many. Takes the lock.
     std::uint32_t wake(std::uint32_t count, std::int64_t result);
 
   private:
@@ -83,13 +87,13 @@ class WaitQueue {
     IntrusiveList<Wait, &Wait::node> waits_;
 };
 
-// Starts a wait of the task that is running on this hart, at the end of `queue` (null: only the deadline ends it). Pre: its
-// handler holds queue->lock() and returns SysResult::blocked() next.
+// Starts a wait of the task that is running on this hart, at the end of `queue` (null: only the deadline ends
+// it). Pre: its handler holds queue->lock() and returns SysResult::blocked() next.
 void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options);
 // True for exactly one of the callers that race to end this wait.
 [[nodiscard]] bool claim_wait(Wait& wait);
-// Cancels the deadline, sets the result (unless the call runs again) and makes the task runnable. Pre: the caller claimed
-// the wait and took it off its queue. Locks taken: hart locks, one at a time.
+// Cancels the deadline, sets the result (unless the call runs again) and makes the task runnable. Pre: the
+// caller claimed the wait and took it off its queue. Locks taken: hart locks, one at a time.
 void finish_wait(Wait& wait, std::int64_t result);
 // Ends a wait whose deadline passed. Pre: the caller claimed it.
 void expire_wait(Wait& wait);

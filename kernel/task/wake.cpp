@@ -16,8 +16,8 @@ namespace {
 // Whether a first stolen task was announced; the boot log shows that stealing works on this machine.
 constinit std::atomic<std::uint32_t> steal_announced{0};
 
-// A class that comes to life here starts no earlier in virtual time than where the machine is, so that an idle hart's old
-// frame is no credit.
+// A class that comes to life here starts no earlier in virtual time than where the machine is, so that an
+// idle hart's old frame is no credit.
 void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock) {
     const auto qos_class = entity.effective();
     if (!hart.queue.queue(qos_class).empty()) {
@@ -28,7 +28,8 @@ void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock
     sched::VirtualTime least;
     online_cpus().for_each([&](CpuId cpu) {
         const sched::HartLoad load = hart_of(cpu).load.load();
-        if (cpu != hart.queue.cpu() && load.weight[index] != 0 && (!found || sched::is_before(load.global[index], least))) {
+        if (cpu != hart.queue.cpu() && load.weight[index] != 0 &&
+            (!found || sched::is_before(load.global[index], least))) {
             least = load.global[index];
             found = true;
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The Linux structs the Linux block speaks, laid out as on riscv64 (include/uapi/asm-generic, linux). Fixed-width copies
-// of our own, because the kernel is built without a C library and user programs use their own headers.
+// The Linux structs the Linux block speaks, laid out as on riscv64 (include/uapi/asm-generic, linux).
+// Fixed-width copies of our own, because the kernel is built without a C library and user programs use their
+// own headers.
 #pragma once
 
 #include <cstddef>

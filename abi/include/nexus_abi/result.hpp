@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Result<T>: a value or an Error, shared by kernel and user space. Freestanding, no exceptions. A small type of our own
-// because std::expected is not visible to clang with libstdc++ 12 and its value() pulls in abort().
+// Result<T>: a value or an Error, shared by kernel and user space. Freestanding, no exceptions. A small type
+// of our own because std::expected is not visible to clang with libstdc++ 12 and its value() pulls in
+// abort().
 #pragma once
 
 #include <type_traits>
@@ -18,7 +19,8 @@ template <>
 class [[nodiscard]] Result<void> {
   public:
     constexpr Result() = default;
-    constexpr Result(Error error) : error_{error}, ok_{false} {}  // NOLINT(google-explicit-constructor): `return Error::X`
+    constexpr Result(Error error)
+        : error_{error}, ok_{false} {}  // NOLINT(google-explicit-constructor): `return Error::X`
 
     [[nodiscard]] constexpr bool ok() const { return ok_; }
     constexpr explicit operator bool() const { return ok_; }
@@ -60,13 +62,13 @@ class [[nodiscard]] Result {
 }  // namespace nexus_abi
 
 // Evaluates to the value of a Result expression, or returns its error from the enclosing function.
-#define TRY(...)                                              \
-    ({                                                        \
-        auto try_result_ = (__VA_ARGS__);                     \
-        if (!try_result_.ok()) [[unlikely]] {                 \
-            return try_result_.error();                       \
-        }                                                     \
-        ::nexus_abi::detail::unwrap(std::move(try_result_));  \
+#define TRY(...)                                             \
+    ({                                                       \
+        auto try_result_ = (__VA_ARGS__);                    \
+        if (!try_result_.ok()) [[unlikely]] {                \
+            return try_result_.error();                      \
+        }                                                    \
+        ::nexus_abi::detail::unwrap(std::move(try_result_)); \
     })
 
 namespace nexus_abi::detail {

@@ -27,7 +27,7 @@ struct abi_info {
     std::uint32_t sched_stat_size;
     std::uint32_t sched_hartstat_size;
     std::uint32_t spawn_args_size;
-    char version[32];               // "neuron 0.1.0", NUL-terminated
+    char version[32];  // "neuron 0.1.0", NUL-terminated
 };
 static_assert(sizeof(abi_info) == 88);
 
@@ -38,16 +38,16 @@ struct spawn_fd {
 };
 
 struct spawn_args {
-    std::uint32_t size;             // bytes of the struct the caller knows
-    std::uint32_t flags;            // must be 0
-    std::uint64_t path;             // const char*
-    std::uint64_t argv;             // const char* const*, null-terminated
-    std::uint64_t envp;             // const char* const*, null-terminated; 0 = empty
-    std::uint64_t attr;             // const sched_attr*; 0 = inherit by the spawn rules
-    std::uint64_t rights;           // kRight* to grant; must be a subset of the caller's
-    std::uint64_t fds;              // const spawn_fd*; 0 = 0, 1 and 2 as in the caller
-    std::uint32_t fd_count;         // entries of fds
-    std::uint32_t reserved;         // must be 0
+    std::uint32_t size;      // bytes of the struct the caller knows
+    std::uint32_t flags;     // must be 0
+    std::uint64_t path;      // const char*
+    std::uint64_t argv;      // const char* const*, null-terminated
+    std::uint64_t envp;      // const char* const*, null-terminated; 0 = empty
+    std::uint64_t attr;      // const sched_attr*; 0 = inherit by the spawn rules
+    std::uint64_t rights;    // kRight* to grant; must be a subset of the caller's
+    std::uint64_t fds;       // const spawn_fd*; 0 = 0, 1 and 2 as in the caller
+    std::uint32_t fd_count;  // entries of fds
+    std::uint32_t reserved;  // must be 0
 };
 static_assert(sizeof(spawn_args) == 64);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Pointers that cross the system call border. User code builds them from ordinary pointers; in the kernel they are
-// opaque, and only mm/user_memory (through UserPtrAccess) can open them, so that a raw user pointer cannot be
-// dereferenced by mistake. In<T>: the kernel reads; Out<T>: it writes; InOut<T>: both. They may address one T or an
-// array; how many is the call's business.
+// Pointers that cross the system call border. User code builds them from ordinary pointers; in the kernel
+// they are opaque, and only mm/user_memory (through UserPtrAccess) can open them, so that a raw user pointer
+// cannot be dereferenced by mistake. In<T>: the kernel reads; Out<T>: it writes; InOut<T>: both. They may
+// address one T or an array; how many is the call's business.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ class UserPtr {
   public:
     constexpr UserPtr() = default;
     constexpr explicit UserPtr(std::uint64_t address) : address_{address} {}
-    UserPtr(Pointer pointer)  // NOLINT(google-explicit-constructor): a call's argument list reads like a C call
+    UserPtr(
+        Pointer pointer)  // NOLINT(google-explicit-constructor): a call's argument list reads like a C call
         : address_{reinterpret_cast<std::uint64_t>(pointer)} {}
     [[nodiscard]] constexpr bool is_null() const { return address_ == 0; }
     // The register value, for the system call instruction.

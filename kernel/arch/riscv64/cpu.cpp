@@ -16,10 +16,16 @@ extern "C" {
 constinit CpuLocal boot_cpu_local{};
 }
 
+using riscv64::clear_csr_bits;
+using riscv64::Csr;
+using riscv64::read_csr;
+using riscv64::set_csr_bits;
+using riscv64::write_csr;
+
 namespace {
 
-// ns = ticks * ns_per_tick >> kFraction and back. Both products are taken in 128 bits, so nothing overflows; for the
-// timebases in use (1, 4, 10, 24 MHz) the first is exact.
+// ns = ticks * ns_per_tick >> kFraction and back. Both products are taken in 128 bits, so nothing overflows;
+// for the timebases in use (1, 4, 10, 24 MHz) the first is exact.
 constexpr unsigned kFraction = 32;
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
@@ -54,23 +60,17 @@ class HartList {
     std::size_t count_{0};
 };
 
-// satp fields (Privileged Architecture 2.0, "Supervisor Address Translation and Protection").
-constexpr std::uint64_t kSatpSv39 = std::uint64_t{8} << 60;
-constexpr unsigned kSatpAsidShift = 44;
-constexpr std::uint64_t kSatpAsidMask = std::uint64_t{0xffff} << kSatpAsidShift;
-
 // Immutable after boot.
 constinit PhysAddr image_physical_base{};
 
-constexpr std::uint64_t kStatusSpp = 1U << 8;
-constexpr std::uint64_t kStatusSpie = 1U << 5;
-constexpr std::uint64_t kStatusFsMask = 3U << 13;
-constexpr std::uint64_t kStatusFsClean = 2U << 13;
-
 }  // namespace
 
-void set_image_base(PhysAddr base) { image_physical_base = base; }
-PhysAddr image_base() { return image_physical_base; }
+void set_image_base(PhysAddr base) {
+    image_physical_base = base;
+}
+PhysAddr image_base() {
+    return image_physical_base;
+}
 
 std::uint16_t probe_highest_asid() {
     std::uint64_t satp;
@@ -83,9 +83,9 @@ std::uint16_t probe_highest_asid() {
         "csrw satp, %0\n\t"
         "sfence.vma"
         : "=&r"(satp), "=&r"(widest)
-        : "r"(kSatpAsidMask)
+        : "r"(riscv64::satp::kAsidMask)
         : "memory");
-    return static_cast<std::uint16_t>((widest & kSatpAsidMask) >> kSatpAsidShift);
+    return static_cast<std::uint16_t>((widest & riscv64::satp::kAsidMask) >> riscv64::satp::kAsidShift);
 }
 
 void configure_time(std::uint64_t timebase_hz, bool sstc) {
@@ -97,11 +97,17 @@ void configure_time(std::uint64_t timebase_hz, bool sstc) {
     clock.sstc = sstc;
 }
 
-std::uint64_t ticks_to_ns(std::uint64_t ticks) { return scale(ticks, clock.ns_per_tick); }
+std::uint64_t ticks_to_ns(std::uint64_t ticks) {
+    return scale(ticks, clock.ns_per_tick);
+}
 
-std::uint64_t timebase_hz() { return clock.hz; }
+std::uint64_t timebase_hz() {
+    return clock.hz;
+}
 
-CpuId current_cpu() { return cpu_local().cpu; }
+CpuId current_cpu() {
+    return cpu_local().cpu;
+}
 
 void cpu_relax() {
     // Zihintpause; a fence hint on harts without it.
@@ -124,7 +130,7 @@ void set_timer(Instant when) {
         ticks = current + scale(static_cast<std::uint64_t>(delta), clock.ticks_per_ns) + 1;
     }
     if (clock.sstc) {
-        asm volatile("csrw 0x14d, %0" ::"r"(ticks) : "memory");  // stimecmp (Sstc extension)
+        write_csr<Csr::Stimecmp>(ticks);
     } else {
         CHECK(sbi::set_timer(ticks).ok());
     }
@@ -163,45 +169,46 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
 }
 
 void switch_address_space(PhysAddr root, std::uint16_t asid) {
-    const std::uint64_t satp = kSatpSv39 | (std::uint64_t{asid} << kSatpAsidShift) | (root.value() >> 12);
+    const std::uint64_t satp = riscv64::satp::sv39(root.value() >> 12, asid);
     if (asid == 0) {
         // Everything but global pages, which are the kernel's own and the same in every space.
         const std::uint64_t no_asid = 0;
         asm volatile("csrw satp, %0\n\tsfence.vma zero, %1" ::"r"(satp), "r"(no_asid) : "memory");
     } else {
-        asm volatile("csrw satp, %0" ::"r"(satp) : "memory");
+        write_csr<Csr::Satp>(satp);
     }
 }
 
-std::uint64_t physmap_base() { return 0xffff'ffc0'0000'0000; }
+std::uint64_t physmap_base() {
+    return 0xffff'ffc0'0000'0000;
+}
 
 void enable_interrupt_sources() {
-    asm volatile("csrw sie, %0" ::"r"(kPendingSoftware | kPendingTimer | kPendingExternal));
-    asm volatile("csrw scounteren, %0" ::"r"(std::uint64_t{7}));  // cycle, time, instret
+    write_csr<Csr::Sie>(kPendingSoftware | kPendingTimer | kPendingExternal);
+    constexpr std::uint64_t kCycleTimeInstret = 7;
+    write_csr<Csr::Scounteren>(kCycleTimeInstret);
 }
 
 std::uint64_t pending_interrupts() {
-    std::uint64_t pending;
-    asm volatile("csrr %0, sip" : "=r"(pending));
-    return pending;
+    return read_csr<Csr::Sip>();
 }
 
-void acknowledge_ipi() { asm volatile("csrc sip, %0" ::"r"(kPendingSoftware) : "memory"); }
+void acknowledge_ipi() {
+    clear_csr_bits<Csr::Sip>(kPendingSoftware);
+}
 
 bool fp_is_dirty() {
-    std::uint64_t status;
-    asm volatile("csrr %0, sstatus" : "=r"(status));
-    return (status & kStatusFsMask) == kStatusFsMask;
+    return (read_csr<Csr::Sstatus>() & riscv64::sstatus::kFsMask) == riscv64::sstatus::kFsDirty;
 }
 
 void fp_set_clean() {
-    asm volatile("csrc sstatus, %0" ::"r"(kStatusFsMask));
-    asm volatile("csrs sstatus, %0" ::"r"(kStatusFsClean));
+    clear_csr_bits<Csr::Sstatus>(riscv64::sstatus::kFsMask);
+    set_csr_bits<Csr::Sstatus>(riscv64::sstatus::kFsClean);
 }
 
 void prepare_user_status() {
-    asm volatile("csrc sstatus, %0" ::"r"(kStatusSpp));
-    asm volatile("csrs sstatus, %0" ::"r"(kStatusSpie));
+    clear_csr_bits<Csr::Sstatus>(riscv64::sstatus::kSpp);
+    set_csr_bits<Csr::Sstatus>(riscv64::sstatus::kSpie);
     fp_set_clean();
 }
 

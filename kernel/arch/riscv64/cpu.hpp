@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "arch/riscv64/cpu_local.hpp"
+#include "arch/riscv64/csr.hpp"
 #include "lib/ids.hpp"
 
 namespace kernel::arch {
@@ -17,7 +18,8 @@ void configure_time(std::uint64_t timebase_hz, bool sstc);
 void set_image_base(PhysAddr base);
 [[nodiscard]] PhysAddr image_base();
 
-// The largest ASID the harts implement, found by writing ones to satp.ASID (Privileged Architecture, satp); 0 = none.
+// The largest ASID the harts implement, found by writing ones to satp.ASID (Privileged Architecture, satp); 0
+// = none.
 [[nodiscard]] std::uint16_t probe_highest_asid();
 
 // Ticks of the counter, for cheap interval measurements; ticks_to_ns converts a difference.
@@ -29,17 +31,19 @@ void set_image_base(PhysAddr base);
 [[nodiscard]] std::uint64_t ticks_to_ns(std::uint64_t ticks);
 [[nodiscard]] std::uint64_t timebase_hz();
 
-// Lets this hart take software, timer and external interrupts in user mode, and makes user counters readable as the
-// firmware allows. Every hart calls it once on itself.
+// Lets this hart take software, timer and external interrupts in user mode, and makes user counters readable
+// as the firmware allows. Every hart calls it once on itself.
 void enable_interrupt_sources();
 
 // Waits until an interrupt is pending (they stay masked: nothing is taken).
-inline void wait_for_interrupt() { asm volatile("wfi" ::: "memory"); }
+inline void wait_for_interrupt() {
+    asm volatile("wfi" ::: "memory");
+}
 
 // Pending sources, as bits of sip.
-inline constexpr std::uint64_t kPendingSoftware = 1U << 1;
-inline constexpr std::uint64_t kPendingTimer = 1U << 5;
-inline constexpr std::uint64_t kPendingExternal = 1U << 9;
+inline constexpr std::uint64_t kPendingSoftware = riscv64::interrupt_bit::kSoftware;
+inline constexpr std::uint64_t kPendingTimer = riscv64::interrupt_bit::kTimer;
+inline constexpr std::uint64_t kPendingExternal = riscv64::interrupt_bit::kExternal;
 [[nodiscard]] std::uint64_t pending_interrupts();
 void acknowledge_ipi();
 

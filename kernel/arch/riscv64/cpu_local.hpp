@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// CpuLocal: what a hart needs to find without a table, at the address in tp while in the kernel. The first fields are
-// used by trap.S; everything else about a hart lives in arrays indexed by CpuId.
-// Concurrency: hart-local; written by the starting hart before the owner runs, by the owner afterwards.
+// CpuLocal: what a hart needs to find without a table, at the address in tp while in the kernel. The first
+// fields are used by trap.S; everything else about a hart lives in arrays indexed by CpuId. Concurrency:
+// hart-local; written by the starting hart before the owner runs, by the owner afterwards.
 #pragma once
 
 #include <array>
@@ -15,10 +15,10 @@
 namespace kernel::arch {
 
 struct CpuLocal {
-    std::uint64_t scratch{0};       // trap.S, between two instructions
-    TrapFrame* frame{nullptr};      // where the next entry from user mode stores its registers
-    std::uint64_t stack_top{0};     // this hart's kernel stack
-    std::uint64_t entry_ticks{0};   // counter at the last entry into the kernel
+    std::uint64_t scratch{0};      // trap.S, between two instructions
+    TrapFrame* frame{nullptr};     // where the next entry from user mode stores its registers
+    std::uint64_t stack_top{0};    // this hart's kernel stack
+    std::uint64_t entry_ticks{0};  // counter at the last entry into the kernel
     CpuId cpu{};
     HartId hart{};
 };

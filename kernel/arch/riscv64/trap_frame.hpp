@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The saved user registers of a task: TrapFrame (every entry) and FpState (saved only when dirty and another task runs).
-// Layout is shared with trap.S through asm_offsets.hpp.
+// The saved user registers of a task: TrapFrame (every entry) and FpState (saved only when dirty and another
+// task runs). Layout is shared with trap.S through asm_offsets.hpp.
 #pragma once
 
 #include <array>
@@ -12,8 +12,8 @@
 namespace kernel::arch {
 
 struct TrapFrame {
-    std::uint64_t pc;                   // takes the place of x0
-    std::array<std::uint64_t, 31> x;    // x[n - 1] is register xn
+    std::uint64_t pc;                 // takes the place of x0
+    std::array<std::uint64_t, 31> x;  // x[n - 1] is register xn
 
     [[nodiscard]] std::uint64_t reg(std::uint32_t n) const { return x[n - 1]; }
     void set_reg(std::uint32_t n, std::uint64_t value) { x[n - 1] = value; }
