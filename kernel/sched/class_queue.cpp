@@ -120,7 +120,7 @@ Entity* ClassQueue::find_stealable(CpuId thief, const Faults& faults) const {
     return const_cast<Entity*>(least);  // found through this queue's own, non-const, members
 }
 
-VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit) {
+VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit, bool is_home) {
     const Entity::Position& position = entity.position_;
     if (empty()) {
         if (position.has_global) {
@@ -145,7 +145,12 @@ VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration c
     const VirtualSpan in_real_time =
         span_of(request, position.weight) + span_of(kLagMax, sum_weight_ + position.weight);
     const VirtualTime latest = now + std::min(in_service, in_real_time);
-    return earlier(later(position.global - offset_, earliest), latest);
+    VirtualSpan lag = now - (position.global - offset_);
+    if (!is_home) {
+        lag = lag > 0 ? std::clamp(position.lag, VirtualSpan{0}, lag)
+                      : std::clamp(position.lag, lag, VirtualSpan{0});
+    }
+    return earlier(later(now - lag, earliest), latest);
 }
 
 void ClassQueue::raise_frame(VirtualTime global) {
@@ -168,6 +173,7 @@ void ClassQueue::add_running(Entity& entity) {
 }
 
 void ClassQueue::remove(Entity& entity) {
+    entity.position_.lag = virtual_now() - entity.position_.vt;
     entity.position_.global = global_of(entity);
     entity.position_.has_global = true;
     if (running_ == &entity) {

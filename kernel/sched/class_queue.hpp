@@ -57,9 +57,10 @@ class ClassQueue {
 
     // Where a member that is on no queue would stand. `credit`: how far behind V it may be placed, in its own
     // service. Debt is kept, but bounded by kLagMax for the lightest member and, in real time, by the task's
-    // own fluid turn plus kLagMax. On an empty queue the frame is adopted instead: the queue takes the task's
-    // U when that is ahead.
-    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit);
+    // own fluid turn plus kLagMax. Not at home (it comes from another hart), it is neither owed nor owes more
+    // than it was or did there: as long as nothing balances the harts, their frames drift apart. On an empty
+    // queue the frame is adopted instead: the queue takes the task's U when that is ahead.
+    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit, bool is_home);
     // Lifts an empty queue's frame to at least `global`.
     void raise_frame(VirtualTime global);
 

@@ -75,6 +75,7 @@ class Entity {
         bool fresh{false};        // woken, and has not used up a request since
         bool has_global{false};   // `global` is meaningful
         VirtualTime global;       // vt in the machine-wide frame, kept while on no queue
+        VirtualSpan lag{0};       // V - vt when it left its last queue
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
         std::uint32_t min_weight{0};

@@ -44,11 +44,12 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     if (reason != EnqueueReason::New && entity.cpu_ != cpu_ && entity.has_run()) {
         ++entity.statistics_.migrations;
     }
+    const bool is_home = entity.cpu_ == cpu_;
     entity.cpu_ = cpu_;
     entity.state_ = TaskState::Queued;
 
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
-    join(entity, index_of(entity.effective()), reason);
+    join(entity, index_of(entity.effective()), reason, is_home);
     return judge(entity, now);
 }
 
@@ -253,7 +254,7 @@ void RunQueue::tidy_empty_classes() {
 
 // Places the entity in time and counts it in, as waiting. A class that had no work starts at the root's
 // present: no credit for the time without, but what it received ahead of its share stays on its account.
-void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
+void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home) {
     RootMember& member = classes_[index];
     const ClassRow& row = kClassTable[index];
     if (runnable_ <= 1) {
@@ -268,7 +269,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
     const Duration credit = reason == EnqueueReason::Wake      ? row.task_request
                             : reason == EnqueueReason::Migrate ? kLagMax
                                                                : Duration{};
-    const VirtualTime vt = member.queue.place(entity, request_of(entity.attributes), credit);
+    const VirtualTime vt = member.queue.place(entity, request_of(entity.attributes), credit, is_home);
     const VirtualSpan shift = vt - position.vt;
     position.vt = vt;
     if (reason == EnqueueReason::Migrate) {

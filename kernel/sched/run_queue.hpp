@@ -84,6 +84,9 @@ class RunQueue {
     // The entity was woken at `now` but travels (inbox) before it is enqueued: ends its sleep, starts its
     // wake latency. Optional before enqueue(Wake). Pre: Blocked.
     static void note_woken(Entity& entity, Instant now);
+    // The same for a new entity that travels to its first queue: its life, and its accounts, begin at `now`.
+    // Pre: it was on no queue yet.
+    static void note_created(Entity& entity, Instant now);
     // An entity that is Blocked or under way will never run again.
     static void retire(Entity& entity, Instant now);
     // Places a new child behind its parent by half a request, so a fork chain pays and a bomb's children do
@@ -138,7 +141,7 @@ class RunQueue {
     [[nodiscard]] VirtualTime root_now() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
-    void join(Entity& entity, std::size_t index, EnqueueReason reason);
+    void join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home);
     void leave(Entity& entity, std::size_t index);
     Preempt judge(const Entity& entity, Instant now);
     void want_resched(Instant at);

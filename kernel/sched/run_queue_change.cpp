@@ -39,7 +39,7 @@ void RunQueue::change_class(Entity& entity, const Attributes& attributes, Instan
     rescale_saved(entity, attributes, now);
     entity.attributes = attributes;
     const std::size_t index = index_of(entity.effective());
-    join(entity, index, EnqueueReason::New);
+    join(entity, index, EnqueueReason::New, true);
     if (is_running) {
         classes_[index].queue.start(entity);
         want_resched(now);
@@ -63,12 +63,20 @@ void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Insta
     VirtualSpan lag = classes_[index_of(from)].queue.global_now() - position.global;
     if (from != to) {
         lag = std::min(lag, VirtualSpan{0});
+        position.lag = std::min(position.lag, VirtualSpan{0});
     }
     position.global = classes_[index_of(to)].queue.global_now() - rescale(lag, position.weight, weight);
+    position.lag = rescale(position.lag, position.weight, weight);
     // Under way to another queue: what is left of the request is the same service.
     position.deadline = position.vt + rescale(position.deadline - position.vt, position.weight, weight);
     position.request_end = position.vt + rescale(position.request_end - position.vt, position.weight, weight);
     position.weight = weight;
+}
+
+void RunQueue::note_created(Entity& entity, Instant now) {
+    CHECK(entity.state_ == TaskState::Blocked && !entity.has_run());
+    entity.state_ = TaskState::Migrating;
+    entity.since_ = now;
 }
 
 void RunQueue::note_woken(Entity& entity, Instant now) {
@@ -97,7 +105,9 @@ void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     const bool is_same_class = child.effective() == parent.effective();
     const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
     position.global = origin + span_of(request_of(child.attributes) / 2, position.weight);
+    position.lag = queue.global_now() - position.global;
     position.has_global = true;
+    child.cpu_ = cpu_;
 }
 
 std::uint32_t RunQueue::weight_of(const Attributes& attributes) const {

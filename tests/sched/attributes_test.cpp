@@ -169,6 +169,25 @@ TEST(Statistics, WakeLatencyBucketsArePowersOfTwo) {
     EXPECT_EQ(statistics.latency_target_missed, 1U);
 }
 
+// A child that waits in an inbox for its first turn neither sleeps nor has slept since the machine started.
+TEST(Statistics, BeginWhereTheEntityIsCreated) {
+    Entity entity;
+    RunQueue::note_created(entity, at(500_ms));
+    nexus_abi::sched_stat stat;
+    entity.fill_stat(at(501_ms), stat);
+    EXPECT_EQ(stat.state, static_cast<std::uint32_t>(TaskState::Migrating));
+    EXPECT_EQ(stat.sleep_ns, 0U);
+    EXPECT_EQ(stat.wait_ns, 1'000'000U);
+    RunQueue queue;
+    queue.start(CpuId{0}, at(0_ms));
+    queue.enqueue(entity, at(502_ms), EnqueueReason::New);
+    queue.pick_next(at(503_ms));
+    entity.fill_stat(at(504_ms), stat);
+    EXPECT_EQ(stat.sleep_ns, 0U);
+    EXPECT_EQ(stat.wait_ns, 3'000'000U);
+    EXPECT_EQ(stat.runtime_ns, 1'000'000U);
+}
+
 TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     RunQueue queue;
     queue.start(CpuId{3}, Instant{});
