@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "syscall/dispatch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+
+#include "fake_task.hpp"
+#include "nexus_abi/calls.hpp"
+
+namespace kernel {
+namespace {
+
+using fake::error;
+using nexus_abi::Error;
+using nexus_abi::Support;
+using nexus_abi::Syscall;
+
+class Dispatch : public fake::SyscallTest {
+  protected:
+    std::optional<std::int64_t> call_with_junk(std::uint64_t number) {
+        return call_number(0, number, {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL});
+    }
+};
+
+// Every number of both blocks is in the class its row says, and what has no row is refused.
+TEST_F(Dispatch, EveryNumberBehavesAsItsClass) {
+    std::map<std::uint32_t, Support> listed;
+    for (const auto& row : nexus_abi::kCallRows) {
+        listed[row.number] = row.support;
+    }
+    for (std::uint32_t number = 0; number < nexus_abi::kNeuronBlockEnd; ++number) {
+        const auto row = listed.find(number);
+        const auto result = call_with_junk(number);
+        const bool is_refused = result == error(Error::NotImplemented);
+        const bool should_be_refused = row == listed.end() || row->second == Support::Unsupported;
+        EXPECT_EQ(is_refused && number != 98, should_be_refused)
+            << number;  // futex refuses unknown operations itself
+        task().run_state.store(task::RunState::Running);
+    }
+}
+
+TEST_F(Dispatch, NumbersOutsideTheBlocksAreRefused) {
+    for (const std::uint64_t number :
+         {std::uint64_t{2048}, std::uint64_t{1} << 32, (std::uint64_t{1} << 32) + 172, ~std::uint64_t{0},
+          ~std::uint64_t{0} - 1023}) {
+        EXPECT_EQ(call_with_junk(number), error(Error::NotImplemented)) << number;
+    }
+}
+
+TEST_F(Dispatch, StepsOverTheEcallAndReturnsInA0) {
+    EXPECT_EQ(call(Syscall::gettid), task().tid().value());
+    EXPECT_EQ(task().frame.pc, 0x1004U);
+    EXPECT_EQ(task().frame.syscall_number(), 178U);
+}
+
+// An int parameter is the lower half of its register, as a C callee sees it.
+TEST_F(Dispatch, UpperHalvesOfIntsAreIgnored) {
+    EXPECT_EQ(call(Syscall::close, 0xffff'ffff'0000'0002), 0);
+    EXPECT_EQ(call(Syscall::close, 2), error(Error::BadDescriptor));
+    EXPECT_EQ(call(Syscall::close, 0x0000'0000'ffff'ffff), error(Error::BadDescriptor));
+}
+
+TEST_F(Dispatch, AWaitingCallRunsAgainWithItsArguments) {
+    EXPECT_EQ(call(Syscall::read, 0, fake::kMemory, 10), std::nullopt);
+    fake::record().input = "typed\n";
+    syscall::console_input_ready();
+    EXPECT_EQ(resume(0), 6);
+    EXPECT_EQ(get<char>(fake::kMemory), 't');
+}
+
+}  // namespace
+}  // namespace kernel

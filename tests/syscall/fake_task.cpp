@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "fake_task.hpp"
+
+#include <algorithm>
+
+#include "arch/host/host_machine.hpp"
+#include "mm/frames.hpp"
+#include "mm/page_table.hpp"
+#include "mm/user_memory.hpp"
+#include "sched/params.hpp"
+#include "syscall/dispatch.hpp"
+#include "task/dispatcher.hpp"
+#include "task/lifecycle.hpp"
+#include "task/task_table.hpp"
+
+namespace kernel::fake {
+
+namespace {
+
+constexpr std::uint64_t kPc = 0x1000;  // of the ecall
+constexpr std::uint64_t kRamBytes = std::uint64_t{32} << 20;
+
+// The table of task ids keeps its frames for ever, so the RAM under it stays as well.
+PhysAddr boot() {
+    arch::host::set_ram(kRamBytes);
+    const std::array ranges{mm::PhysRange{arch::host::kRamBase, kRamBytes}};
+    EXPECT_EQ(mm::frames().init(ranges), 0U);
+    task::set_rerun_hook(&syscall::rerun_syscall);
+    syscall::set_console_ops({
+        .read = [](std::span<char> out) -> Result<std::size_t> {
+            std::string& input = record().input;
+            if (input.empty()) {
+                return Error::TryAgain;
+            }
+            const std::size_t bytes = input.copy(out.data(), out.size());
+            input.erase(0, bytes);
+            return bytes;
+        },
+        .try_write = [](std::span<const char> bytes) -> Result<std::size_t> {
+            if (record().console_room == 0) {
+                return Error::TryAgain;
+            }
+            const std::size_t taken = std::min(bytes.size(), record().console_room);
+            record().console.append(bytes.data(), taken);
+            record().console_room -= taken;
+            return taken;
+        },
+        .attributes =
+            [] {
+                return nexus_abi::termios{
+                    .c_iflag = 1, .c_oflag = 2, .c_cflag = 3, .c_lflag = 4, .c_line = 0, .c_cc = {}};
+            },
+        .set_attributes = [](const nexus_abi::termios&) {},
+        .discard_input = [] { record().input.clear(); },
+        .window_size =
+            [] { return nexus_abi::winsize{.rows = 24, .columns = 80, .x_pixels = 0, .y_pixels = 0}; },
+        .set_window_size = [](const nexus_abi::winsize&) {},
+    });
+    const auto root = mm::frames().allocate_zeroed_frame();
+    EXPECT_TRUE(root.ok());
+    return *root;
+}
+
+PhysAddr kernel_root() {
+    static const PhysAddr root = boot();
+    return root;
+}
+
+Record the_record;
+
+}  // namespace
+
+Record& record() {
+    return the_record;
+}
+void reset() {
+    the_record = {};
+}
+
+void expire(Instant now) {
+    for (task::Timer* timer : std::exchange(the_record.timers, {})) {
+        if (timer->queued && timer->deadline <= now) {
+            timer->queued = false;
+            if (task::claim_wait(*timer->wait)) {
+                task::expire_wait(*timer->wait);
+            }
+        } else {
+            the_record.timers.push_back(timer);
+        }
+    }
+}
+
+SyscallTest::SyscallTest(std::uint32_t threads, std::uint64_t rights) {
+    reset();
+    arch::host::reset();
+    process_ = make_process();
+    process_->rights = rights;
+    for (std::uint32_t i = 0; i < threads; ++i) {
+        tasks_.push_back(make_task(*process_));
+    }
+    EXPECT_TRUE(process_->files.open_console().ok());
+}
+
+SyscallTest::~SyscallTest() {
+    for (auto* tasks : {&tasks_, &other_tasks_}) {
+        for (const Ref<task::Task>& task : *tasks) {
+            task::interrupt_wait(*task);
+            task->process().threads.remove(*task);
+        }
+        tasks->clear();
+    }
+    others_.push_back(std::move(process_));
+    for (const Ref<task::Process>& process : others_) {
+        process->leader.reset();
+        while (!process->space().teardown_step(mm::AddressSpace::kPagesPerStep)) {
+        }
+        mm::AddressSpace::destroy(&process->space());
+    }
+}
+
+Ref<task::Process> SyscallTest::make_process() {
+    const PhysAddr root = kernel_root();
+    auto process = task::Process::create();
+    EXPECT_TRUE(process.ok());
+    auto space = mm::AddressSpace::create(root);
+    EXPECT_TRUE(space.ok());
+    (*process)->set_space(*space);
+    const auto mapped = (*space)->map_anonymous({.address = VirtAddr{kMemory},
+                                                 .bytes = kMemoryBytes,
+                                                 .protection = mm::kReadWrite,
+                                                 .placement = mm::Placement::Fixed});
+    EXPECT_TRUE(mapped.ok());
+    return std::move(*process);
+}
+
+Ref<task::Task> SyscallTest::make_task(task::Process& process) {
+    auto task = task::Task::create(process, "test");
+    EXPECT_TRUE(task.ok());
+    (*task)->run_state.store(task::RunState::Running);
+    (*task)->entity.limits.class_ceiling = nexus_abi::QosClass::Interactive;
+    (*task)->entity.attributes.affinity_effective = task::online_cpus();
+    if (process.threads.empty()) {
+        process.set_pid((*task)->tid());
+        process.leader = task->clone();
+    }
+    process.threads.push_back(**task);
+    ++process.thread_count;
+    return std::move(*task);
+}
+
+task::Task& SyscallTest::add_process(bool is_child) {
+    others_.push_back(make_process());
+    others_.back()->parent = is_child ? process_.get() : nullptr;
+    other_tasks_.push_back(make_task(*others_.back()));
+    return *other_tasks_.back();
+}
+
+std::optional<std::int64_t> SyscallTest::call_number(std::size_t n, std::uint64_t number,
+                                                     std::initializer_list<std::uint64_t> arguments) {
+    task::Task& caller = task(n);
+    caller.frame = {};
+    caller.frame.pc = kPc;
+    caller.frame.set_reg(17, number);
+    std::uint32_t reg = 10;
+    for (const std::uint64_t argument : arguments) {
+        caller.frame.set_reg(reg++, argument);
+    }
+    pieces_ = 0;
+    return finish(caller);
+}
+
+std::optional<std::int64_t> SyscallTest::resume(std::size_t n) {
+    task::Task& caller = task(n);
+    auto* const resume = std::exchange(caller.resume, nullptr);
+    EXPECT_EQ(caller.run_state.load(), task::RunState::Running) << "was not woken";
+    EXPECT_NE(resume, nullptr);
+    resume(caller);
+    return caller.frame.pc == kPc ? finish(caller) : settled(caller);
+}
+
+std::optional<std::int64_t> SyscallTest::finish(task::Task& caller) {
+    do {
+        ++pieces_;
+        syscall::handle_syscall(caller);
+    } while (caller.frame.pc == kPc);
+    return settled(caller);
+}
+
+std::optional<std::int64_t> SyscallTest::settled(task::Task& caller) {
+    if (caller.run_state.load() == task::RunState::Blocking) {
+        caller.run_state.store(task::RunState::Blocked);
+        return std::nullopt;
+    }
+    return static_cast<std::int64_t>(caller.frame.argument(0));
+}
+
+void SyscallTest::put(std::uint64_t address, std::span<const std::byte> bytes) {
+    ASSERT_TRUE(mm::copy_to_user(process_->space(), VirtAddr{address}, bytes).ok());
+}
+
+void SyscallTest::get(std::uint64_t address, std::span<std::byte> bytes) {
+    ASSERT_TRUE(mm::copy_from_user(process_->space(), bytes, VirtAddr{address}).ok());
+}
+
+}  // namespace kernel::fake
+
+namespace kernel::task {
+
+// ---- dispatcher.hpp ----
+
+CpuMask online_cpus() {
+    return CpuMask::first(2);
+}
+CpuMask possible_cpus() {
+    return CpuMask::first(4);
+}
+void request_yield() {
+    ++fake::record().yields;
+}
+void request_reschedule() {
+    ++fake::record().reschedules;
+}
+
+void wake(Task& task) {
+    fake::record().woken.push_back(&task);
+    task.run_state.store(RunState::Running);
+}
+
+void arm_timer(Timer& timer, Instant deadline) {
+    timer.deadline = deadline;
+    timer.queued = true;
+    fake::record().timers.push_back(&timer);
+}
+void cancel_timer(Timer& timer) {
+    timer.queued = false;
+    std::erase(fake::record().timers, &timer);
+}
+
+SysResult apply_attributes(Task&, Task& target, const sched::Attributes& attributes, std::uint64_t result) {
+    target.entity.attributes = attributes;
+    return result;
+}
+sched::Attributes read_attributes(Task& task) {
+    return task.entity.attributes;
+}
+sched::Limits read_limits(Task& task) {
+    return task.entity.limits;
+}
+void fill_hart_stat(CpuId, nexus_abi::sched_hartstat& stat) {
+    stat = {};
+}
+void fill_task_stat(Task&, nexus_abi::sched_stat& stat) {
+    stat = {};
+}
+Usage task_usage(Task&) {
+    return {};
+}
+
+// ---- lifecycle.hpp ----
+
+Ref<Task> find_task(TaskId id) {
+    return lookup_task(id);
+}
+Ref<Process> find_process(TaskId pid) {
+    const Ref<Task> task = lookup_task(pid);
+    return task && task->process().pid() == pid ? Ref<Process>::share(task->process()) : Ref<Process>{};
+}
+Ref<Task> next_task(TaskId after) {
+    return lookup_next_task(after);
+}
+std::uint32_t process_count() {
+    return 1;
+}
+Result<TaskId> spawn_program(Task*, const ProgramArguments&, const SpawnOptions&) {
+    return Error::NotExecutable;
+}
+Result<TaskId> create_thread(Task&, const ThreadOptions&) {
+    return Error::TryAgain;
+}
+void exit_thread(Task&, std::int32_t) {}
+void exit_process(Process& process, std::int32_t wait_status) {
+    fake::record().ended.try_emplace(&process, wait_status);
+}
+ReapOutcome reap_child(Process&, TaskId, Task*, ReapedChild&) {
+    return ReapOutcome::NoChild;
+}
+
+}  // namespace kernel::task
