@@ -102,8 +102,12 @@ void place(Task& task, sched::EnqueueReason reason) {
     const Instant now = arch::now();
     const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
         // A task that is sent on from an inbox was noted where its wake-up began.
-        if (reason == sched::EnqueueReason::Wake && task.entity.state() == sched::TaskState::Blocked) {
-            sched::RunQueue::note_woken(task.entity, now);
+        if (task.entity.state() == sched::TaskState::Blocked) {
+            if (reason == sched::EnqueueReason::Wake) {
+                sched::RunQueue::note_woken(task.entity, now);
+            } else {
+                sched::RunQueue::note_created(task.entity, now);
+            }
         }
         task.enqueue_reason = reason;
         const Target chosen = choose_target(task, hart, home);
