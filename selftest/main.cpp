@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "console.hpp"
 #include "ktap.hpp"
 #include "machine.hpp"
+#include "metronome.hpp"
 #include "nexus_abi/sched_calls.hpp"
 #include "options.hpp"
 #include "worker.hpp"
@@ -73,6 +75,10 @@ Tally run_cases(const Machine& machine, std::span<const Case> cases) {
     user::Ktap::diagnostic(user::format("cpus online 0x%llx, test cpu %u, work unit %.0f ns, %s",
                                         static_cast<unsigned long long>(machine.online), machine.test_cpu,
                                         machine.unit_ns, machine.steady ? "steady" : "unsteady"));
+    std::optional<Metronome> metronome;
+    if (machine.test_cpu != machine.home_cpu) {
+        metronome.emplace();
+    }
     for (const Case& test : cases) {
         report(ktap, tally, test, run_case(machine, test));
     }
