@@ -39,17 +39,13 @@ struct Unpack<Function> {
     }
 
   private:
+    // `frame` is not looked at by calls without arguments.
     template <std::size_t... I>
-    static SysResult spread(Caller& caller, const TrapFrame& frame, std::index_sequence<I...>) {
+    static SysResult spread(Caller& caller, [[maybe_unused]] const TrapFrame& frame,
+                            std::index_sequence<I...>) {
         return Function(caller, from_register<Arguments>(frame.argument(I))...);
     }
 };
-// A call without arguments leaves the frame alone.
-template <SysResult (*Function)(Caller&)>
-struct Unpack<Function> {
-    static SysResult call(Caller& caller, const TrapFrame&) { return Function(caller); }
-};
-
 SysResult accept(Caller&, const TrapFrame&) {
     return std::uint64_t{0};
 }
