@@ -46,9 +46,7 @@ struct Unpack<Function> {
         return Function(caller, from_register<Arguments>(frame.argument(I))...);
     }
 };
-SysResult accept(Caller&, const TrapFrame&) {
-    return std::uint64_t{0};
-}
+
 SysResult refuse(Caller&, const TrapFrame&) {
     return Error::NotImplemented;
 }
@@ -58,7 +56,7 @@ constexpr Entry entry_for() {
     if constexpr (support == Support::Implemented) {
         return &Unpack<Function>::call;
     } else if constexpr (support == Support::Accepted) {
-        return &accept;
+        return [](Caller&, const TrapFrame&) { return SysResult{std::uint64_t{0}}; };
     } else {
         return &refuse;
     }
