@@ -11,7 +11,7 @@ namespace {
 using user::format;
 
 // Fewer samples than this and a case has not looked.
-constexpr std::uint64_t kFewestChanges = 100;
+constexpr std::uint64_t kFewestChanges = 20;
 constexpr std::uint64_t kFewestWakes = 8;
 constexpr std::uint64_t kLatencyFactor = 4;
 // A CPU may be idle while a woken task is on its way to it: 2 % (scheduler.md part E).

@@ -98,8 +98,14 @@ std::vector<Declaration> read_declarations(std::string_view header_text) {
     std::vector<Declaration> out;
     std::string scope;
     bool in_enum = false;
+    bool goes_on = false;  // a constant whose value, and comment, stand on the next line
     for (const std::string& line : split_lines(header_text)) {
         const auto [code, comment] = cut_comment(line);
+        if (goes_on) {
+            out.back().comment = comment;
+            goes_on = code.find(';') == std::string::npos;
+            continue;
+        }
         std::string_view body = code;
         if (scope.empty()) {
             scope = scope_name(code, "struct ");
@@ -111,6 +117,7 @@ std::vector<Declaration> read_declarations(std::string_view header_text) {
                 body = body.substr(body.find('{') + 1);
             } else if (body.starts_with(kConstant) && body.find('=') != std::string_view::npos) {
                 out.push_back({"", last_word(body.substr(0, body.find('='))), comment});
+                goes_on = code.find(';') == std::string::npos;
             }
         }
         if (scope.empty()) {

@@ -60,7 +60,7 @@ TEST(Affinity, OneNanosecondOutsideFails) {
 }
 
 TEST(Affinity, TooFewChangesOrLooksAreNotJudgedButFailuresStillCount) {
-    EXPECT_EQ(selftest::judge_affinity({99, 20'000, 0, 0, 0, 0}).outcome, Outcome::Skip);
+    EXPECT_EQ(selftest::judge_affinity({19, 20'000, 0, 0, 0, 0}).outcome, Outcome::Skip);
     EXPECT_EQ(selftest::judge_affinity({1000, 999, 0, 0, 0, 0}).outcome, Outcome::Skip);
     EXPECT_EQ(selftest::judge_affinity({2, 1, 0, 5, 0, 0}).outcome, Outcome::Fail);
 }
