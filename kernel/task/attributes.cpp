@@ -26,6 +26,7 @@ Applied apply_at_home(Task& target, const sched::Attributes& attributes) {
         if (must_leave) {
             if (hart.queue.current() == &target.entity) {
                 applied.displaced = Displaced::Running;
+                target.has_evictors = cpu != arch::current_cpu();
             } else {
                 hart.queue.remove(target.entity, now);
                 applied.displaced = Displaced::Waiting;

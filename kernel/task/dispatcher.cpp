@@ -70,16 +70,23 @@ void audit(Hart& hart) REQUIRES(hart.lock) {
 }
 
 // What became of the task this hart ran.
-enum class Fate : std::uint8_t { Stays, Blocked, WokenMeanwhile, Evicted, Ended };
+enum class Fate : std::uint8_t { Stays, Blocked, Evicted, Ended };
+
+struct Decision {
+    Fate fate{Fate::Stays};
+    bool has_evictors{false};  // somebody waits until the task has left this hart, or may stay after all
+};
 
 // Takes the current task off the hart if it may not go on here, and picks the next one.
-Fate put_and_pick(Hart& hart, Instant now) {
+Decision put_and_pick(Hart& hart, Instant now) {
     Task* const task = hart.current;
-    Fate fate = Fate::Stays;
+    Decision decision;
+    Fate& fate = decision.fate;
     const bool yields = std::exchange(hart.yield_requested, false);
     const bool ends = std::exchange(hart.exit_requested, false);
     const LockGuard guard{hart.lock};
     if (task != nullptr) {
+        decision.has_evictors = std::exchange(task->has_evictors, false);
         // Read once: a waker may turn Blocking into Woken at any moment.
         const RunState state = task->run_state.load(std::memory_order_acquire);
         if (ends) {
@@ -104,7 +111,7 @@ Fate put_and_pick(Hart& hart, Instant now) {
         }
         if (fate == Fate::Stays && !yields && !hart.queue.should_resched(now)) {
             program_timer(hart, now);
-            return fate;
+            return decision;
         }
         if (fate == Fate::Stays || fate == Fate::Evicted) {
             task->run_state.store(RunState::Ready, std::memory_order_relaxed);
@@ -118,17 +125,7 @@ Fate put_and_pick(Hart& hart, Instant now) {
     publish_load(hart);
     program_timer(hart, now);
     audit(hart);
-    if (fate == Fate::Blocked) {
-        // From here on a waker may run the task elsewhere.
-        RunState expected = RunState::Blocking;
-        if (!task->run_state.compare_exchange_strong(expected, RunState::Blocked,
-                                                     std::memory_order_acq_rel)) {
-            DCHECK(expected == RunState::Woken);
-            task->run_state.store(RunState::Ready, std::memory_order_relaxed);
-            fate = Fate::WokenMeanwhile;
-        }
-    }
-    return fate;
+    return decision;
 }
 
 // Ends the waits of those who asked for a mask this task was running outside of.
@@ -144,6 +141,16 @@ void release_evictors(Task& task) {
     }
 }
 
+// The last step of putting a task aside: from here on a waker may run it elsewhere, or end it.
+void settle_blocked(Task& task) {
+    RunState expected = RunState::Blocking;
+    if (!task.run_state.compare_exchange_strong(expected, RunState::Blocked, std::memory_order_acq_rel)) {
+        DCHECK(expected == RunState::Woken);
+        task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+        place(task, sched::EnqueueReason::Wake);
+    }
+}
+
 // Chooses what this hart runs; hart.current is null when there is nothing.
 void choose(Hart& hart) {
     hart.recheck = false;
@@ -154,20 +161,21 @@ void choose(Hart& hart) {
             interrupt_wait(*task);  // it was told to end before it began to wait
         }
     }
-    switch (put_and_pick(hart, arch::now())) {
+    const Decision decision = put_and_pick(hart, arch::now());
+    if (decision.has_evictors) {
+        release_evictors(*task);
+    }
+    switch (decision.fate) {
         case Fate::Stays:
-        case Fate::Blocked:
             break;
-        case Fate::WokenMeanwhile:
-            place(*task, sched::EnqueueReason::Wake);
+        case Fate::Blocked:
+            settle_blocked(*task);
             break;
         case Fate::Evicted:
             place(*task, sched::EnqueueReason::Migrate);
-            release_evictors(*task);
             break;
         case Fate::Ended:
             task->run_state.store(RunState::Dead, std::memory_order_release);
-            release_evictors(*task);
             Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
             break;
     }

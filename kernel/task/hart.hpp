@@ -87,6 +87,9 @@ auto with_home(Task& task, F&& f) NO_THREAD_SAFETY_ANALYSIS {
 
 // Sends a task that is on no queue (run_state Ready) to the hart it should run on.
 void place(Task& task, sched::EnqueueReason reason);
+// Enqueues a task that has this hart as its home, or sends it on when its mask no longer allows this hart;
+// then false.
+bool take_in(Hart& hart, Task& task);
 // Takes in what was sent to this hart. True when there was something.
 bool drain_inbox(Hart& hart);
 // Looks for a waiting task another hart would rather not keep waiting. True when one was taken in.

@@ -73,6 +73,8 @@ class Task : public RefCounted<Task> {
     sched::EnqueueReason enqueue_reason{sched::EnqueueReason::New};
     // A setter on another hart waits until this task has left a hart its mask no longer allows.
     WaitQueue evicted;
+    // Somebody waits on `evicted`, or is about to. Guarded by the lock of the home hart.
+    bool has_evictors{false};
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread

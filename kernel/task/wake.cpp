@@ -122,12 +122,23 @@ void place(Task& task, sched::EnqueueReason reason) {
         return chosen;
     });
     if (target.is_self) {
-        Hart& hart = this_hart();
-        const LockGuard guard{hart.lock};
-        enqueue_here(hart, task, now);
+        take_in(this_hart(), task);
     } else if (target.cpu != arch::current_cpu()) {
         send_to(target.cpu, task);
     }
+}
+
+bool take_in(Hart& hart, Task& task) {
+    {
+        const LockGuard guard{hart.lock};
+        // Its mask may have changed on the way.
+        if (hart.queue.allows(task.entity)) {
+            enqueue_here(hart, task, arch::now());
+            return true;
+        }
+    }
+    place(task, task.enqueue_reason);
+    return false;
 }
 
 bool drain_inbox(Hart& hart) {
@@ -140,18 +151,7 @@ bool drain_inbox(Hart& hart) {
     while (task != nullptr) {
         Task* const following = task->inbox_next;
         task->inbox_next = nullptr;
-        bool is_welcome = false;
-        {
-            const LockGuard guard{hart.lock};
-            // Its mask may have changed on the way.
-            is_welcome = hart.queue.allows(task->entity);
-            if (is_welcome) {
-                enqueue_here(hart, *task, arch::now());
-            }
-        }
-        if (!is_welcome) {
-            place(*task, task->enqueue_reason);
-        }
+        static_cast<void>(take_in(hart, *task));
         task = following;
     }
     return true;
@@ -184,16 +184,7 @@ bool steal(Hart& hart) {
             task->set_home(self);
         }
         count(hart.steals);
-        bool is_welcome = false;
-        {
-            const LockGuard guard{hart.lock};
-            is_welcome = hart.queue.allows(task->entity);
-            if (is_welcome) {
-                enqueue_here(hart, *task, arch::now());
-            }
-        }
-        if (!is_welcome) {
-            place(*task, sched::EnqueueReason::Migrate);
+        if (!take_in(hart, *task)) {
             continue;
         }
         if (steal_announced.exchange(1) == 0) {
