@@ -133,10 +133,13 @@ CHECKS = {"layers": check_layers, "length": check_length, "words": check_words, 
 
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checks", nargs="*", default=list(CHECKS), choices=[*CHECKS, []], metavar="CHECK")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="default: all")
     options = parser.parse_args(arguments)
+    unknown = [check for check in options.checks if check not in CHECKS]
+    if unknown:
+        parser.error(f"no check is called {', '.join(unknown)}; there are {', '.join(CHECKS)}")
     names = tracked_files()
-    findings = [finding for check in options.checks for finding in CHECKS[check](names)]
+    findings = [finding for check in options.checks or CHECKS for finding in CHECKS[check](names)]
     for finding in findings:
         print(finding)
     return 1 if findings else 0
