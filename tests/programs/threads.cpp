@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// std::thread, mutex, condition variable, atomic wait, thread-local storage and an exception that crosses frames, on
-// stock libstdc++.
+// std::thread, mutex, condition variable, atomic wait, thread-local storage and an exception that crosses
+// frames, on stock libstdc++.
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -84,8 +84,8 @@ int main() {
     const int played = play_ping_pong();
     const int flag = wait_for_atomic();
     const bool caught = catch_thrown();
-    std::printf("threads: counted %d of %d, ping-pong %d, flag %d, caught %s\n", counted, kThreads * kRounds, played,
-                flag, caught ? "yes" : "no");
+    std::printf("threads: counted %d of %d, ping-pong %d, flag %d, caught %s\n", counted, kThreads * kRounds,
+                played, flag, caught ? "yes" : "no");
     const bool good = counted == kThreads * kRounds && played >= 2 * kRounds && flag == 1 && caught;
     std::printf("threads: %s\n", good ? "good" : "WRONG");
     return good ? 0 : 1;
