@@ -8,6 +8,7 @@ import unittest
 from unittest import mock
 
 import analyse
+import check_kernel_code  # pylint: disable=wrong-import-position
 import lint
 
 
@@ -63,6 +64,21 @@ class LintTest(unittest.TestCase):
         good = {".clang-format": "BasedOnStyle: Google\n", "a.cpp": "int x;\n"}
         self.assertEqual(findings("format", **good), [])
         self.assertNotEqual(findings("format", **good | {"a.cpp": "int   x;\n"}), [])
+
+
+class KernelCodeTest(unittest.TestCase):
+    def test_floating_point_and_sum_are_found(self):
+        listing = "\n".join([
+            "ffffffff80000100 <arch_save_fp>:",
+            "ffffffff80000100: 00053507          \tfld\tfa0,0(a0)",
+            "ffffffff80000200 <stray>:",
+            "ffffffff80000200: 00053507          \tfld\tfa0,0(a0)",
+            "ffffffff80000204: 0ff0000f          \tfence",
+            "ffffffff80000208: 000402b7          \tlui\tt0,0x40",
+            "ffffffff8000020c: 1002a073          \tcsrs\tsstatus,t0",
+        ])
+        found = check_kernel_code.offences(listing)
+        self.assertEqual([("stray", "fld fa0,0(a0)"), ("stray", "lui t0,0x40; csrs sstatus,t0 may set SUM")], found)
 
 
 class AnalyseTest(unittest.TestCase):

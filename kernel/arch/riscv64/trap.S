@@ -6,7 +6,8 @@
 //   In the kernel:  sscratch = 0, tp = this hart's CpuLocal, sp = this hart's stack, interrupts off.
 //   Invariant: sscratch != 0 exactly while sstatus.SPP will be User, so the swap below tells where a trap came from.
 //   Entry from user mode stores the frame straight into the current task (CpuLocal.frame) and starts at the top of the
-//   hart's stack: no state of an earlier entry is kept there. FP registers stay in the hart; the kernel has FS = Off.
+//   hart's stack: no state of an earlier entry is kept there. FP registers stay in the hart: the kernel has no FP
+//   instruction but in the two functions at the end of this file (tests/lint/check_kernel_code.py).
 //   Exit: trap_handle returns the frame to resume, which may belong to another task than the one that came in.
 
 #include "arch/riscv64/asm_offsets.hpp"
