@@ -13,7 +13,7 @@ usage: [NAME=value...] scripts/qemu-test.sh
   TIMEOUT=300        seconds of wall time
   APPEND=            additions to the kernel command line
   INITRD=            another archive than the build's
-  TURN_US=0          icount: bound a hart's turn to so many microseconds
+  TURN_US=           icount: bound a hart's turn to so many microseconds (default 200, 0 for one hart)
   BUILD_DIR=build/riscv-release   where Image and initrd.cpio are
   LOG_DIR=build/logs              where BOARD-LANE-SMP.uart.log and .xml go
   LOG_NAME=BOARD-LANE-SMP         name of the log
@@ -56,7 +56,7 @@ done
 run_status=0
 SECONDS=0
 python3 "$root/tools/qemu_run.py" --image "$image" --initrd "$initrd" --log "$log" --smp "$smp" --mem "$mem" \
-    --lane "$lane" --turn-us "${TURN_US:-0}" --append "${APPEND:-}" --timeout "$timeout" || run_status=$?
+    --lane "$lane" ${TURN_US:+--turn-us "$TURN_US"} --append "${APPEND:-}" --timeout "$timeout" || run_status=$?
 check=(--smp "$smp" --lane "$lane" --junit "$log_dir/$name.xml")
 case $run_status in
     0) ;;

@@ -16,8 +16,16 @@ TIMEOUT_STATUS = 3
 QEMU = "qemu-system-riscv64"
 
 
-def lane_arguments(lane, turn_us):
-    """QEMU options of a lane; turn_us bounds a hart's turn under icount (0 = until the machine's next timer)."""
+# A tickless machine has seconds between two timers: unbounded, a busy hart's turn would be as long, and every other hart's
+# time would stand still for it. 200 us costs nothing that can be measured.
+DEFAULT_TURN_US = 200
+
+
+def lane_arguments(lane, smp, turn_us):
+    """QEMU options of a lane; turn_us bounds a hart's turn under icount (0 = until the machine's next timer, None = the
+    default)."""
+    if turn_us is None:
+        turn_us = DEFAULT_TURN_US if lane == "icount" and smp > 1 else 0
     if lane == "mttcg":
         if turn_us:
             raise ValueError("a turn length has a meaning in the icount lane only")
@@ -47,7 +55,7 @@ def command(options):
         line += ["-mon", "chardev=uart,mode=readline"]
     if options.cpu:
         line += ["-cpu", options.cpu]
-    line += lane_arguments(options.lane, options.turn_us)
+    line += lane_arguments(options.lane, options.smp, options.turn_us)
     line += ["-kernel", str(options.image)]
     if options.initrd:
         line += ["-initrd", str(options.initrd)]
@@ -91,7 +99,7 @@ def parse(arguments):
     parser.add_argument("--smp", type=int, default=4)
     parser.add_argument("--mem", default="512M")
     parser.add_argument("--lane", choices=("icount", "mttcg"), default="icount")
-    parser.add_argument("--turn-us", type=int, default=0)
+    parser.add_argument("--turn-us", type=int, help=f"icount: a hart's longest turn; default {DEFAULT_TURN_US}, one hart: 0")
     parser.add_argument("--append", default="", help="kernel command line")
     parser.add_argument("--timeout", type=float, default=300, help="seconds of wall time; 0 = none")
     parser.add_argument("--interactive", action="store_true", help="UART on this terminal; Ctrl-A x leaves")

@@ -26,6 +26,9 @@ class CommandTest(unittest.TestCase):
 
     def test_turns(self):
         self.assertIn("interval=10", " ".join(qemu_run.command(options("--turn-us", "10"))))
+        self.assertIn("interval=200", " ".join(qemu_run.command(options("--smp", "2"))))
+        for unbounded in (("--smp", "1"), ("--turn-us", "0"), ("--lane", "mttcg")):
+            self.assertNotIn("filter-buffer", " ".join(qemu_run.command(options(*unbounded))))
         with self.assertRaises(ValueError):
             qemu_run.lane_arguments("mttcg", 10)
 
