@@ -31,6 +31,11 @@ class CommandTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             qemu_run.lane_arguments("mttcg", 4, 10)
 
+    def test_the_expected_warning_is_kept_back_and_nothing_else(self):
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
+            qemu_run.pass_on(["q: warning: hub port turn0 has no peer\n", "q: could not load kernel\n"])
+        self.assertEqual("q: could not load kernel\n", errors.getvalue())
+
     def test_missing_initrd_is_an_error_here(self):
         with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit):
             options("--initrd", "/no/such")
