@@ -128,8 +128,8 @@ Decision put_and_pick(Hart& hart, Instant now) {
     return decision;
 }
 
-// Ends the waits of those who asked for a mask this task was running outside of.
-void release_evictors(Task& task) {
+// Ends the waits of those who asked for a mask this task was running outside of; true when nobody is left.
+bool end_waits_of_evictors(Task& task) {
     const LockGuard guard{task.evicted.lock()};
     for (Wait* wait = task.evicted.front(); wait != nullptr;) {
         Wait* const following = task.evicted.next(*wait);
@@ -138,6 +138,15 @@ void release_evictors(Task& task) {
             finish_wait(*wait, static_cast<std::int64_t>(wait->key));
         }
         wait = following;
+    }
+    return task.evicted.empty();
+}
+
+void release_evictors(Task& task) {
+    // Who is still there was killed and claimed a moment ago, and is about to be taken off the queue: the
+    // task, which may go away next, has to last until then. The killer holds no lock this hart has.
+    while (!end_waits_of_evictors(task)) {
+        arch::cpu_relax();
     }
 }
 
