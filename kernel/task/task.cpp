@@ -31,9 +31,11 @@ Result<Ref<Task>> Task::create(Process& process, std::string_view name) {
         release_task_id(tid);
         return created.error();
     }
-    Task& task = **created;
-    publish_task(tid, task);
-    return Ref<Task>::adopt(task);
+    return Ref<Task>::adopt(**created);
+}
+
+void Task::publish() {
+    publish_task(tid_, *this);
 }
 
 void Task::last_reference_gone(Task& task) {

@@ -41,10 +41,12 @@ enum class RunState : std::uint32_t { Running, Blocking, Woken, Blocked, Ready, 
 
 class Task : public RefCounted<Task> {
   public:
-    // Allocates a task with a fresh id and one reference, owned by the caller; not on any list yet. Errors:
-    // NoMemory, TryAgain (no id free).
+    // Allocates a task with a fresh id and one reference, owned by the caller; not on any list, and not to be
+    // found by its id, before publish(). Errors: NoMemory, TryAgain (no id free).
     static Result<Ref<Task>> create(Process& process, std::string_view name);
     static void last_reference_gone(Task& task);
+    // From here on others find the task, read it and change it. Pre: attributes, home and process are set.
+    void publish();
 
     [[nodiscard]] TaskId tid() const { return tid_; }
     [[nodiscard]] Process& process() const { return *process_; }

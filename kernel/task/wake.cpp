@@ -222,6 +222,9 @@ void start(Task& task, Task* parent) {
         hart.queue.charge_current(arch::now());
         hart.queue.inherit_position(task.entity, parent->entity);
     }
+    // Before the first instruction, which may make the id known. Not earlier: attributes set by others would
+    // be overwritten, and a kill would find a process without threads.
+    task.publish();
     place(task, sched::EnqueueReason::New);
 }
 

@@ -145,6 +145,7 @@ Ref<task::Task> SyscallTest::make_task(task::Process& process) {
     }
     process.threads.push_back(**task);
     ++process.thread_count;
+    (*task)->publish();
     return std::move(*task);
 }
 
