@@ -85,6 +85,11 @@ void install_hooks() {
     });
     task::set_rerun_hook(&syscall::rerun_syscall);
     task::set_init_ended_hook(&end_with_init);
+    task::set_ipi_hook([] {
+        if (is_panicking()) {
+            smp::park_this_hart();
+        }
+    });
     task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
     syscall::set_power_hook(&change_power);
     syscall::set_console_ops(kConsoleOps);

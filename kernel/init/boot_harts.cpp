@@ -108,6 +108,10 @@ void start_other_harts() {
                       ") was started and did not come; going on without it");
             return;
         }
+        // It has arrived, so it is on its way here: no deadline.
+        while (!task::online_cpus().contains(cpu)) {
+            arch::cpu_relax();
+        }
         log::marker("KINIT: cpu", cpu, " online");
     });
 }

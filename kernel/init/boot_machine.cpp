@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -10,7 +11,12 @@
 #include "init/panic.hpp"
 #include "smp/bringup.hpp"
 
-extern "C" const char _start[];
+extern "C" {
+extern const char _start[];
+extern const char moved_start[];
+// Read by moved_start.
+extern std::uint64_t moved_from_hart;
+}
 
 namespace kernel::init {
 
@@ -67,8 +73,17 @@ void move_to_wanted_hart(const BootArguments& boot) {
         return;
     }
     const HartId wanted = *the_command_line.boot_hart;
+    const bool is_usable =
+        std::ranges::any_of(the_machine.harts, [&](const fdt::Hart& hart) { return hart.id == wanted; });
+    if (!is_usable) {
+        log::warn("boothart=", wanted, ": the device tree names no such usable hart; going on with hart ",
+                  boot.hart);
+        return;
+    }
     // Nothing of .data has changed in a way that a second start would mind, and .bss is cleared again.
-    const Result<void> started = arch::sbi::start_hart(wanted, boot.image, boot.device_tree.value());
+    moved_from_hart = boot.hart.value();
+    const PhysAddr entry = boot.image + static_cast<std::uint64_t>(moved_start - _start);
+    const Result<void> started = arch::sbi::start_hart(wanted, entry, boot.device_tree.value());
     if (!started.ok()) {
         log::warn("boothart=", wanted, ": the firmware does not start that hart; going on with hart ",
                   boot.hart);

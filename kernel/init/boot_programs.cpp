@@ -47,7 +47,9 @@ Result<void> register_entry(const InitrdEntry& entry) {
 std::span<InitrdEntry> allocate_index(std::size_t count) {
     std::uint32_t order = 0;
     while ((mm::kPageSize << order) < count * sizeof(InitrdEntry)) {
-        ++order;
+        if (++order > mm::kMaxOrder) {
+            return {};
+        }
     }
     const auto frames = mm::frames().allocate(order);
     if (!frames.ok()) {

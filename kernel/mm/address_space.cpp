@@ -83,10 +83,11 @@ void AddressSpace::deactivate(CpuId cpu) {
     // First leave, then say so: when the last hart has said so, the root is freed, and a root carries the
     // kernel's own half.
     arch::switch_address_space(kernel_root_, kSharedAsid);
-    running_cpus_.remove(cpu);
     if (asid_ == kSharedAsid) {
         active_cpus_.remove(cpu);
     }
+    // Last: from here on the space may be gone.
+    running_cpus_.remove(cpu);
 }
 
 Result<MapResult> AddressSpace::map_anonymous(const MapRequest& request) {

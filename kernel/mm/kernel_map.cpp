@@ -5,6 +5,7 @@
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
+#include "mm/asid.hpp"
 #include "mm/frames.hpp"
 
 namespace kernel::mm {
@@ -160,6 +161,12 @@ Result<void> KernelMap::map_physmap(const PhysRange& ram, const KernelMapDescrip
     return {};
 }
 
+// A hart may remember that nothing was mapped here, and its walker may not have seen the entry yet
+// (Privileged Architecture, SFENCE.VMA). Harts that start later begin with an empty TLB.
+void KernelMap::note_new_mapping(VirtAddr start, std::uint64_t bytes) {
+    arch::flush_tlb(CpuMask::of(arch::current_cpu()), start, bytes, kSharedAsid);
+}
+
 Result<VirtAddr> KernelMap::map_mmio(PhysAddr start, std::uint64_t bytes) {
     const std::uint64_t offset = page_offset(start.value());
     if (bytes == 0 || bytes > kMmioBytes) {
@@ -176,6 +183,7 @@ Result<VirtAddr> KernelMap::map_mmio(PhysAddr start, std::uint64_t bytes) {
         TRY(table_.map_page(va + done, page_down(start) + done, kReadWrite, PageOwner::Kernel));
     }
     mmio_next_ = va + length + kPageSize;
+    note_new_mapping(va, length);
     return va + offset;
 }
 
@@ -183,6 +191,7 @@ Result<VirtAddr> KernelMap::map_stack(CpuId cpu) {
     CHECK(cpu.value() < kMaxCpus);
     const PhysAddr block = TRY(frames().allocate(kStackOrder));
     TRY(table_.map_range(stack_bottom(cpu), block, kHartStackBytes, kReadWrite, PageOwner::Kernel));
+    note_new_mapping(stack_bottom(cpu), kHartStackBytes);
     return stack_bottom(cpu) + kHartStackBytes;
 }
 

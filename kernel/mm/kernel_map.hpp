@@ -79,6 +79,7 @@ class KernelMap {
     [[nodiscard]] std::optional<AuditResult> audit() const;
 
   private:
+    static void note_new_mapping(VirtAddr start, std::uint64_t bytes);
     [[nodiscard]] Result<void> map_physmap(const PhysRange& ram, const KernelMapDescription& description);
 
     PageTable table_{};

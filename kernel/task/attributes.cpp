@@ -26,7 +26,10 @@ Applied apply_at_home(Task& target, const sched::Attributes& attributes) {
         if (must_leave) {
             if (hart.queue.current() == &target.entity) {
                 applied.displaced = Displaced::Running;
-                target.has_evictors = cpu != arch::current_cpu();
+                // Never cleared here: another setter may be waiting already.
+                if (cpu != arch::current_cpu()) {
+                    target.has_evictors = true;
+                }
             } else {
                 hart.queue.remove(target.entity, now);
                 applied.displaced = Displaced::Waiting;

@@ -74,7 +74,9 @@ enum class Fate : std::uint8_t { Stays, Blocked, Evicted, Ended };
 
 struct Decision {
     Fate fate{Fate::Stays};
-    bool has_evictors{false};  // somebody waits until the task has left this hart, or may stay after all
+    // Set when somebody waits until the task has left this hart, or may stay after all. Keeps it: once the
+    // lock is dropped it may run to its end elsewhere.
+    Ref<Task> evicted;
 };
 
 // Takes the current task off the hart if it may not go on here, and picks the next one.
@@ -86,7 +88,9 @@ Decision put_and_pick(Hart& hart, Instant now) {
     const bool ends = std::exchange(hart.exit_requested, false);
     const LockGuard guard{hart.lock};
     if (task != nullptr) {
-        decision.has_evictors = std::exchange(task->has_evictors, false);
+        if (std::exchange(task->has_evictors, false)) {
+            decision.evicted = Ref<Task>::share(*task);
+        }
         // Read once: a waker may turn Blocking into Woken at any moment.
         const RunState state = task->run_state.load(std::memory_order_acquire);
         if (ends) {
@@ -171,8 +175,8 @@ void choose(Hart& hart) {
         }
     }
     const Decision decision = put_and_pick(hart, arch::now());
-    if (decision.has_evictors) {
-        release_evictors(*task);
+    if (decision.evicted) {
+        release_evictors(*decision.evicted);
     }
     switch (decision.fate) {
         case Fate::Stays:
@@ -237,9 +241,11 @@ arch::TrapFrame* exit_to_user() {
     Hart& hart = this_hart();
     while (true) {
         if (drain_inbox(hart) || hart.recheck) {
-            while (expire_timers(hart, arch::now())) {
-            }
             hart.recheck = true;
+            if (expire_timers(hart, arch::now())) {
+                take_pending_interrupts();  // more are due: look at the rest of the world in between
+                continue;
+            }
         }
         if (hart.recheck || hart.current == nullptr) {
             choose(hart);
@@ -314,9 +320,10 @@ void handle_timer_interrupt() {
 void handle_ipi() {
     Hart& hart = this_hart();
     arch::acknowledge_ipi();
-    hart.ipi_pending.store(0);
+    hart.ipi_pending.exchange(0);  // a full read-modify-write: what is looked at next is no older
     count(hart.ipis_received);
     hart.recheck = true;
+    ipi_hook();
 }
 
 }  // namespace kernel::task

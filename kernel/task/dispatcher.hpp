@@ -73,6 +73,9 @@ void handle_ipi();
 // Sends an IPI, and how many a hart has taken: the boot's proof that they arrive.
 void interrupt_hart(CpuId cpu);
 [[nodiscard]] std::uint64_t ipis_received(CpuId cpu);
+// Looked at for every IPI this hart takes, busy or idle; set once at boot.
+void set_ipi_hook(void (*hook)());
+void ipi_hook();
 // What to do about an external interrupt; set once at boot.
 void set_external_interrupt_hook(void (*hook)());
 void external_interrupt_hook();

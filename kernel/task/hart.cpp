@@ -16,6 +16,7 @@ constinit AtomicCpuMask online_mask;
 constinit CpuMask possible_mask;
 using Hook = void (*)();
 constinit Hook external_interrupt = nullptr;
+constinit Hook on_ipi = nullptr;
 
 // Waits ended in one go; the caller asks again.
 constexpr std::uint32_t kExpiredPerRound = 16;
@@ -55,6 +56,16 @@ void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faul
     const LockGuard guard{hart.lock};
     hart.queue.start(cpu, arch::now(), capacity, faults);
     publish_load(hart);
+}
+
+void set_ipi_hook(void (*hook)()) {
+    on_ipi = hook;
+}
+
+void ipi_hook() {
+    if (on_ipi != nullptr) {
+        on_ipi();
+    }
 }
 
 void interrupt_hart(CpuId cpu) {

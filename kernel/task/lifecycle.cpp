@@ -87,7 +87,7 @@ void become_zombie(Process& process) {
         unlink_child(child);
         link_child(*init_process, child);
         if (child.is_zombie) {
-            static_cast<void>(init_process->child_exited.wake(1, 0));
+            static_cast<void>(init_process->child_exited.wake(~0U, 0));
         }
     }
     process.wait_status = process.exit_status;

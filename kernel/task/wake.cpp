@@ -142,11 +142,11 @@ bool take_in(Hart& hart, Task& task) {
 }
 
 bool drain_inbox(Hart& hart) {
-    if (hart.inbox.load(std::memory_order_relaxed) == nullptr) {
+    if (hart.inbox.load() == nullptr) {
         return false;
     }
     // Cleared before the stack is taken: who pushes later interrupts again.
-    hart.ipi_pending.store(0);
+    hart.ipi_pending.exchange(0);
     Task* task = hart.inbox.exchange(nullptr);
     while (task != nullptr) {
         Task* const following = task->inbox_next;

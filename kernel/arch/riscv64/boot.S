@@ -16,6 +16,12 @@
 #define PTE_V_R_W_X_A_D 0xcf
 #define PTE_V_R_W_A_D 0xc7
 #define PTE_V 0x01
+#define SSTATUS_FS_VS 0x6600
+
+// SBI hart state management (SBI 2.0, chapter 9)
+#define SBI_HSM 0x48534d
+#define SBI_HART_GET_STATUS 2
+#define SBI_HART_STOPPED 1
 
 .section .head.text, "ax"
 .globl _start
@@ -102,8 +108,8 @@ high_boot:
     lla tp, boot_cpu_local
     lla sp, boot_stack_top
     sd sp, CPU_STACK_TOP(tp)
-    li s3, 0x6000
-    csrc sstatus, s3            // FS off in the kernel: an accidental use traps
+    li s3, SSTATUS_FS_VS
+    csrc sstatus, s3            // programs get FS back; vector registers are nobody's, they are not saved
     mv a0, s0
     mv a1, s1
     mv a2, s2
@@ -116,6 +122,27 @@ high_boot:
 .balign 8
 high_boot_address:
     .dword high_boot
+
+// From SBI hart_start, when the command line wants another boot hart: a0 = hart id, a1 = device tree. The old boot hart
+// still needs its stack and page table, which lie in the .bss that is cleared next: wait until it has stopped.
+.globl moved_start
+.type moved_start, @function
+moved_start:
+    mv s0, a0
+    mv s1, a1
+    lla t0, moved_from_hart
+    ld s2, 0(t0)
+1:  mv a0, s2
+    li a6, SBI_HART_GET_STATUS
+    li a7, SBI_HSM
+    ecall
+    bnez a0, 2f                 // the firmware does not say: go on
+    li t0, SBI_HART_STOPPED
+    bne a1, t0, 1b
+2:  mv a0, s0
+    mv a1, s1
+    j boot_entry
+.size moved_start, . - moved_start
 
 .globl secondary_start
 .type secondary_start, @function
@@ -137,7 +164,7 @@ high_secondary:
     csrw sscratch, zero
     mv tp, t2
     ld sp, CPU_STACK_TOP(tp)
-    li t0, 0x6000
+    li t0, SSTATUS_FS_VS
     csrc sstatus, t0
     mv fp, zero
     mv ra, zero
@@ -159,6 +186,12 @@ arch_call_on_stack:
     jalr a1
     unimp
 .size arch_call_on_stack, . - arch_call_on_stack
+
+.section .data
+.balign 8
+.globl moved_from_hart
+moved_from_hart:
+    .dword 0
 
 .section .bss.boot, "aw", @nobits
 .balign 4096

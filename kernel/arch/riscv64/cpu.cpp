@@ -153,19 +153,29 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
     constexpr std::uint64_t kPagesByAddress = 16;
     constexpr std::uint64_t kPage = 4096;
     const CpuId self = current_cpu();
-    const std::uint64_t asid_register = asid;
     if (cpus.contains(self)) {
-        if (bytes <= kPagesByAddress * kPage) {
-            for (std::uint64_t va = start.value(); va < start.value() + bytes; va += kPage) {
+        const std::uint64_t asid_register = asid;
+        const bool is_short = bytes <= kPagesByAddress * kPage;
+        // With an ASID in rs2, even 0, global mappings stay (Privileged Architecture, SFENCE.VMA): asid 0
+        // leaves it out.
+        if (!is_short && asid == 0) {
+            asm volatile("sfence.vma" ::: "memory");
+        } else if (!is_short) {
+            asm volatile("sfence.vma zero, %0" ::"r"(asid_register) : "memory");
+        }
+        for (std::uint64_t va = start.value(); is_short && va < start.value() + bytes; va += kPage) {
+            if (asid == 0) {
+                asm volatile("sfence.vma %0" ::"r"(va) : "memory");
+            } else {
                 asm volatile("sfence.vma %0, %1" ::"r"(va), "r"(asid_register) : "memory");
             }
-        } else {
-            asm volatile("sfence.vma zero, %0" ::"r"(asid_register) : "memory");
         }
         cpus.remove(self);
     }
     const HartList list{cpus};
-    CHECK(sbi::remote_sfence_vma_asid(list.harts(), start, bytes, asid).ok());
+    const Result<void> flushed = asid == 0 ? sbi::remote_sfence_vma(list.harts(), start, bytes)
+                                           : sbi::remote_sfence_vma_asid(list.harts(), start, bytes, asid);
+    CHECK(flushed.ok());
 }
 
 void switch_address_space(PhysAddr root, std::uint16_t asid) {

@@ -49,6 +49,12 @@ trap_entry:
 return_to_user:
     sd a0, CPU_FRAME(tp)
     ld t0, FRAME_PC(a0)
+    // Ends a reservation another task's lr may have left on this hart, or this task's sc could succeed on it. Storing the
+    // word just loaded does no harm where it succeeds. (An emulator forgets reservations at traps; hardware need not.)
+#if FRAME_PC != 0
+#error "sc has no offset"
+#endif
+    sc.d zero, t0, (a0)
     csrw sepc, t0
     csrw sscratch, tp
     ld ra, FRAME_REG(1)(a0)
