@@ -131,6 +131,10 @@ SysResult sys_mmap(Caller& caller, std::uint64_t address, std::uint64_t length, 
     if (!allowed.ok() || !shared.ok() || length == 0 || (flags & kMapHugePages) != 0) {
         return Error::InvalidArgument;
     }
+    // As Linux: a length that fits nowhere is a lack of memory, whatever its form.
+    if (length > mm::kUserTop - mm::kUserBase) {
+        return Error::NoMemory;
+    }
     const mm::Placement placement = to_placement(flags);
     const mm::MapRequest request{
         // A hint need not be aligned.

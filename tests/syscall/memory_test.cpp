@@ -43,6 +43,7 @@ TEST_F(Memory, MapsWhatMallocAsksFor) {
 
 TEST_F(Memory, RefusesWhatCannotBe) {
     EXPECT_EQ(map(0, 0), error(Error::InvalidArgument));
+    EXPECT_EQ(map(0, std::uint64_t{1} << 40), error(Error::NoMemory)) << "more than an address space";
     EXPECT_EQ(map(0, 4096, 6), error(Error::InvalidArgument)) << "write and execute";
     EXPECT_EQ(map(0, 4096, 8), error(Error::InvalidArgument));
     EXPECT_EQ(map(0, 4096, 3, 0x20), error(Error::InvalidArgument)) << "neither private nor shared";
