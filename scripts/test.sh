@@ -20,7 +20,7 @@ stages=(
     "lint      180 house rules, clang-tidy, thread-safety analysis"
     "icount    420 boots with 1 to 4 harts, twice the same, and the negative controls"
     "mttcg     180 boots with a host thread per hart"
-    "debug     180 boots of the debug image"
+    "debug     180 boots of the debug image, system calls"
     "boards    180 other harts, memory sizes, interrupt controllers and boot harts"
     "programs  180 programs from elsewhere, malformed input, hostile programs"
 )
@@ -74,7 +74,7 @@ run_stage() {
         lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
         icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
-        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4)$' ;;
+        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;
         programs) run_ctest riscv-release -L 'programs|malformed' ;;
     esac
