@@ -35,7 +35,8 @@ void send_ipi(CpuMask cpus);
 // included).
 void remote_fence_i(CpuMask cpus);
 // Drops translations of [start, start + bytes) in address space `asid` on each member of `cpus`; complete on
-// return. asid 0 means the kernel's own mappings too. Answered by the firmware even while the target has interrupts off, so it is safe with locks held.
+// return. asid 0 means the kernel's own mappings too. Answered by the firmware even while the target has
+// interrupts off, so it is safe with locks held.
 void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid);
 
 // ---- Memory ----
