@@ -28,7 +28,7 @@ void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock
     sched::VirtualTime least;
     online_cpus().for_each([&](CpuId cpu) {
         const sched::HartLoad load = hart_of(cpu).load.load();
-        if (cpu != hart.queue.cpu() && load.weight[index] != 0 &&
+        if (&hart_of(cpu) != &hart && load.weight[index] != 0 &&
             (!found || sched::is_before(load.global[index], least))) {
             least = load.global[index];
             found = true;
@@ -158,7 +158,7 @@ bool drain_inbox(Hart& hart) {
 }
 
 bool steal(Hart& hart) {
-    const CpuId self = hart.queue.cpu();
+    const CpuId self = arch::current_cpu();
     CpuMask victims = online_cpus();
     victims.remove(self);
     CpuId at = self;
