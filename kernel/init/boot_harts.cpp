@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "init/boot.hpp"
@@ -6,6 +10,7 @@
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
+#include "syscall/caller.hpp"
 #include "task/dispatcher.hpp"
 
 namespace kernel::init {
@@ -28,12 +33,25 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
     return wanted;
 }
 
+constexpr std::array<std::string_view, 10> kBreakable{"shares",     "affinity", "latency", "starvation",
+                                                      "conserving", "tickless", "neutral", "perms",
+                                                      "inherit",    "clamp"};
+
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
-    if (!feature.empty() && feature != "shares" && feature != "affinity") {
-        log::warn("neuron.break=", feature, ": unknown; known are shares and affinity");
+    if (!feature.empty() && std::ranges::find(kBreakable, feature) == kBreakable.end()) {
+        log::warn("neuron.break=", feature, ": unknown; docs/testing.md lists what can be broken");
     }
-    return {.ignore_shares = feature == "shares", .ignore_affinity = feature == "affinity"};
+    syscall::set_faults({.all_rights = feature == "perms",
+                         .keep_hints = feature == "inherit",
+                         .accept_any_mask = feature == "clamp"});
+    return {.ignore_shares = feature == "shares",
+            .ignore_affinity = feature == "affinity",
+            .never_preempt = feature == "latency",
+            .strict_classes = feature == "starvation",
+            .stay_put = feature == "conserving",
+            .always_tick = feature == "tickless",
+            .hints_buy_share = feature == "neutral"};
 }
 
 // Makes a stack for each of `cpus`; those there is no memory for are left out.

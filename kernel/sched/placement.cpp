@@ -10,6 +10,12 @@ namespace kernel::sched {
 PlacementRequest placement_request(const Attributes& attributes, CpuId last, CpuMask online,
                                    const Faults& faults) {
     const bool has_preference = attributes.policy == nexus_abi::AffinityPolicy::Prefer;
+    if (faults.stay_put && (attributes.affinity_effective & online).contains(last)) {
+        return {.allowed = CpuMask::of(last),
+                .prefer = {},
+                .last = last,
+                .effective = effective_class(attributes.qos_class)};
+    }
     return PlacementRequest{
         .allowed = faults.ignore_affinity ? online : attributes.affinity_effective & online,
         .prefer = has_preference ? attributes.affinity_prefer : CpuMask{},

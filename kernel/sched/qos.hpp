@@ -98,11 +98,16 @@ static_assert(kClassTable[0].weight < kClassTable[1].weight &&
               kClassTable[1].weight < kClassTable[2].weight && kClassTable[2].weight < kClassTable[3].weight);
 static_assert(kClassTable[0].warp.is_zero(), "the lowest class never runs ahead");
 
-// Deliberate defects, chosen on the command line (neuron.break=shares|affinity): the negative controls of the
-// selftest. They prove that the measurement would notice.
+// Deliberate defects, chosen on the command line (neuron.break=, docs/testing.md): the negative controls of
+// the selftest. They prove that the measurement would notice.
 struct Faults {
     bool ignore_shares{false};    // every task is charged as if it had the default shares
     bool ignore_affinity{false};  // placement and stealing take every mask for "all CPUs"
+    bool never_preempt{false};    // a task that wakes waits for the end of the running one's request
+    bool strict_classes{false};   // the highest class with work always runs
+    bool stay_put{false};         // a task never leaves the hart it ran on last, if it may stay there
+    bool always_tick{false};      // a timer interrupt every 4 ms whatever runs
+    bool hints_buy_share{false};  // a task with a latency hint is charged half
 };
 
 }  // namespace kernel::sched

@@ -11,6 +11,8 @@ namespace kernel::sched {
 
 namespace {
 
+constexpr Duration kFaultTick = Duration::milliseconds(4);
+
 // advance() takes at most 2^40 ns at once; a hart that stood still longer (a stopped VM) is charged in
 // pieces.
 constexpr Duration kChargeChunk = Duration::nanoseconds(std::int64_t{1} << 39U);
@@ -138,7 +140,7 @@ Instant RunQueue::next_event(Instant now) const {
         return runnable_ == 0 ? Instant::never() : now;
     }
     if (runnable_ == 1) {
-        return Instant::never();
+        return faults_.always_tick ? now + kFaultTick : Instant::never();
     }
     const std::size_t index = index_of(current_->effective());
     const RootMember& member = classes_[index];
@@ -184,6 +186,9 @@ void RunQueue::account(Instant now) {
 }
 
 void RunQueue::charge(Duration service) {
+    if (faults_.hints_buy_share && !current_->attributes.latency.is_zero()) {
+        service = service / 2;
+    }
     const std::size_t index = index_of(current_->effective());
     const ClassRow& row = kClassTable[index];
     RootMember& member = classes_[index];
@@ -232,6 +237,9 @@ std::size_t RunQueue::pick_class() const {
     const VirtualTime root = root_now();
     std::size_t best = kClasses;
     for (std::size_t i = kClasses; i-- > 0;) {
+        if (faults_.strict_classes && !classes_[i].queue.empty()) {
+            return i;
+        }
         const bool is_candidate = !classes_[i].queue.empty() && is_class_eligible(i, root);
         if (is_candidate && (best == kClasses || is_before(classes_[i].deadline, classes_[best].deadline))) {
             best = i;
@@ -309,6 +317,9 @@ Preempt RunQueue::judge(const Entity& entity, Instant now) {
     if (current_ == nullptr) {
         return Preempt{.kind = Preempt::Kind::Now, .at = now};
     }
+    if (faults_.never_preempt) {
+        return Preempt{};
+    }
     const std::size_t index = index_of(entity.effective());
     const std::size_t current_index = index_of(current_->effective());
     if (index > current_index) {
@@ -355,6 +366,9 @@ void RunQueue::run(Entity& entity, Instant now) {
 
 Entity* RunQueue::find_stealable(CpuId thief) const {
     for (std::size_t i = kClasses; i-- > 0;) {
+        if (faults_.stay_put) {
+            return nullptr;
+        }
         if (Entity* found = classes_[i].queue.find_stealable(thief, faults_); found != nullptr) {
             return found;
         }

@@ -47,6 +47,9 @@ SysResult change_attributes(Caller& caller, std::int32_t pid, const sched::Chang
     const LockGuard guard{attribute_lock};
     const auto next = sched::apply(task::read_attributes(task), change, authority_over(caller, task));
     if (!next.ok()) {
+        if (faults().accept_any_mask && next.error() == Error::InvalidArgument) {
+            return result;
+        }
         return next.error();
     }
     return task::apply_attributes(caller.task, task, *next, result);

@@ -85,8 +85,10 @@ Result<std::uint32_t> append_strings(mm::AddressSpace& space, StringBuffer& buff
 // What the child starts with: what it inherits, changed as the caller wishes and its own limits allow.
 Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr) {
     const sched::Authority authority = authority_over(caller, caller.task);
+    const sched::Attributes own = task::read_attributes(caller.task);
     const sched::Attributes inherited =
-        sched::inherit_for_spawn(task::read_attributes(caller.task), authority.limits, authority.online);
+        faults().keep_hints ? sched::inherit_for_thread(own)
+                            : sched::inherit_for_spawn(own, authority.limits, authority.online);
     if (attr == 0) {
         return inherited;
     }

@@ -8,6 +8,20 @@ namespace kernel::syscall {
 
 namespace {
 
+constinit Faults the_faults;
+
+}  // namespace
+
+void set_faults(const Faults& faults) {
+    the_faults = faults;
+}
+
+const Faults& faults() {
+    return the_faults;
+}
+
+namespace {
+
 bool is_own_or_child(Caller& caller, const task::Process& process) {
     const LockGuard guard{task::family_lock()};
     return &process == &caller.process || process.parent == &caller.process;
