@@ -53,7 +53,7 @@ class LintTest(unittest.TestCase):
 
     def test_words(self):
         self.assertEqual(findings("words", **{"a.md": "A hacker's todo list; /dev/null; 'stubs'; http://a/home/x.\n"}), [])
-        for text in ("// TODO later", "a stub", "see /work/main/x", "a placeholder value", "as this session found"):
+        for text in ("// TODO later", "a stub", "see /home/anna/x", "a placeholder value", "as this issue says"):
             self.assertEqual(len(findings("words", **{"a.cpp": text})), 1, text)
 
     def test_spdx(self):
