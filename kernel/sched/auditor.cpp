@@ -93,15 +93,17 @@ Violation Auditor::check_entity(const RunQueue& queue, const Entity& entity) {
     }
     VirtualTime min_vt = position.vt;
     std::uint32_t min_weight = position.weight;
+    std::uint32_t max_weight = position.weight;
     CpuMask any_allowed = entity.attributes.affinity_effective;
     for (const Entity* child : {Tree::left(entity), Tree::right(entity)}) {
         if (child != nullptr) {
             min_vt = earlier(min_vt, child->position().min_vt);
             min_weight = std::min(min_weight, child->position().min_weight);
+            max_weight = std::max(max_weight, child->position().max_weight);
             any_allowed = any_allowed | child->position().any_allowed;
         }
     }
-    if (position.min_vt != min_vt || position.min_weight != min_weight ||
+    if (position.min_vt != min_vt || position.min_weight != min_weight || position.max_weight != max_weight ||
         position.any_allowed != any_allowed) {
         return {.rule = "S2: an augment is stale", .entity = &entity};
     }

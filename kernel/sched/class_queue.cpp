@@ -58,12 +58,13 @@ bool EntityOrder::before(const Entity& a, const Entity& b) {
 void EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
     Entity::Position& position = item.position_;
     position.min_vt = position.vt;
-    position.min_weight = position.weight;
+    position.min_weight = position.max_weight = position.weight;
     position.any_allowed = item.attributes.affinity_effective;
     for (const Entity* child : {left, right}) {
         if (child != nullptr) {
             position.min_vt = earlier(position.min_vt, child->position_.min_vt);
             position.min_weight = std::min(position.min_weight, child->position_.min_weight);
+            position.max_weight = std::max(position.max_weight, child->position_.max_weight);
             position.any_allowed = position.any_allowed | child->position_.any_allowed;
         }
     }
@@ -71,6 +72,15 @@ void EntityOrder::update(Entity& item, const Entity* left, const Entity* right) 
 
 VirtualTime ClassQueue::virtual_now() const {
     return sum_weight_ == 0 ? base_ : base_ + floor_divide(weighted_sum_, sum_weight_);
+}
+
+std::uint32_t ClassQueue::lightest() const {
+    const Entity* root = waiting_.root();
+    if (root == nullptr) {
+        return running_ == nullptr ? 0 : running_->position_.weight;
+    }
+    const std::uint32_t least = root->position_.min_weight;
+    return running_ == nullptr ? least : std::min(least, running_->position_.weight);
 }
 
 bool ClassQueue::is_eligible(VirtualTime vt) const {
@@ -133,15 +143,9 @@ VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration c
     if (!position.has_global) {
         return earliest;
     }
-    std::uint32_t lightest = position.weight;
-    if (waiting_.root() != nullptr) {
-        lightest = std::min(lightest, waiting_.root()->position_.min_weight);
-    }
-    if (running_ != nullptr) {
-        lightest = std::min(lightest, running_->position_.weight);
-    }
+    const std::uint32_t least_weight = std::min(position.weight, lightest());
     // V passes span_of(t, sum) in t of real time, so the second bound is the task's fluid turn plus kLagMax.
-    const VirtualSpan in_service = span_of(kLagMax, lightest);
+    const VirtualSpan in_service = span_of(kLagMax, least_weight);
     const VirtualSpan in_real_time =
         span_of(request, position.weight) + span_of(kLagMax, sum_weight_ + position.weight);
     const VirtualTime latest = now + std::min(in_service, in_real_time);

@@ -39,6 +39,10 @@ class ClassQueue {
     [[nodiscard]] Entity* running() const { return running_; }
     [[nodiscard]] const Tree& waiting() const { return waiting_; }
     [[nodiscard]] std::uint32_t sum_weight() const { return sum_weight_; }
+    // The least weight of a member; 0 when empty.
+    [[nodiscard]] std::uint32_t lightest() const;
+    // U - vt of this queue.
+    [[nodiscard]] VirtualSpan offset() const { return offset_; }
     // V; of an empty queue, the V it had when the last member left.
     [[nodiscard]] VirtualTime virtual_now() const;
     // V in the machine-wide frame.

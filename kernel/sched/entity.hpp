@@ -79,6 +79,7 @@ class Entity {
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
         std::uint32_t min_weight{0};
+        std::uint32_t max_weight{0};
         CpuMask any_allowed;  // union of the masks
     };
     [[nodiscard]] const Position& position() const { return position_; }

@@ -382,6 +382,9 @@ void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
 
 HartLoad RunQueue::load() const {
     HartLoad load;
+    load.capacity = static_cast<std::uint16_t>(capacity_);
+    load.epoch = epoch_;
+    load.at = clock_;
     if (current_ != nullptr) {
         load.running_class = static_cast<std::uint8_t>(current_->effective());
     }
@@ -390,8 +393,11 @@ HartLoad RunQueue::load() const {
         const ClassQueue& queue = classes_[i].queue;
         load.weight[i] = queue.sum_weight();
         load.global[i] = queue.global_now();
+        load.lightest[i] = queue.lightest();
         if (const Entity* root = queue.waiting().root(); root != nullptr) {
             load.waiting_mask[i] = faults_.ignore_affinity ? CpuMask::all() : root->position_.any_allowed;
+            load.least[i] = root->position_.min_vt + queue.offset();
+            load.heaviest[i] = root->position_.max_weight;
         }
     }
     return load;

@@ -43,6 +43,7 @@ struct Preempt {
 struct Pick {
     Entity* entity{nullptr};  // null: nothing to run here
     bool switched{false};     // not the one that was current before
+    bool balance{false};      // call balance() (balance.hpp) once the lock is dropped
 };
 
 class RunQueue {
@@ -154,6 +155,7 @@ class RunQueue {
 
     CpuId cpu_;
     std::uint32_t capacity_{kCapacityFull};
+    std::uint32_t epoch_{0};  // of the frames: changes when compress() moves them
     Faults faults_;
     std::array<RootMember, kClasses> classes_{};
     VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
