@@ -250,12 +250,19 @@ std::size_t RunQueue::pick_class() const {
 }
 
 // Root times stay near each other: the reference follows, and so does a class that has had no work for very
-// long.
+// long. It follows the least of those with work: their mean falls when one that is far ahead leaves (it ran
+// while the machine was stopped), the least only grows, so nobody is put ahead of where he will start.
 void RunQueue::tidy_empty_classes() {
     root_last_ = root_now();
+    VirtualTime least = root_last_;
+    for (const RootMember& member : classes_) {
+        if (!member.queue.empty()) {
+            least = earlier(least, member.vt);
+        }
+    }
     for (RootMember& member : classes_) {
-        if (member.queue.empty() && root_last_ - member.vt > kFarBehind) {
-            member.vt = root_last_ - kFarBehind / 2;
+        if (member.queue.empty() && least - member.vt > kFarBehind) {
+            member.vt = least - kFarBehind / 2;
         }
     }
 }

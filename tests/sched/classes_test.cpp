@@ -57,6 +57,33 @@ TEST(ClassFloors, IdleSurvivesAStormOfWakers) {
     EXPECT_LE(idle.entity.statistics().wait_max, 250_ms);
 }
 
+// A machine that was stopped charges the task that ran a minute at once, which moves the root far ahead. When
+// that task leaves, the root is where the others are again, and a class that was empty meanwhile starts
+// there.
+TEST(ClassFloors, AClassThatWasEmptyWhileTheHartStoodStillOwesNothing) {
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    Entity idle;
+    Entity normal;
+    Entity interactive;
+    idle.attributes = make(Idle);
+    normal.attributes = make(Normal);
+    interactive.attributes = make(Interactive);
+    using enum kernel::sched::EnqueueReason;
+    queue.enqueue(idle, at(0_ms), New);
+    queue.pick_next(at(0_ms));
+    queue.enqueue(interactive, at(0_ms), New);
+    queue.enqueue(normal, at(60_s), New);
+    queue.remove(interactive, at(60_s));
+    ASSERT_EQ(queue.pick_next(at(60_s)).entity, &normal);
+    queue.charge_current(at(60_s + 1_us));
+    queue.remove(idle, at(60_s + 1_us));
+    EXPECT_EQ(queue.enqueue(interactive, at(60_s + 2_us), Migrate).kind, kernel::sched::Preempt::Kind::Now);
+    EXPECT_EQ(queue.pick_next(at(60_s + 2_us)).entity, &interactive);
+    queue.put_current(at(60_s + 2_us), kernel::sched::PutReason::Exit);
+    queue.remove(normal, at(60_s + 2_us));
+}
+
 TEST(ClassFloors, NormalSurvivesInteractiveHogs) {
     Machine machine;
     Task& normal = machine.add_hog(Normal, 100);
