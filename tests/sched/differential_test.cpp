@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The library decides exactly as the plain reference does: a million random operations, in many short lives
+// on 1 to 4 harts with up to 40 tasks, and every observable value compared after each.
+#include <gtest/gtest.h>
+
+#include "tier.hpp"
+#include "twin.hpp"
+
+namespace sched_test {
+namespace {
+
+constexpr std::uint64_t kLife = 2'000;  // operations; short enough to be cut down in a moment
+
+Shape shape_of(std::uint64_t seed) {
+    // The clock starts anywhere up to a year in, so that virtual times are far from zero.
+    constexpr std::int64_t kYear = 365LL * 24 * 3600 * 1'000'000'000;
+    return Shape{.harts = static_cast<std::uint32_t>(1 + seed % 4),
+                 .tasks = seed % 5 == 0 ? 40U : 3U + static_cast<std::uint32_t>(seed % 9),
+                 .seed = seed,
+                 .start_ns = static_cast<std::int64_t>(seed * 7919 % 1000) * (kYear / 1000)};
+}
+
+TEST(Differential, EveryDecisionIsTheReferences) {
+    const std::uint64_t lives = by_tier<std::uint64_t>(1'000'000, 100'000'000) / kLife;
+    const std::uint64_t first = first_seed();
+    for (std::uint64_t seed = first; seed < first + lives; ++seed) {
+        const Shape shape = shape_of(seed);
+        const auto failure = find_difference(shape, kLife);
+        ASSERT_FALSE(failure.has_value()) << script_of(shape, *failure);
+    }
+    RecordProperty("operations", std::to_string(lives * kLife));
+}
+
+// The comparison sees what it is for, and cuts it down to a few lines.
+void expect_found(kernel::sched::Faults faults, const char* what) {
+    for (std::uint64_t seed = 1; seed < 20; ++seed) {
+        Shape shape = shape_of(seed);
+        shape.faults = faults;
+        if (const auto failure = find_difference(shape, kLife)) {
+            EXPECT_LE(failure->operations.size(), 12U) << what << "\n" << script_of(shape, *failure);
+            return;
+        }
+    }
+    FAIL() << what << " was not found";
+}
+
+TEST(Differential, FindsPlantedDefects) {
+    expect_found({.ignore_shares = true}, "shares ignored");
+    expect_found({.ignore_affinity = true}, "masks ignored");
+    expect_found({.never_preempt = true}, "no preemption");
+    expect_found({.strict_classes = true}, "strict classes");
+    expect_found({.hints_buy_share = true}, "hints that buy share");
+}
+
+}  // namespace
+}  // namespace sched_test

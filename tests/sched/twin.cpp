@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+#include "twin.hpp"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+namespace sched_test {
+
+using kernel::CpuId;
+using kernel::CpuMask;
+using kernel::Duration;
+using kernel::Instant;
+using kernel::sched::Attributes;
+using kernel::sched::EnqueueReason;
+using kernel::sched::Entity;
+using kernel::sched::kClasses;
+using kernel::sched::PutReason;
+using kernel::sched::RunQueue;
+using kernel::sched::TaskState;
+using reference::wrapped;
+using Kind = Operation::Kind;
+
+namespace {
+
+constexpr std::uint32_t kNobody = ~std::uint32_t{0};
+
+template <class T>
+std::optional<std::string> differ(const char* what, std::uint32_t whose, T library, T reference) {
+    if (library == reference) {
+        return std::nullopt;
+    }
+    std::ostringstream out;
+    out << what << " of " << whose << ": library " << +library << ", reference " << +reference;
+    return out.str();
+}
+
+const char* name_of(Kind kind) {
+    static constexpr std::array kNames{"advance", "advance-to", "wake",    "note-woken",  "arrive", "fork",
+                                       "block",   "yield",      "preempt", "evict",       "exit",   "pick",
+                                       "charge",  "remove",     "steal",   "raise-frame", "set"};
+    return kNames[static_cast<std::size_t>(kind)];
+}
+
+}  // namespace
+
+std::string Operation::text() const {
+    std::ostringstream out;
+    out << name_of(kind) << " hart=" << hart << " other=" << other << " task=" << task << " amount=" << amount
+        << " late=" << late << " class=" << static_cast<int>(attributes.qos_class)
+        << " shares=" << attributes.shares << " latency=" << attributes.latency.ns()
+        << " burst=" << attributes.burst.ns() << " mask=" << attributes.affinity_effective.bits();
+    return out.str();
+}
+
+// --- Both sides ---
+
+Twin::Twin(const Shape& shape) : shape_{shape}, now_{Instant::from_ns(shape.start_ns)}, slots_(shape.tasks) {
+    for (std::uint32_t i = 0; i < shape.harts; ++i) {
+        // Every other hart is a slower one, by an odd amount.
+        const std::uint32_t capacity = i % 2 == 0 ? kernel::sched::kCapacityFull : 613;
+        queues_.push_back(std::make_unique<RunQueue>());
+        queues_.back()->start(CpuId{i}, now_, capacity, shape.faults);
+        harts_.push_back(std::make_unique<reference::Hart>(i, now_, capacity));
+    }
+    for (Slot& slot : slots_) {
+        renew(slot);
+    }
+}
+
+Twin::~Twin() = default;
+
+void Twin::renew(Slot& slot) {
+    if (slot.entity) {
+        graves_.push_back(std::move(slot));
+    }
+    slot.entity = std::make_unique<Entity>();
+    slot.task = std::make_unique<reference::Task>();
+    slot.task->id = static_cast<std::uint32_t>(&slot - slots_.data());
+}
+
+std::uint32_t Twin::id_of(const Entity* entity) const {
+    for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+        if (slots_[i].entity.get() == entity) {
+            return i;
+        }
+    }
+    return kNobody;
+}
+
+std::optional<std::string> Twin::enqueue(const Operation& operation, EnqueueReason reason) {
+    Slot& slot = slots_[operation.task];
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    const auto library = queues_[operation.hart]->enqueue(*slot.entity, now, reason);
+    const auto reference = harts_[operation.hart]->enqueue(*slot.task, now, reason);
+    if (auto found = differ("preempt", operation.task, static_cast<int>(library.kind),
+                            static_cast<int>(reference.kind))) {
+        return found;
+    }
+    return differ("preempt instant", operation.task, library.at.ns(), reference.at.ns());
+}
+
+std::optional<std::string> Twin::put(const Operation& operation, PutReason reason) {
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    if (queues_[operation.hart]->current() != nullptr) {
+        queues_[operation.hart]->put_current(now, reason);
+        harts_[operation.hart]->put_current(now, reason);
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> Twin::pick(const Operation& operation) {
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    const auto library = queues_[operation.hart]->pick_next(now);
+    const auto reference = harts_[operation.hart]->pick_next(now);
+    if (auto found = differ("pick", operation.hart, id_of(library.entity),
+                            reference.task == nullptr ? kNobody : reference.task->id)) {
+        return found;
+    }
+    return differ("switched", operation.hart, library.switched, reference.switched);
+}
+
+std::optional<std::string> Twin::steal(const Operation& operation) {
+    if (operation.hart == operation.other) {
+        return std::nullopt;
+    }
+    Entity* const library = queues_[operation.other]->find_stealable(CpuId{operation.hart});
+    reference::Task* const reference = harts_[operation.other]->find_stealable(CpuId{operation.hart});
+    if (auto found = differ("steal", operation.other, id_of(library),
+                            reference == nullptr ? kNobody : reference->id)) {
+        return found;
+    }
+    if (library == nullptr) {
+        return std::nullopt;
+    }
+    Operation arrive = operation;
+    arrive.task = reference->id;
+    queues_[operation.other]->remove(*library, now_);
+    harts_[operation.other]->remove(*reference, now_);
+    return enqueue(arrive, EnqueueReason::Migrate);
+}
+
+std::optional<std::string> Twin::apply(const Operation& operation) {
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    RunQueue& queue = *queues_[operation.hart];
+    reference::Hart& hart = *harts_[operation.hart];
+    Slot& slot = slots_[operation.task];
+    Entity& entity = *slot.entity;
+    const TaskState state = entity.state();
+    const bool fits = entity.attributes.affinity_effective.contains(CpuId{operation.hart});
+    std::optional<std::string> difference;
+    switch (operation.kind) {
+        case Kind::Advance:
+            now_ += Duration::nanoseconds(operation.amount);
+            break;
+        case Kind::AdvanceTo:
+            now_ =
+                std::max(now_, min(queue.next_event(now_), now_ + Duration::nanoseconds(operation.amount)));
+            break;
+        case Kind::Wake:
+            if (state == TaskState::Blocked && fits) {
+                const bool is_new = !entity.has_run() && !entity.position().has_global;
+                difference = enqueue(operation, is_new ? EnqueueReason::New : EnqueueReason::Wake);
+            }
+            break;
+        case Kind::NoteWoken:
+            if (state == TaskState::Blocked) {
+                RunQueue::note_woken(entity, now);
+                reference::Hart::note_woken(*slot.task, now);
+            }
+            break;
+        case Kind::Arrive:
+            if (state == TaskState::Migrating && fits) {
+                const bool is_wake = slot.task->wake_pending;
+                difference = enqueue(operation, is_wake ? EnqueueReason::Wake : EnqueueReason::Migrate);
+            }
+            break;
+        case Kind::Fork:
+            if (state == TaskState::Dead && queue.current() != nullptr) {
+                renew(slot);
+                slot.entity->attributes = slot.task->attributes = operation.attributes;
+                queue.charge_current(now);
+                hart.charge_current(now);
+                queue.inherit_position(*slot.entity, *queue.current());
+                hart.inherit_position(*slot.task, *hart.current());
+                if (operation.attributes.affinity_effective.contains(CpuId{operation.hart})) {
+                    difference = enqueue(operation, EnqueueReason::New);
+                } else {
+                    RunQueue::note_created(*slot.entity, now);
+                    reference::Hart::note_created(*slot.task, now);
+                }
+            }
+            break;
+        case Kind::Block:
+            difference = put(operation, PutReason::Block);
+            break;
+        case Kind::Yield:
+            difference = put(operation, PutReason::Yield);
+            break;
+        case Kind::Preempt:
+            difference = put(operation, PutReason::Preempted);
+            break;
+        case Kind::Evict:
+            difference = put(operation, PutReason::Migrate);
+            break;
+        case Kind::Exit: {
+            const std::uint32_t home = entity.cpu().value();
+            if (state == TaskState::Running) {
+                queues_[home]->put_current(now, PutReason::Exit);
+                harts_[home]->put_current(now, PutReason::Exit);
+            } else if (state != TaskState::Dead) {
+                if (state == TaskState::Queued) {
+                    queues_[home]->remove(entity, now);
+                    harts_[home]->remove(*slot.task, now);
+                }
+                RunQueue::retire(entity, now);
+                slot.task->state = TaskState::Dead;
+                slot.task->since = now;
+            }
+            break;
+        }
+        case Kind::Pick:
+            difference = pick(operation);
+            break;
+        case Kind::Charge:
+            queue.charge_current(now);
+            hart.charge_current(now);
+            break;
+        case Kind::Remove:
+            if (state == TaskState::Queued) {
+                const std::uint32_t home = entity.cpu().value();
+                queues_[home]->remove(entity, now);
+                harts_[home]->remove(*slot.task, now);
+            }
+            break;
+        case Kind::Steal:
+            difference = steal(operation);
+            break;
+        case Kind::RaiseFrame: {
+            const auto qos_class = operation.attributes.qos_class;
+            const reference::Wide ahead = harts_[operation.other]->global_now(qos_class);
+            const auto shown = queues_[operation.other]->queue(qos_class).global_now();
+            queue.raise_frame(qos_class, shown);
+            hart.raise_frame(qos_class, ahead);
+            break;
+        }
+        case Kind::Set:
+            if (state == TaskState::Dead) {
+                break;
+            }
+            if (state == TaskState::Blocked && !entity.has_run() && !entity.position().has_global) {
+                entity.attributes = slot.task->attributes = operation.attributes;
+            } else {
+                const std::uint32_t home = entity.cpu().value();
+                const bool library = queues_[home]->set_attributes(entity, operation.attributes, now);
+                const bool reference = harts_[home]->set_attributes(*slot.task, operation.attributes, now);
+                difference = differ("must move", operation.task, library, reference);
+                if (library) {  // as a dispatcher does
+                    if (entity.state() == TaskState::Running) {
+                        queues_[home]->put_current(now, PutReason::Migrate);
+                        harts_[home]->put_current(now, PutReason::Migrate);
+                    } else {
+                        queues_[home]->remove(entity, now);
+                        harts_[home]->remove(*slot.task, now);
+                    }
+                }
+            }
+            break;
+    }
+    return difference ? difference : compare();
+}
+
+std::optional<std::string> Twin::compare() const {
+    for (const Slot& slot : slots_) {
+        if (auto found = compare_task(slot)) {
+            return found;
+        }
+    }
+    for (std::uint32_t i = 0; i < shape_.harts; ++i) {
+        if (auto found = compare_hart(i)) {
+            return found;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> Twin::compare_task(const Slot& slot) const {
+    const Entity& entity = *slot.entity;
+    const reference::Task& task = *slot.task;
+    const auto& position = entity.position();
+    const auto& statistics = entity.statistics();
+    const auto as_int = [](Duration duration) { return static_cast<std::uint64_t>(duration.ns()); };
+    struct Pair {
+        const char* what;
+        std::uint64_t library;
+        std::uint64_t reference;
+    };
+    const std::array always{
+        Pair{"state", static_cast<std::uint64_t>(entity.state()), static_cast<std::uint64_t>(task.state)},
+        Pair{"hart", entity.cpu().value(), task.hart},
+        Pair{"runtime", as_int(statistics.runtime), as_int(task.runtime)},
+        Pair{"wait", as_int(statistics.wait), as_int(task.wait)},
+        Pair{"longest wait", as_int(statistics.wait_max), as_int(task.wait_max)},
+        Pair{"sleep", as_int(statistics.sleep), as_int(task.sleep)},
+        Pair{"voluntary", statistics.switches_voluntary, task.voluntary},
+        Pair{"involuntary", statistics.switches_involuntary, task.involuntary},
+        Pair{"preempted", statistics.preempted, task.preempted},
+        Pair{"migrations", statistics.migrations, task.migrations},
+        Pair{"frame", position.has_global ? 1U : 0U, task.has_global ? 1U : 0U},
+        Pair{"weight", position.weight, task.weight},
+    };
+    for (const Pair& pair : always) {
+        if (auto found = differ(pair.what, task.id, pair.library, pair.reference)) {
+            return found;
+        }
+    }
+    if (entity.is_on_queue()) {
+        const std::array here{
+            Pair{"vt", position.vt.raw(), wrapped(task.vt)},
+            Pair{"deadline", position.deadline.raw(), wrapped(task.deadline)},
+            Pair{"request end", position.request_end.raw(), wrapped(task.request_end)},
+            Pair{"carry", position.carry, task.carry},
+            Pair{"fresh", position.fresh ? 1U : 0U, task.fresh ? 1U : 0U},
+            Pair{"lag", as_int(queues_[task.hart]->lag(entity)), as_int(harts_[task.hart]->lag(task))},
+        };
+        for (const Pair& pair : here) {
+            if (auto found = differ(pair.what, task.id, pair.library, pair.reference)) {
+                return found;
+            }
+        }
+    } else if (position.has_global) {
+        if (auto found = differ("saved U", task.id, position.global.raw(), wrapped(task.global))) {
+            return found;
+        }
+        return differ("saved lag", task.id, static_cast<std::uint64_t>(position.lag), wrapped(task.lag));
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
+    const RunQueue& queue = *queues_[hart];
+    const reference::Hart& expected = *harts_[hart];
+    const reference::Task* const current = expected.current();
+    if (auto found =
+            differ("current", hart, id_of(queue.current()), current == nullptr ? kNobody : current->id)) {
+        return found;
+    }
+    if (auto found = differ("busy", hart, queue.busy().ns(), expected.busy().ns())) {
+        return found;
+    }
+    if (auto found = differ("idle", hart, queue.idle().ns(), expected.idle().ns())) {
+        return found;
+    }
+    const bool is_waiting = queue.current() == nullptr && queue.runnable() != 0;
+    const Instant event = is_waiting ? now_ : expected.next_event();
+    if (auto found = differ("next event", hart, queue.next_event(now_).ns(), event.ns())) {
+        return found;
+    }
+    const auto load = queue.load();
+    const auto wanted = expected.load();
+    if (auto found = differ("running class", hart, load.running_class, wanted.running_class)) {
+        return found;
+    }
+    if (auto found = differ("runnable", hart, load.runnable, wanted.runnable)) {
+        return found;
+    }
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        if (auto found = differ("class weight", hart, load.weight[i], wanted.weight[i])) {
+            return found;
+        }
+        if (auto found =
+                differ("waiting mask", hart, load.waiting_mask[i].bits(), wanted.waiting_mask[i].bits())) {
+            return found;
+        }
+        if (auto found = differ("class U", hart, load.global[i].raw(), wanted.global[i].raw())) {
+            return found;
+        }
+    }
+    for (std::uint32_t thief = 0; thief < shape_.harts; ++thief) {
+        const reference::Task* const task = expected.find_stealable(CpuId{thief});
+        if (auto found = differ("stealable", hart, id_of(queue.find_stealable(CpuId{thief})),
+                                task == nullptr ? kNobody : task->id)) {
+            return found;
+        }
+    }
+    return std::nullopt;
+}
+
+// --- Random operations ---
+
+std::int64_t OperationSource::any_time() {
+    // As likely a nanosecond as a second; rarely hours, days or a stopped machine.
+    const std::uint64_t bits = below(200) == 0 ? 34 + below(16) : below(31);
+    return static_cast<std::int64_t>(below(std::uint64_t{1} << bits)) + 1;
+}
+
+Attributes OperationSource::any_attributes() {
+    static constexpr std::array<std::uint32_t, 9> kShares{1, 2, 3, 10, 50, 100, 333, 999, 1000};
+    Attributes attributes;
+    attributes.qos_class = kernel::sched::class_at(below(kClasses));
+    attributes.shares = kShares[below(kShares.size())];
+    const auto hint = [this](std::int64_t longest_ms) {
+        return Duration::microseconds(
+            100 + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(longest_ms) * 1000)));
+    };
+    attributes.latency = below(2) == 0 ? hint(20) : Duration{};
+    attributes.burst = below(3) == 0 ? hint(50) : Duration{};
+    const auto bits = below(std::uint64_t{1} << shape_.harts);
+    attributes.affinity = attributes.affinity_effective =
+        bits == 0 ? CpuMask::first(shape_.harts) : CpuMask::from_bits(bits);
+    return attributes;
+}
+
+Operation OperationSource::next() {
+    // How often each kind comes, of the sum.
+    static constexpr std::array<std::uint8_t, 17> kOften{10, 14, 20, 3, 8, 8, 6, 3, 2,
+                                                         1,  2,  20, 2, 2, 4, 1, 6};
+    std::uint64_t sum = 0;
+    for (const auto often : kOften) {
+        sum += often;
+    }
+    std::uint64_t drawn = below(sum);
+    std::size_t kind = 0;
+    while (drawn >= kOften[kind]) {
+        drawn -= kOften[kind++];
+    }
+    Operation operation{.kind = static_cast<Kind>(kind),
+                        .hart = static_cast<std::uint32_t>(below(shape_.harts)),
+                        .other = static_cast<std::uint32_t>(below(shape_.harts)),
+                        .task = static_cast<std::uint32_t>(below(shape_.tasks)),
+                        .amount = any_time(),
+                        .late = below(50) == 0 ? static_cast<std::int64_t>(below(2000)) : 0};
+    if (operation.kind == Kind::AdvanceTo) {
+        operation.amount = std::int64_t{1} << 33;
+    }
+    operation.attributes = any_attributes();
+    return operation;
+}
+
+// --- Finding and cutting down ---
+
+namespace {
+
+std::optional<std::string> replay(const Shape& shape, const std::vector<Operation>& operations) {
+    Twin twin{shape};
+    for (const Operation& operation : operations) {
+        if (auto found = twin.apply(operation)) {
+            return found;
+        }
+    }
+    return std::nullopt;
+}
+
+// Leaves out ever smaller pieces as long as something differs (Zeller's ddmin, complements only).
+Failure shrink(const Shape& shape, Failure failure) {
+    for (std::size_t piece = failure.operations.size() / 2; piece != 0; piece /= 2) {
+        for (std::size_t from = 0; from + piece <= failure.operations.size();) {
+            std::vector<Operation> rest = failure.operations;
+            const auto begin = rest.begin() + static_cast<std::ptrdiff_t>(from);
+            rest.erase(begin, begin + static_cast<std::ptrdiff_t>(piece));
+            if (auto found = replay(shape, rest)) {
+                failure = {.difference = *found, .operations = std::move(rest)};
+            } else {
+                from += piece;
+            }
+        }
+    }
+    return failure;
+}
+
+}  // namespace
+
+std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count) {
+    Twin twin{shape};
+    OperationSource source{shape};
+    std::vector<Operation> done;
+    done.reserve(count);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        done.push_back(source.next());
+        if (auto found = twin.apply(done.back())) {
+            return shrink(shape, {.difference = *found, .operations = std::move(done)});
+        }
+    }
+    return std::nullopt;
+}
+
+std::string script_of(const Shape& shape, const Failure& failure) {
+    std::ostringstream out;
+    out << failure.difference << "\nharts=" << shape.harts << " tasks=" << shape.tasks
+        << " seed=" << shape.seed << " start=" << shape.start_ns << ", " << failure.operations.size()
+        << " operations:\n";
+    for (const Operation& operation : failure.operations) {
+        out << "  " << operation.text() << "\n";
+    }
+    return out.str();
+}
+
+}  // namespace sched_test

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The kernel's run queues and the reference (reference.hpp) side by side: every operation is done to both,
+// and whatever either decides or shows is compared after it. A sequence of operations is data, so that a
+// failing one can be cut down to what is needed and printed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "reference.hpp"
+#include "sched/run_queue.hpp"
+
+namespace sched_test {
+
+struct Operation {
+    enum class Kind : std::uint8_t {
+        Advance,    // the clock moves by `amount`
+        AdvanceTo,  // the clock moves to the next event of `hart`, at most `amount` ahead
+        Wake,       // a task that is asleep or new becomes runnable on `hart`
+        NoteWoken,  // the same, but it is under way from now on
+        Arrive,     // a task under way is enqueued on `hart`
+        Fork,       // a new task starts on `hart` behind the one that runs there
+        Block,      // the current task of `hart` ...
+        Yield,
+        Preempt,
+        Evict,
+        Exit,  // ... and this is done to the task, whatever it does
+        Pick,
+        Charge,
+        Remove,      // a waiting task leaves its queue
+        Steal,       // `hart` takes a task from `other`
+        RaiseFrame,  // one class's frame on `hart` follows the one on `other`
+        Set,         // new attributes for the task, in any state
+    };
+    Kind kind{Kind::Pick};
+    std::uint32_t hart{0};
+    std::uint32_t other{0};
+    std::uint32_t task{0};
+    std::int64_t amount{0};
+    std::int64_t late{0};  // the operation reads the clock this long before it is done
+    kernel::sched::Attributes attributes{};
+
+    [[nodiscard]] std::string text() const;
+};
+
+struct Shape {
+    std::uint32_t harts{1};
+    std::uint32_t tasks{8};
+    std::uint64_t seed{1};
+    std::int64_t start_ns{0};
+    kernel::sched::Faults faults{};
+};
+
+class Twin {
+  public:
+    explicit Twin(const Shape& shape);
+    ~Twin();
+    Twin(const Twin&) = delete;
+    Twin& operator=(const Twin&) = delete;
+
+    // Does it to both, or to neither where it makes no sense now. What differs afterwards, if anything does.
+    std::optional<std::string> apply(const Operation& operation);
+
+  private:
+    struct Slot {
+        std::unique_ptr<kernel::sched::Entity> entity;
+        std::unique_ptr<reference::Task> task;
+    };
+    using Entity = kernel::sched::Entity;
+
+    void renew(Slot& slot);
+    std::optional<std::string> put(const Operation& operation, kernel::sched::PutReason reason);
+    std::optional<std::string> enqueue(const Operation& operation, kernel::sched::EnqueueReason reason);
+    std::optional<std::string> pick(const Operation& operation);
+    std::optional<std::string> steal(const Operation& operation);
+    std::optional<std::string> compare() const;
+    std::optional<std::string> compare_task(const Slot& slot) const;
+    std::optional<std::string> compare_hart(std::uint32_t hart) const;
+    [[nodiscard]] std::uint32_t id_of(const Entity* entity) const;
+
+    Shape shape_;
+    kernel::Instant now_;
+    std::vector<std::unique_ptr<kernel::sched::RunQueue>> queues_;
+    std::vector<std::unique_ptr<reference::Hart>> harts_;
+    std::vector<Slot> slots_;
+    // Of tasks that are gone: a run queue compares the address of the one that ran last, so none is reused.
+    std::deque<Slot> graves_;
+};
+
+// What to do next: random, but so that most of it makes sense.
+class OperationSource {
+  public:
+    explicit OperationSource(const Shape& shape) : shape_{shape}, random_{shape.seed} {}
+    Operation next();
+
+  private:
+    std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
+    std::int64_t any_time();
+    kernel::sched::Attributes any_attributes();
+
+    Shape shape_;
+    std::mt19937_64 random_;
+};
+
+struct Failure {
+    std::string difference;
+    std::vector<Operation> operations;
+};
+
+// Runs `count` random operations; what went wrong, if anything, cut down to the operations it takes.
+std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count);
+
+// As a script, one operation a line.
+std::string script_of(const Shape& shape, const Failure& failure);
+
+}  // namespace sched_test
