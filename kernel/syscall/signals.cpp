@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Sending signals, and storing what programs say about them. What signals do is in task/signal.cpp.
+#include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/target.hpp"
+#include "syscall/time_values.hpp"
 #include "task/signal.hpp"
 
 namespace kernel::syscall {
@@ -33,9 +35,34 @@ SysResult signal_thread(Caller& caller, std::int32_t pid, std::int32_t tid, std:
         return Error::NoProcess;
     }
     if (signal != 0) {
-        task::signal_task(task, signal);
+        task::signal_task(task, signal, caller.process.pid());
     }
     return std::uint64_t{0};
+}
+
+SysResult report_signal(task::Task& caller, Out<siginfo> to, std::uint32_t number,
+                        const task::SignalInfo& info) {
+    if (!to.is_null()) {
+        siginfo answer{};
+        answer.number = static_cast<std::int32_t>(number);
+        answer.code = info.code;
+        answer.pid = static_cast<std::int32_t>(info.sender.value());
+        answer.status = info.status;
+        if (const auto copied = mm::copy_out(caller.process().space(), to, answer); !copied.ok()) {
+            return copied.error();  // as on Linux, the signal is lost
+        }
+    }
+    return std::uint64_t{number};
+}
+
+// The end of an rt_sigtimedwait that waited.
+void end_signal_wait(task::Task& caller) {
+    task::SignalInfo info;
+    const std::uint32_t number = task::taken_signal(caller, info);
+    const SysResult result =
+        number == 0 ? SysResult{Error::TryAgain}
+                    : report_signal(caller, Out<siginfo>{caller.frame.argument(1)}, number, info);
+    caller.frame.set_result(result.value());
 }
 
 }  // namespace
@@ -54,7 +81,8 @@ SysResult sys_kill(Caller& caller, std::int32_t pid, std::uint32_t signal) {
         return target.error();
     }
     if (signal != 0) {
-        task::signal_process(**target, signal);
+        task::signal_process(**target, signal,
+                             {.code = task::signal::kFromUser, .sender = caller.process.pid()});
     }
     return std::uint64_t{0};
 }
@@ -84,7 +112,7 @@ SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigac
         wanted = *copied;
     }
     const auto before =
-        task::exchange_signal_action(caller.process, signal, action.is_null() ? nullptr : &wanted);
+        task::exchange_signal_action(caller.task, signal, action.is_null() ? nullptr : &wanted);
     if (!before.ok()) {
         return before.error();
     }
@@ -118,6 +146,36 @@ SysResult sys_rt_sigprocmask(Caller& caller, std::uint32_t how, In<std::uint64_t
         }
     }
     return old.is_null() ? SysResult{std::uint64_t{0}} : SysResult{mm::copy_out(caller.space(), old, before)};
+}
+
+SysResult sys_rt_sigtimedwait(Caller& caller, In<std::uint64_t> set, Out<siginfo> info, In<timespec> timeout,
+                              std::uint64_t set_size) {
+    if (set_size != kSignalSetBytes) {
+        return Error::InvalidArgument;
+    }
+    const auto wanted = mm::copy_in(caller.space(), set);
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    const Instant now = arch::now();
+    Instant deadline = Instant::never();
+    if (!timeout.is_null()) {
+        const auto time = mm::copy_in(caller.space(), timeout);
+        if (!time.ok()) {
+            return time.error();
+        }
+        const auto length = from_timespec(*time);
+        if (!length.ok()) {
+            return length.error();
+        }
+        deadline = now.plus_saturating(*length);
+    }
+    task::SignalInfo taken;
+    const SysResult outcome =
+        task::wait_for_signal(caller.task, *wanted, now, deadline, &end_signal_wait, taken);
+    return outcome.has_value() && outcome.value() > 0
+               ? report_signal(caller.task, info, static_cast<std::uint32_t>(outcome.value()), taken)
+               : outcome;
 }
 
 }  // namespace kernel::syscall

@@ -11,6 +11,7 @@
 #include "task/futex.hpp"
 #include "task/hart.hpp"
 #include "task/program.hpp"
+#include "task/signal.hpp"
 #include "task/task_table.hpp"
 
 namespace kernel::task {
@@ -51,6 +52,7 @@ void unlink_child(Process& child) REQUIRES(family_lock()) {
 void add_thread(Process& process, Task& task) REQUIRES(family_lock()) {
     process.threads.push_back(task);
     ++process.thread_count;
+    add_signal_thread(process, task);
 }
 
 // Tells up to kKickedPerStep threads that were not told yet to end. Told ones go to the back of the list, so
@@ -94,6 +96,7 @@ void become_zombie(Process& process) {
     process.is_zombie = true;
     processes.fetch_sub(1, std::memory_order_relaxed);
     static_cast<void>(process.parent->child_exited.wake(~0U, 0));
+    signal_child_ended(*process.parent, process.pid(), process.wait_status);
 }
 
 void continue_teardown(Task& task) {
@@ -127,6 +130,7 @@ void end_thread(Task& task) {
         const LockGuard guard{family_lock()};
         process.threads.remove(task);
         --process.thread_count;
+        remove_signal_thread(process, task);
         process.dead_threads += usage;
         is_last = process.thread_count == 0;
         if (process.is_exiting.load(std::memory_order_relaxed)) {

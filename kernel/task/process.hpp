@@ -26,6 +26,23 @@ namespace kernel::task {
 
 inline constexpr std::uint32_t kSignalCount = 64;  // signals are 1..64
 
+// What siginfo_t says of one signal (rt_sigtimedwait(2)).
+struct SignalInfo {
+    std::int32_t code{0};    // SI_*, CLD_*
+    TaskId sender{};         // who sent it, or which child ended
+    std::int32_t status{0};  // of SIGCHLD: exit code or signal
+};
+
+// Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
+struct ProcessSignals {
+    WaitQueue waiters;  // threads in rt_sigtimedwait; Wait::key is the set they wait for
+    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};  // handlers are stored and not run
+    std::uint64_t pending{0};                      // sent to the process while every thread blocked them
+    std::array<SignalInfo, kSignalCount> infos{};  // of the pending ones
+    std::array<std::uint16_t, kSignalCount> blockers{};  // how many threads block each signal
+    std::uint32_t threads{0};                            // how many there are
+};
+
 // What getrusage reports.
 struct Usage {
     Duration runtime{};
@@ -70,10 +87,7 @@ class Process : public RefCounted<Process> {
     std::atomic<bool> is_exiting{false};
     std::int32_t exit_status{0};  // wait status to report; written by whoever set is_exiting
 
-    // Signal actions by number - 1, guarded by action_lock. Handlers are stored and not run.
-    SpinLock action_lock{LockRank::FileTable};
-    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
-    std::atomic<std::uint64_t> pending_signals{0};  // sent to the process while every task blocked them
+    ProcessSignals signals;
 
     // wait4 callers of this process.
     WaitQueue child_exited;

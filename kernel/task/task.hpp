@@ -82,10 +82,16 @@ class Task : public RefCounted<Task> {
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread
     bool exit_begun{false};     // by the task itself: what runs now is its end
 
-    std::uint64_t clear_child_tid{0};               // user address; written only by the task itself
-    std::atomic<std::uint64_t> signal_mask{0};      // written only by the task itself
-    std::atomic<std::uint64_t> pending_signals{0};  // sent to this task while blocked
-    ListNode thread_node;                           // on Process::threads
+    std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
+    // Written only by the task itself, under the lock of its process's signals, which guards the rest.
+    std::atomic<std::uint64_t> signal_mask{0};
+    std::uint64_t pending_signals{0};                // sent to this task while blocked
+    std::array<std::uint16_t, 64> signal_senders{};  // of the pending ones
+    std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
+    std::int32_t taken_code{0};     // and its SignalInfo
+    TaskId taken_sender{};
+    std::int32_t taken_status{0};
+    ListNode thread_node;  // on Process::threads
     std::int32_t nice{0};
     std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
     arch::FpState fp{};

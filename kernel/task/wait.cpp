@@ -52,7 +52,7 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
     wait.bitset = options.bitset;
     wait.on_timeout = options.on_timeout;
     wait.has_deadline = !options.deadline.is_never();
-    task.resume = options.run_again ? rerun_hook : nullptr;
+    task.resume = options.run_again ? rerun_hook : options.resume;
     task.run_state.store(RunState::Blocking, std::memory_order_relaxed);
     // Armed last: until then nobody can end the wait, so a claimant always finds it complete, and finds it on
     // the queue once it has the queue's lock. The deadline cannot fire before this hart leaves the kernel.

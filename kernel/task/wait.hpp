@@ -56,8 +56,10 @@ struct Wait {
 struct WaitOptions {
     std::int64_t on_timeout{0};
     Instant deadline{Instant::never()};
-    bool run_again{
-        false};  // on wake-up the system call runs again with its arguments instead of getting a result
+    // On wake-up the system call runs again with its arguments instead of getting a result.
+    bool run_again{false};
+    // On wake-up, deadline included, this runs instead of getting a result; run_again must be false.
+    void (*resume)(Task&){nullptr};
     std::uint64_t key{0};
     std::uint64_t key_high{0};
     std::uint32_t bitset{~0U};

@@ -182,9 +182,44 @@ void refuse_to_spawn() {
     fails("nothing came of all that", wait4(-1, nullptr, 0, nullptr), ECHILD);
 }
 
+// What a supervisor does: one call waits for a child's end or a request to read its configuration again.
+void wait_for_children_and_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGHUP);
+    succeeds("block both", sigprocmask(SIG_BLOCK, &set, nullptr));
+    siginfo_t info{};
+    std::int32_t child = started("return");
+    equal("a child's end", sigwaitinfo(&set, &info), SIGCHLD);
+    truth("it exited", info.si_code == CLD_EXITED && info.si_status == 7);
+    equal("its pid", info.si_pid, child);
+    exits("it can be waited for", child, 7);
+
+    child = started("sleep");
+    succeeds("SIGKILL", kill(child, SIGKILL));
+    equal("its end", sigwaitinfo(&set, &info), SIGCHLD);
+    truth("it was killed", info.si_code == CLD_KILLED && info.si_status == SIGKILL);
+    equal("its pid", info.si_pid, child);
+    is_killed("it can be waited for", child, SIGKILL);
+
+    child = started("hang-up-parent", {.rights = nexus_abi::kRightSchedAdmin});
+    equal("a request", sigwaitinfo(&set, &info), SIGHUP);
+    truth("from the child", info.si_code == SI_USER && info.si_pid == child);
+    equal("its end", sigwaitinfo(&set, &info), SIGCHLD);
+    exits("it is done", child, 0);
+    const timespec now{};
+    fails("no more", sigtimedwait(&set, nullptr, &now), EAGAIN);
+    succeeds("open both", sigprocmask(SIG_UNBLOCK, &set, nullptr));
+}
+
 constexpr checks::Case kCases[]{
-    {"end in many ways", end_in_many_ways}, {"kill and wait", kill_and_wait},     {"spawn many", spawn_many},
-    {"pass things on", pass_things_on},     {"refuse to spawn", refuse_to_spawn},
+    {"end in many ways", end_in_many_ways},
+    {"kill and wait", kill_and_wait},
+    {"spawn many", spawn_many},
+    {"pass things on", pass_things_on},
+    {"refuse to spawn", refuse_to_spawn},
+    {"wait for children and signals", wait_for_children_and_signals},
 };
 
 [[noreturn]] void sleep_for_ever() {
@@ -285,6 +320,7 @@ void play_open_signal() {
 }
 
 constexpr checks::Role kRoles[]{
+    {"hang-up-parent", [] { succeeds("hang up", kill(getppid(), SIGHUP)); }},
     {"return", [] { checks::wrong = 7; }},
     {"leave", [] { syscall(SYS_exit, -1); }},
     {"leave-in-thread", [] { std::thread{[] { _exit(9); }}.join(); }},

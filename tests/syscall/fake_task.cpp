@@ -11,6 +11,7 @@
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/signal.hpp"
 #include "task/task_table.hpp"
 
 namespace kernel::fake {
@@ -145,6 +146,7 @@ Ref<task::Task> SyscallTest::make_task(task::Process& process) {
     }
     process.threads.push_back(**task);
     ++process.thread_count;
+    task::add_signal_thread(process, **task);
     (*task)->publish();
     return std::move(*task);
 }

@@ -122,6 +122,114 @@ TEST_F(Signals, TheMaskIsReturnedAsItWas) {
     EXPECT_EQ(call(Syscall::rt_sigprocmask, 99, kMemory, 0, 8), error(Error::InvalidArgument));
 }
 
+class SignalWaits : public Signals {
+  protected:
+    static constexpr std::uint64_t kSet = kMemory + 0x100;
+    static constexpr std::uint64_t kInfo = kMemory + 0x200;
+    static constexpr std::uint64_t kTime = kMemory + 0x300;
+
+    void block_in_both(std::uint32_t signal) {
+        change_mask(0, kBlock, signal);
+        change_mask(1, kBlock, signal);
+    }
+    std::optional<std::int64_t> wait_for(std::size_t n, std::uint64_t set, std::uint64_t timeout = 0,
+                                         std::uint64_t info = kInfo) {
+        put(kSet, set);
+        return call_as(n, Syscall::rt_sigtimedwait, {kSet, info, timeout, 8});
+    }
+    std::uint64_t time(std::int64_t ns) {
+        put(kTime, nexus_abi::timespec{.seconds = 0, .nanoseconds = ns});
+        return kTime;
+    }
+    nexus_abi::siginfo info() { return get<nexus_abi::siginfo>(kInfo); }
+    void child_ends(std::int32_t wait_status) {
+        const LockGuard guard{task::family_lock()};
+        task::signal_child_ended(process(), TaskId{77}, wait_status);
+    }
+};
+
+TEST_F(SignalWaits, APendingSignalIsTakenAtOnce) {
+    block_in_both(task::signal::kHangUp);
+    EXPECT_EQ(kill_self(task::signal::kHangUp), 0);
+    EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kHangUp)), task::signal::kHangUp);
+    EXPECT_EQ(info().number, 1);
+    EXPECT_EQ(info().code, task::signal::kFromUser);
+    EXPECT_EQ(info().pid, static_cast<std::int32_t>(process().pid().value()));
+    EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kHangUp), time(0)), error(Error::TryAgain))
+        << "it is taken once";
+    change_mask(0, kUnblock, task::signal::kHangUp);
+    EXPECT_EQ(end(), std::nullopt);
+}
+
+TEST_F(SignalWaits, AWaiterGetsWhatIsSentLater) {
+    block_in_both(kUser1);
+    EXPECT_EQ(wait_for(0, task::signal::bit(kUser1) | task::signal::bit(2)), std::nullopt);
+    EXPECT_EQ(call_as(1, Syscall::kill, {process().pid().value(), kUser1}), 0);
+    EXPECT_EQ(resume(0), kUser1);
+    EXPECT_EQ(info().number, static_cast<std::int32_t>(kUser1));
+    EXPECT_EQ(end(), std::nullopt);
+    EXPECT_EQ(call_as(1, Syscall::kill, {process().pid().value(), 2}), 0);
+    EXPECT_EQ(end(), task::status_signaled(2)) << "not blocked: nobody's to wait for";
+}
+
+TEST_F(SignalWaits, AThreadsOwnSignalGoesToThatThread) {
+    block_in_both(kUser1);
+    EXPECT_EQ(wait_for(0, task::signal::bit(kUser1)), std::nullopt);
+    EXPECT_EQ(wait_for(1, task::signal::bit(kUser1), 0, 0), std::nullopt);
+    task::signal_task(task(1), kUser1, TaskId{5});
+    EXPECT_EQ(resume(1), kUser1) << "without a place for the details";
+    task::signal_task(task(0), kUser1, TaskId{5});
+    EXPECT_EQ(resume(0), kUser1);
+    EXPECT_EQ(info().code, task::signal::kFromThread);
+    EXPECT_EQ(info().pid, 5);
+}
+
+TEST_F(SignalWaits, AChildsEndIsToldToAParentThatBlocksIt) {
+    child_ends(task::status_exited(3));
+    block_in_both(task::signal::kChild);
+    EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kChild), time(0)), error(Error::TryAgain))
+        << "what was not blocked is forgotten";
+    child_ends(task::status_exited(3));
+    EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kChild)), task::signal::kChild);
+    EXPECT_EQ(info().code, task::signal::kChildExited);
+    EXPECT_EQ(info().pid, 77);
+    EXPECT_EQ(info().status, 3);
+    EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kChild)), std::nullopt);
+    child_ends(task::status_signaled(9));
+    EXPECT_EQ(resume(0), task::signal::kChild);
+    EXPECT_EQ(info().code, task::signal::kChildKilled);
+    EXPECT_EQ(info().status, 9);
+}
+
+TEST_F(SignalWaits, TheDeadlineEndsTheWait) {
+    block_in_both(kUser1);
+    EXPECT_EQ(wait_for(0, task::signal::bit(kUser1), time(500)), std::nullopt);
+    fake::expire(Instant::from_ns(1'000'000));
+    EXPECT_EQ(resume(0), error(Error::TryAgain));
+    EXPECT_EQ(kill_self(kUser1), 0);
+    EXPECT_EQ(wait_for(1, task::signal::bit(kUser1)), kUser1) << "it stayed pending, nobody waited";
+}
+
+TEST_F(SignalWaits, TheSmallestNumberComesFirstAndTheThreadsOwnBeforeAll) {
+    block_in_both(kUser1);
+    block_in_both(task::signal::kHangUp);
+    block_in_both(task::signal::kTerminate);
+    const std::uint64_t all = ~std::uint64_t{0};
+    EXPECT_EQ(kill_self(kUser1), 0);
+    EXPECT_EQ(kill_self(task::signal::kHangUp), 0);
+    task::signal_task(task(0), task::signal::kTerminate, TaskId{5});
+    EXPECT_EQ(wait_for(0, all), task::signal::kTerminate);
+    EXPECT_EQ(wait_for(0, all), task::signal::kHangUp);
+    EXPECT_EQ(wait_for(0, all), kUser1);
+}
+
+TEST_F(SignalWaits, RefusesBadArguments) {
+    EXPECT_EQ(call(Syscall::rt_sigtimedwait, kSet, 0, 0, 4), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::rt_sigtimedwait, 8, 0, 0, 8), error(Error::BadAddress));
+    EXPECT_EQ(wait_for(0, 1, 8), error(Error::BadAddress));
+    EXPECT_EQ(wait_for(0, 1, time(1'000'000'000)), error(Error::InvalidArgument));
+}
+
 TEST_F(Signals, OnlyOwnAndChildrenWithoutTheRight) {
     task::Task& child = add_process(true);
     task::Task& stranger = add_process(false);

@@ -106,4 +106,20 @@ struct kernel_sigaction {
     std::uint64_t mask;
 };
 
+// siginfo_t as rt_sigtimedwait fills it: the fields of kill and SIGCHLD.
+struct siginfo {
+    std::int32_t number;  // si_signo
+    std::int32_t error_number;
+    std::int32_t code;  // SI_USER, SI_TKILL, SI_KERNEL, CLD_EXITED, CLD_KILLED
+    std::int32_t pad1;
+    std::int32_t pid;  // who sent it, or which child ended
+    std::uint32_t uid;
+    std::int32_t status;  // SIGCHLD: exit code or signal
+    std::int32_t pad2;
+    std::int64_t user_time;
+    std::int64_t system_time;
+    std::uint64_t unused[10];
+};
+static_assert(sizeof(siginfo) == 128 && offsetof(siginfo, pid) == 16 && offsetof(siginfo, status) == 24);
+
 }  // namespace nexus_abi
