@@ -139,6 +139,19 @@ std::optional<Problem> read_harts(const Tree& tree, Machine& machine, HartInterr
     return std::nullopt;
 }
 
+std::uint32_t relative_capacity(const Machine& machine, std::size_t index) {
+    constexpr std::uint64_t kFastest = 1024;
+    std::uint64_t fastest = 0;
+    for (const Hart& hart : machine.harts) {
+        if (hart.capacity_dmips_mhz == 0) {
+            return kFastest;
+        }
+        fastest = std::max(fastest, std::uint64_t{hart.capacity_dmips_mhz});
+    }
+    const std::uint64_t relative = machine.harts[index].capacity_dmips_mhz * kFastest / fastest;
+    return static_cast<std::uint32_t>(std::max(std::uint64_t{1}, relative));
+}
+
 std::string_view text(SkipReason reason) {
     switch (reason) {
         case SkipReason::Disabled:

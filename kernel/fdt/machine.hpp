@@ -160,6 +160,11 @@ struct Machine {
     std::uint32_t unlisted_problems{0};
 };
 
+// Compute capacity of harts[index] in 1024ths of the fastest hart's: 1..1024. Where a hart does not say
+// (capacity-dmips-mhz, Linux's cpu-capacity binding), nothing is known about any: all are 1024.
+// Pre: index < harts.size().
+[[nodiscard]] std::uint32_t relative_capacity(const Machine& machine, std::size_t index);
+
 // The size the blob claims to have. Pre: `header` is the start of a blob, at least 40 readable bytes.
 // nullopt: not a device tree (magic), or larger than kMaxBlobBytes.
 [[nodiscard]] std::optional<std::size_t> blob_bytes(std::span<const std::byte> header);

@@ -17,8 +17,6 @@ namespace kernel::init {
 
 namespace {
 
-constexpr std::uint32_t kFullCapacity = 1024;
-
 // CPUs to use: the device tree's, cut by maxcpus=, the boot hart always among them.
 CpuMask wanted_cpus(CpuId boot_cpu) {
     const auto named = static_cast<std::uint32_t>(machine().harts.size());
@@ -109,7 +107,9 @@ void start_other_harts() {
     const CpuMask wanted = wanted_cpus(self);
     const sched::Faults faults = wanted_faults();
     task::set_possible_cpus(wanted);
-    wanted.for_each([&](CpuId cpu) { task::configure_hart(cpu, kFullCapacity, faults); });
+    wanted.for_each([&](CpuId cpu) {
+        task::configure_hart(cpu, fdt::relative_capacity(machine(), cpu.value()), faults);
+    });
 
     CpuMask others = wanted;
     others.remove(self);

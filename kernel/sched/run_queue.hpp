@@ -111,6 +111,7 @@ class RunQueue {
 
     [[nodiscard]] CpuId cpu() const { return cpu_; }
     [[nodiscard]] Entity* current() const { return current_; }
+    [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
     [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
     [[nodiscard]] Duration busy() const { return busy_; }
     [[nodiscard]] Duration idle() const { return idle_; }

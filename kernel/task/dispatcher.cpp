@@ -50,7 +50,7 @@ void load_address_space(Hart& hart, Task& task) {
 }
 
 void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
-    const Instant next = min(hart.queue.next_event(now), hart.timers.next_deadline());
+    const Instant next = min(hart.queue.next_event(now), hart.timers.next_interrupt());
     if (next != hart.programmed) {
         hart.programmed = next;
         arch::set_timer(next);

@@ -16,6 +16,10 @@
 #include "sched/qos.hpp"
 #include "task/task.hpp"
 
+namespace kernel::sched {
+struct Donation;
+}
+
 namespace kernel::task {
 
 // ---- Harts ----
@@ -28,6 +32,15 @@ void hart_online();
 [[nodiscard]] CpuMask online_cpus();
 [[nodiscard]] CpuMask possible_cpus();
 void set_possible_cpus(CpuMask cpus);
+
+// Takes `cpu` out of scheduling, or back in: nexus_cpu_set_online. Offline: its tasks move to other harts,
+// the caller itself if it must; those whose mask leaves no online CPU may use every online CPU of their limit
+// until one of their own comes back (kStatAffinityBroken). The result comes when no user instruction runs
+// there any more; a caller that is killed before leaves the change to complete by itself. Online: tasks that
+// wait for their CPU go back to it; the call goes on in pieces (SysResult::again(), caller.call_progress).
+// InvalidArgument: cpu is not possible, or never came up. Busy: the last online CPU, or one that is on its
+// way out. Pre: caller runs on this hart; the right was checked.
+[[nodiscard]] SysResult set_cpu_online(Task& caller, CpuId cpu, bool online);
 
 // ---- The running task ----
 
@@ -62,6 +75,10 @@ void request_exit();
 // wait for another hart.
 SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
                            std::uint64_t result);
+
+// Lends the task what its waiters give it (futex-PI); a default Donation ends that. Takes the lock of the
+// task's home hart; pre: no hart lock is held.
+void apply_donation(Task& task, const sched::Donation& donation);
 
 [[nodiscard]] sched::Attributes read_attributes(Task& task);
 [[nodiscard]] sched::Limits read_limits(Task& task);

@@ -21,6 +21,10 @@ constinit Hook on_ipi = nullptr;
 // Waits ended in one go; the caller asks again.
 constexpr std::uint32_t kExpiredPerRound = 16;
 
+constexpr Duration slack_of(sched::QosClass effective) {
+    return effective <= sched::QosClass::Normal ? kTimerSlack : Duration{};
+}
+
 }  // namespace
 
 Hart& hart_of(CpuId cpu) {
@@ -99,7 +103,7 @@ void arm_timer(Timer& timer, Instant deadline) {
     Hart& hart = this_hart();
     const LockGuard guard{hart.lock};
     timer.cpu = hart.queue.cpu();
-    hart.timers.add(timer, deadline);
+    hart.timers.add(timer, deadline, slack_of(timer.wait->task->entity.effective()));
     hart.recheck = true;
 }
 
@@ -158,7 +162,7 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
     stat.idle_ns = static_cast<std::uint64_t>(hart.queue.idle().ns());
     stat.nr_switches = hart.queue.switches();
     stat.nr_runnable = hart.queue.runnable();
-    stat.capacity = sched::kCapacityFull;
+    stat.capacity = hart.queue.capacity();
 }
 
 #ifdef NEURON_DEBUG

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "task/timer_queue.hpp"
 
+#include <initializer_list>
+
 #include "lib/check.hpp"
 
 namespace kernel::task {
 
-void TimerQueue::add(Timer& timer, Instant deadline) {
+void TimerQueue::Order::update(Timer& item, const Timer* left, const Timer* right) {
+    item.least_latest = item.latest;
+    for (const Timer* child : {left, right}) {
+        if (child != nullptr) {
+            item.least_latest = min(item.least_latest, child->least_latest);
+        }
+    }
+}
+
+void TimerQueue::add(Timer& timer, Instant deadline, Duration slack) {
     DCHECK(!timer.queued);
     timer.deadline = deadline;
+    timer.latest = deadline.plus_saturating(slack);
     timer.queued = true;
     timers_.insert(timer);
 }
@@ -18,9 +30,27 @@ void TimerQueue::remove(Timer& timer) {
     timer.queued = false;
 }
 
-Instant TimerQueue::next_deadline() {
+Instant TimerQueue::next_deadline() const {
     const Timer* first = timers_.first();
     return first == nullptr ? Instant::never() : first->deadline;
+}
+
+Instant TimerQueue::next_interrupt() const {
+    const Timer* item = timers_.root();
+    if (item == nullptr) {
+        return Instant::never();
+    }
+    const Instant limit = item->least_latest;
+    Instant found = Instant::never();
+    while (item != nullptr) {
+        if (item->deadline <= limit) {
+            found = item->deadline;
+            item = Tree::right(*item);
+        } else {
+            item = Tree::left(*item);
+        }
+    }
+    return found;  // there is one: the timer whose `latest` is the limit
 }
 
 Timer* TimerQueue::pop_expired(Instant now) {

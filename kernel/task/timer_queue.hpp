@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The deadlines of one hart's sleeping tasks, by time and, where equal, by age; guarded by that hart's lock.
+//
+// Slack. A timer may fire up to `slack` after its deadline, so that several are served by one interrupt. The
+// interrupt is set to the latest deadline among those that all timers' slack allows to wait for: two sleepers
+// half a millisecond apart with a millisecond of slack take one interrupt, at the second one's deadline. A
+// timer with nothing to wait for is not late, and none is ever early: whatever is due when its hart is in the
+// kernel anyway ends then.
 #pragma once
 
 #include <cstdint>
@@ -12,36 +18,48 @@ namespace kernel::task {
 
 struct Wait;
 
+// How late the deadline of a task of class Idle or Normal may be noticed. Interactive and PerfBurst have
+// none.
+inline constexpr Duration kTimerSlack = Duration::milliseconds(1);
+
 // One deadline; part of Wait.
 // Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its
 // own task.
 struct Timer {
     AvlNode<Timer> node;
     Instant deadline{Instant::never()};
-    Wait* wait{nullptr};  // the owner; immutable
+    Instant latest{Instant::never()};        // deadline + slack
+    Instant least_latest{Instant::never()};  // of the subtree below (and including) this timer
+    Wait* wait{nullptr};                     // the owner; immutable
     CpuId cpu{};
     bool queued{false};
 };
 
-// Concurrency: guarded by the hart's lock.
+// Concurrency: guarded by the hart's lock. Cost: O(log n) each.
 class TimerQueue {
   public:
-    void add(Timer& timer, Instant deadline);
+    // Pre: slack >= 0.
+    void add(Timer& timer, Instant deadline, Duration slack);
     void remove(Timer& timer);
-    // The earliest deadline, or never().
-    [[nodiscard]] Instant next_deadline();
+    // The earliest deadline, or never(): from then on pop_expired() has something.
+    [[nodiscard]] Instant next_deadline() const;
+    // When to interrupt: the latest deadline that no timer's slack forbids to wait for, or never().
+    // Post: next_deadline() <= it <= the least `latest`.
+    [[nodiscard]] Instant next_interrupt() const;
     // Takes the earliest timer off when its deadline is not after `now`; null when there is none.
     [[nodiscard]] Timer* pop_expired(Instant now);
 
   private:
     struct Order {
         static bool before(const Timer& a, const Timer& b) { return a.deadline < b.deadline; }
-        static void update(Timer&, const Timer*, const Timer*) {}  // no augment
+        static void update(Timer& item, const Timer* left, const Timer* right);
     };
-    AvlTree<Timer, &Timer::node, Order> timers_;
+    using Tree = AvlTree<Timer, &Timer::node, Order>;
+    Tree timers_;
 };
 
-// Sets a timer on the calling hart. Pre: it is not queued.
+// Sets a timer on the calling hart, with the slack of its task's effective class. Pre: it is not queued; its
+// task runs here.
 void arm_timer(Timer& timer, Instant deadline);
 // Takes a timer off its hart's queue if it is still there. Takes that hart's lock.
 void cancel_timer(Timer& timer);

@@ -172,6 +172,31 @@ TEST(OddHarts, EachHasItsReason) {
     EXPECT_EQ(machine.timebase_hz, 24'000'000U) << "from a cpu node, in two cells";
 }
 
+TEST(Capacity, IsRelativeToTheFastestHart) {
+    const auto blob = Blob::fixture("odd-harts");
+    Machine machine;
+    read(blob, machine);
+    EXPECT_EQ(relative_capacity(machine, 0), 512U);
+    EXPECT_EQ(relative_capacity(machine, 1), 1024U);
+
+    machine.harts[0].capacity_dmips_mhz = 578;
+    machine.harts[1].capacity_dmips_mhz = 381;
+    EXPECT_EQ(relative_capacity(machine, 0), 1024U);
+    EXPECT_EQ(relative_capacity(machine, 1), 674U) << "381 * 1024 / 578, rounded down";
+    machine.harts[1].capacity_dmips_mhz = 0xffff'ffff;
+    EXPECT_EQ(relative_capacity(machine, 0), 1U) << "never 0";
+    EXPECT_EQ(relative_capacity(machine, 1), 1024U);
+}
+
+TEST(Capacity, IsFullWhereOneHartDoesNotSay) {
+    const auto blob = Blob::fixture("odd-harts");
+    Machine machine;
+    read(blob, machine);
+    machine.harts[1].capacity_dmips_mhz = 0;
+    EXPECT_EQ(relative_capacity(machine, 0), 1024U);
+    EXPECT_EQ(relative_capacity(machine, 1), 1024U);
+}
+
 TEST(OddHarts, OnlyWhatEveryHartHasIsCommon) {
     const auto blob = Blob::fixture("odd-harts");
     Machine machine;
