@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// How soon, how often and how dear.
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "console.hpp"
+#include "crew.hpp"
+#include "gauges.hpp"
+
+namespace gauge {
+
+using nexus_abi::QosClass;
+using user::format;
+
+namespace {
+
+constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kWarmUp = 50 * kMs;
+
+double microseconds(std::uint64_t nanoseconds) {
+    return static_cast<double>(nanoseconds) / 1000;
+}
+
+}  // namespace
+
+// As cyclictest: a task sleeps to absolute instants a millisecond apart and notes how much later it runs.
+// Interactive with a latency hint of 2 ms, beside 16 Normal and 2 Idle hogs.
+std::string measure_wake(std::uint64_t window_ns) {
+    constexpr std::size_t kNormal = 16;
+    constexpr std::size_t kIdle = 2;
+    Crew crew;
+    for (std::size_t i = 0; i < kNormal; ++i) {
+        crew.add_hog(attributes(QosClass::Normal, 100, 1));
+    }
+    for (std::size_t i = 0; i < kIdle; ++i) {
+        crew.add_hog(attributes(QosClass::Idle, 100, 1));
+    }
+    std::vector<std::uint64_t> late;
+    late.reserve(window_ns / kMs + 1000);
+    Member& sleeper = crew.add(with_latency(attributes(QosClass::Interactive, 100, 1), 2 * kMs),
+                               [&late](Member&, std::uint64_t end) {
+                                   // The first wakes fault in code and stack.
+                                   constexpr int kWarmUpWakes = 20;
+                                   int wakes = 0;
+                                   for (std::uint64_t next = now_ns() + kMs; next < end; next += kMs) {
+                                       sleep_until_ns(next);
+                                       const std::uint64_t now = now_ns();
+                                       if (++wakes > kWarmUpWakes) {
+                                           late.push_back(now - next);
+                                       }
+                                   }
+                               });
+    const Span span = crew.run(kWarmUp, window_ns);
+    if (late.empty()) {
+        give_up("the sleeper never woke");
+    }
+    // What the hogs did, against equal parts.
+    std::vector<Weighted> normal;
+    std::uint64_t idle = 0;
+    for (std::size_t i = 0; i < kNormal + kIdle; ++i) {
+        if (i < kNormal) {
+            normal.push_back({crew[i].log.turns(), 1});
+        } else {
+            idle += time_run(crew[i].log.turns(), span.begin, span.end);
+        }
+    }
+    const std::size_t wakes = late.size();
+    const std::uint64_t p50 = percentile(late, 0.50);
+    const std::uint64_t p99 = percentile(late, 0.99);
+    return format(
+        "wakes=%zu p50_us=%.1f p99_us=%.1f max_us=%.1f kernel_max_us=%.1f missed=%llu normal_lag_us=%.1f "
+        "idle_percent=%.3f",
+        wakes, microseconds(p50), microseconds(p99), microseconds(late.back()),
+        microseconds(sleeper.at_end.wake_latency_max_ns),
+        static_cast<unsigned long long>(sleeper.at_end.nr_latency_target_missed),
+        largest_lag(normal, span.begin, span.end) / 1000,
+        100 * static_cast<double>(idle) / static_cast<double>(span.length()));
+}
+
+// One task alone on CPU 1, the observer asleep on CPU 0.
+std::string measure_tickless(std::uint64_t window_ns) {
+    Crew crew;
+    nexus_abi::sched_hartstat before{};
+    nexus_abi::sched_hartstat after{};
+    crew.add_hog(attributes(QosClass::Normal, 100, 2));
+    crew.add(attributes(QosClass::Interactive, 100, 1), [&](Member&, std::uint64_t end) {
+        sleep_until_ns(end - window_ns);
+        if (const auto stat = nexus_abi::sched::hart_stat(1); stat.ok()) {
+            before = *stat;
+        }
+        // The hog ends at `end`.
+        sleep_until_ns(end - kMs);
+        if (const auto stat = nexus_abi::sched::hart_stat(1); stat.ok()) {
+            after = *stat;
+        }
+    });
+    static_cast<void>(crew.run(kWarmUp, window_ns));
+    return format(
+        "timer_interrupts=%llu ipis=%llu switches=%llu busy_percent=%.3f",
+        static_cast<unsigned long long>(after.nr_timer_interrupts - before.nr_timer_interrupts),
+        static_cast<unsigned long long>(after.nr_ipis_received - before.nr_ipis_received),
+        static_cast<unsigned long long>(after.nr_switches - before.nr_switches),
+        100 * static_cast<double>(after.busy_ns - before.busy_ns) / static_cast<double>(window_ns - kMs));
+}
+
+namespace {
+
+// Threads that do nothing but yield, on stacks cut from one mapping: ten thousand of the usual ones would
+// need as many mappings.
+class Yielders {
+  public:
+    explicit Yielders(std::size_t count)
+        : count_{count}, yields_{std::make_unique<Counter[]>(count)}, threads_(count) {
+        stacks_ = ::mmap(nullptr, count * kStack, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (stacks_ == MAP_FAILED) {
+            give_up("no memory for stacks");
+        }
+        pthread_attr_t attr;
+        ::pthread_attr_init(&attr);
+        for (std::size_t i = 0; i < count; ++i) {
+            yields_[i].stop = &stop_;
+            ::pthread_attr_setstack(&attr, static_cast<char*>(stacks_) + i * kStack, kStack);
+            if (const int error = ::pthread_create(&threads_[i], &attr, yield, &yields_[i]); error != 0) {
+                give_up(format("thread %zu of %zu: error %d", i, count, error));
+            }
+        }
+        ::pthread_attr_destroy(&attr);
+    }
+    Yielders(const Yielders&) = delete;
+    Yielders& operator=(const Yielders&) = delete;
+    ~Yielders() {
+        stop_ = true;
+        for (const pthread_t thread : threads_) {
+            ::pthread_join(thread, nullptr);
+        }
+        ::munmap(stacks_, count_ * kStack);
+    }
+
+    [[nodiscard]] std::uint64_t yields() const {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < count_; ++i) {
+            sum += yields_[i].count.load(std::memory_order_relaxed);
+        }
+        return sum;
+    }
+    // How many have run at all.
+    [[nodiscard]] std::size_t begun() const {
+        std::size_t sum = 0;
+        for (std::size_t i = 0; i < count_; ++i) {
+            sum += yields_[i].count.load(std::memory_order_relaxed) != 0 ? 1 : 0;
+        }
+        return sum;
+    }
+
+  private:
+    static constexpr std::size_t kStack = 32 * 1024;
+    struct Counter {
+        std::atomic<std::uint64_t> count{0};
+        const std::atomic<bool>* stop{nullptr};
+    };
+    static void* yield(void* argument) {
+        auto& self = *static_cast<Counter*>(argument);
+        // The creator's class would run before it.
+        if (!nexus_abi::sched::set_attr(nexus_abi::sched::kSelf, attributes(QosClass::Normal, 100, 1)).ok()) {
+            give_up("a thread's attributes were refused");
+        }
+        while (!self.stop->load(std::memory_order_relaxed)) {
+            ::sched_yield();
+            self.count.store(self.count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        }
+        return nullptr;
+    }
+
+    std::size_t count_;
+    std::unique_ptr<Counter[]> yields_;
+    std::vector<pthread_t> threads_;
+    void* stacks_{nullptr};
+    std::atomic<bool> stop_{false};
+};
+
+// Nanoseconds, which are instructions when they are counted, from one return of sched_yield to the next,
+// whoever it is that returns.
+double cost_of_yield(std::size_t threads, std::uint64_t window_ns) {
+    const Yielders yielders{threads};
+    while (yielders.begun() < threads) {
+        sleep_until_ns(now_ns() + 10 * kMs);
+    }
+    const std::uint64_t begin = now_ns();
+    const std::uint64_t yields = yielders.yields();
+    sleep_until_ns(begin + window_ns);
+    const std::uint64_t done = yielders.yields() - yields;
+    return static_cast<double>(now_ns() - begin) / static_cast<double>(std::max<std::uint64_t>(done, 1));
+}
+
+}  // namespace
+
+std::string measure_yield(std::uint64_t window_ns) {
+    const double alone = cost_of_yield(1, window_ns / 10);
+    const double two = cost_of_yield(2, window_ns / 10);
+    const double ten = cost_of_yield(10, window_ns / 10);
+    const double thousand = cost_of_yield(1000, window_ns / 5);
+    const double ten_thousand = cost_of_yield(10'000, window_ns / 2);
+    return format("ns_at_1=%.1f ns_at_2=%.1f ns_at_10=%.1f ns_at_1000=%.1f ns_at_10000=%.1f growth=%.3f",
+                  alone, two, ten, thousand, ten_thousand, ten_thousand / ten);
+}
+
+}  // namespace gauge
