@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Explorer: runs harts as fibers on one thread and tries the orders in which their steps can interleave. A
+// step ends before each operation on a watched atomic, a lock acquisition among them; there the explorer may
+// let another hart go first. An execution is a function of its choices, so every schedule can be repeated.
+//
+// Search: depth first over all schedules with at most `preemptions` switches away from a hart that could have
+// gone on (Musuvathi and Qadeer, "Iterative Context Bounding", PLDI 2007: most races need one or two);
+// switches where the running hart has to wait cost nothing and are all tried. With `samples` set, random
+// schedules follow.
+//
+// Memory is sequentially consistent: what is found are wrong orders of steps, not missing fences.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace explore {
+
+struct Bounds {
+    std::uint32_t preemptions{2};
+    std::uint64_t executions{200'000};  // the search ends here; Outcome::complete is then false
+    std::uint64_t samples{0};           // random schedules after the search
+    std::uint64_t seed{1};
+    std::uint32_t steps{20'000};  // of one execution; more is a livelock
+};
+
+struct Outcome {
+    std::uint64_t executions{0};
+    std::uint64_t steps{0};
+    bool complete{false};            // every schedule within the bound was tried
+    std::string violation;           // empty: none found
+    std::vector<std::string> trace;  // of the violation: what happened, in order
+};
+
+// What one execution is made of. All callbacks run on the explorer's own stack, but for `hart`.
+struct Program {
+    std::uint32_t harts{2};
+    std::function<void()> begin;                   // builds the world; nothing is a choice here
+    std::function<void(std::uint32_t hart)> hart;  // the hart's life, on its fiber; never returns
+    // May the hart leave its wait (see wait())?
+    std::function<bool(std::uint32_t hart)> can_resume;
+    // Something outside the harts that may happen at any time, as a timer that expires: how many such events
+    // are possible now, and making one happen.
+    std::function<std::uint32_t()> events;
+    std::function<void(std::uint32_t event)> happen;
+    // Asked when no hart can go on: need no more events happen?
+    std::function<bool()> is_done;
+    // Unless the execution failed, no hart can go on: checks the end state, then takes the world down.
+    std::function<void()> end;
+};
+
+[[nodiscard]] Outcome explore(const Program& program, const Bounds& bounds);
+
+// ---- For the code of a Program ----
+
+// Operations on this memory end a step, from now to the end of the execution.
+void watch(const void* start, std::size_t bytes);
+// The hart goes on when can_resume() says so. Pre: on a hart's fiber.
+void wait();
+// The hart spins: it goes on after some other hart has.
+void spin();
+// Another hart may go first.
+void choice();
+// The running hart. Pre: on a hart's fiber, or set by as_hart().
+[[nodiscard]] std::uint32_t current_hart();
+void as_hart(std::uint32_t hart);
+// Ends the execution as a violation.
+void fail(std::string what);
+// A line of the trace; made only when a violation is being repeated.
+[[nodiscard]] bool is_tracing();
+void note(std::string line);
+
+}  // namespace explore

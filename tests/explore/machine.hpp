@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The machine under the explorer: timers, inter-processor interrupts and RAM for arch/contract.hpp, without
+// time of its own. An interrupt that was sent is pending at once; that it may come late is a choice of the
+// schedule, because its hart may be chosen late.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/units.hpp"
+#include "task/process.hpp"
+
+namespace explore::machine {
+
+// Time zero, no interrupts, `harts` harts.
+void reset(std::uint32_t harts);
+// The process all tasks belong to; its memory is empty.
+[[nodiscard]] kernel::task::Process& process();
+
+[[nodiscard]] bool is_interrupted(std::uint32_t hart);
+// What the trap handler of the running hart does with what is pending.
+void take_interrupts();
+// The earliest timer any hart has set and that is not due yet; never() when there is none.
+[[nodiscard]] kernel::Instant next_timer();
+void advance_to_next_timer();
+
+}  // namespace explore::machine
