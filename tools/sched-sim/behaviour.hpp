@@ -28,9 +28,9 @@ using SemaphoreIndex = std::uint32_t;
 using MutexIndex = std::uint32_t;
 
 struct NewTask {
-    std::string name;
-    Attributes attributes;
-    std::shared_ptr<Behaviour> behaviour;  // one object per task, unless it has no state
+    std::string name{};
+    Attributes attributes{};
+    std::shared_ptr<Behaviour> behaviour{};  // one object per task, unless it has no state
 };
 
 struct Action {

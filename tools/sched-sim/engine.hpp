@@ -36,7 +36,7 @@ using Chooser = std::function<std::uint32_t(std::uint32_t count)>;
 
 struct Config {
     std::uint32_t harts{1};                 // 1..64
-    std::vector<std::uint32_t> capacities;  // 1..1024 per hart; empty: all full
+    std::vector<std::uint32_t> capacities{};  // 1..1024 per hart; empty: all full
     // From sending an IPI to the target's kernel entry. Source of 5 us: scheduler.md C.
     Duration ipi_latency{Duration::microseconds(5)};
     Duration timer_latency{};  // from a programmed instant to the kernel entry
@@ -54,7 +54,7 @@ struct Config {
 };
 
 struct TaskOptions {
-    std::string name;  // empty: "task N"
+    std::string name{};// empty: "task N"
     Attributes attributes{};
     BehaviourPtr behaviour{};   // empty: hog()
     Instant starts_at{};        // earlier than now: now

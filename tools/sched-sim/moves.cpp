@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// Where runnable tasks go: placement, inboxes, IPIs, balancing; kernel/task/wake.cpp, step by step.
+#include <algorithm>
+#include <utility>
+
+#include "lib/check.hpp"
+#include "machine.hpp"
+#include "sched/placement.hpp"
+
+namespace sched_sim {
+
+void Machine::publish_load(Hart& hart) {
+    hart.load = hart.queue.load();
+    shared.note_load(hart.queue.cpu(), hart.load, online);
+}
+
+void Machine::kick(CpuId cpu) {
+    Hart& hart = hart_of(cpu);
+    if (&hart == self) {
+        hart.recheck = true;
+        return;
+    }
+    if (!hart.ipi_pending) {
+        hart.ipi_pending = true;
+        hart.ipi_at = now + config.ipi_latency;
+        plan(hart);
+    }
+}
+
+void Machine::nudge_idle_hart(Hart& hart) {
+    CpuMask waiting;
+    for (const CpuMask mask : hart.load.waiting_mask) {
+        waiting = waiting | mask;
+    }
+    const CpuMask takers = waiting & idle;
+    if (!takers.empty()) {
+        const CpuId taker = takers.lowest();
+        idle.remove(taker);
+        kick(taker);
+    }
+}
+
+void Machine::enqueue_here(Hart& hart, Task& task) {
+    const CpuId cpu = hart.queue.cpu();
+    raise_frame_for(hart, task.entity);
+    static_cast<void>(hart.queue.enqueue(task.entity, now, task.enqueue_reason));
+    hart.recheck = true;
+    publish_load(hart);
+    if (task.ran_on && *task.ran_on != cpu && task.enqueue_reason != EnqueueReason::New) {
+        const CpuId from = *task.ran_on;
+        tell([&](Observer& observer) { observer.on_migrate(now, task.index, from, cpu, task.move_reason); });
+    }
+}
+
+void Machine::send_to(CpuId cpu, Task& task) {
+    section();
+    hart_of(cpu).inbox.push_back(&task);
+    kick(cpu);
+}
+
+// Sends a task that is on no queue (Ready) to the hart it should run on.
+void Machine::place(Task& task, EnqueueReason reason) {
+    CHECK(task.run_state == RunState::Ready);
+    section();
+    Hart& home = hart_of(task.home);
+    if (task.entity.state() == TaskState::Blocked) {
+        if (reason == EnqueueReason::Wake) {
+            RunQueue::note_woken(task.entity, now);
+            task.woken_at = now;
+            task.wake_pending = true;
+        } else {
+            RunQueue::note_created(task.entity, now);
+        }
+        task.waits = true;
+        task.waits_since = now;
+    }
+    if (!task.waits) {
+        task.waits = true;  // evicted while it ran
+        task.waits_since = now;
+    }
+    task.enqueue_reason = reason;
+    const auto request = kernel::sched::placement_request(task.entity.attributes, home.queue.cpu(), online,
+                                                          home.queue.faults());
+    const auto placement =
+        kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return hart_of(cpu).load; });
+    if (placement.is_idle) {
+        idle.remove(placement.cpu);
+    }
+    if (reason == EnqueueReason::Wake) {
+        tell([&](Observer& observer) { observer.on_wake(now, task.index, placement.cpu); });
+    }
+    const bool is_self = self != nullptr && self->queue.cpu() == placement.cpu;
+    const bool was_home = task.home == placement.cpu;
+    task.home = placement.cpu;
+    if (!is_self) {
+        send_to(placement.cpu, task);
+    } else if (was_home) {
+        enqueue_here(*self, task);
+    } else {
+        static_cast<void>(take_in(*self, task));
+    }
+}
+
+bool Machine::take_in(Hart& hart, Task& task) {
+    section();
+    if (hart.queue.allows(task.entity) && online.contains(hart.queue.cpu())) {
+        enqueue_here(hart, task);
+        return true;
+    }
+    place(task, task.enqueue_reason);
+    return false;
+}
+
+bool Machine::drain_inbox(Hart& hart) {
+    if (hart.inbox.empty()) {
+        return false;
+    }
+    section();
+    std::vector<Task*> taken;
+    taken.swap(hart.inbox);
+    while (!taken.empty()) {
+        Task* const task = taken.back();
+        taken.pop_back();
+        static_cast<void>(take_in(hart, *task));
+    }
+    return true;
+}
+
+void Machine::HartsView::send(Entity& entity, CpuId cpu) {
+    Task& task = task_of(entity);
+    task.enqueue_reason = EnqueueReason::Migrate;
+    Hart* const here = machine_.self;
+    if (here == nullptr || here->queue.cpu() != cpu) {
+        task.move_reason = MoveReason::Push;
+        machine_.send_to(cpu, task);
+        return;
+    }
+    const Entity* const picked = here->queue.current();
+    task.move_reason = picked == nullptr                          ? MoveReason::IdlePull
+                       : picked->effective() < entity.effective() ? MoveReason::ClassPull
+                                                                  : MoveReason::PickPull;
+    static_cast<void>(machine_.take_in(*here, task));
+}
+
+// A class that comes to life here starts no earlier in virtual time than where the machine is.
+void Machine::raise_frame_for(Hart& hart, const Entity& entity) {
+    const QosClass qos_class = entity.effective();
+    if (!hart.queue.queue(qos_class).empty()) {
+        return;
+    }
+    const auto index = kernel::sched::index_of(qos_class);
+    const Hart* least = nullptr;
+    for (const auto& other : harts) {
+        if (other.get() != &hart && other->load.weight[index] != 0 &&
+            (least == nullptr || is_before(other->load.global[index], least->load.global[index]))) {
+            least = other.get();
+        }
+    }
+    if (least != nullptr) {
+        hart.queue.raise_frame(qos_class, least->load.global[index]);
+    }
+}
+
+bool Machine::idle_pull(Hart& hart) {
+    const CpuId cpu = hart.queue.cpu();
+    CpuMask victims = online;
+    victims.remove(cpu);
+    CpuId at = cpu;
+    HartsView view{*this};
+    for (std::uint32_t probe = 0; probe < 8 && !victims.empty(); ++probe) {
+        at = victims.next_from(at);
+        victims.remove(at);
+        if (!hart_of(at).load.offers_work_to(cpu)) {
+            continue;
+        }
+        Entity* const found = view.with_queue(at, [&](RunQueue& queue) {
+            Entity* const entity = queue.find_stealable(cpu);
+            if (entity != nullptr) {
+                queue.remove(*entity, now);
+                view.set_home(*entity, cpu);
+            }
+            return entity;
+        });
+        if (found != nullptr) {
+            view.send(*found, cpu);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Machine::balance(Hart&, const kernel::sched::Pick&) {
+    return false;
+}
+
+void Machine::wake(Task& task) {
+    if (task.run_state == RunState::Blocking) {
+        task.run_state = RunState::Woken;
+        return;
+    }
+    CHECK(task.run_state == RunState::Blocked);
+    task.run_state = RunState::Ready;
+    task.move_reason = MoveReason::Wake;
+    place(task, EnqueueReason::Wake);
+}
+
+void Machine::start_task(Task& task, Task* parent) {
+    task.run_state = RunState::Ready;
+    if (parent != nullptr && parent->run_state == RunState::Running) {
+        Hart& hart = hart_of(parent->home);
+        task.home = parent->home;
+        section();
+        hart.queue.charge_current(now);
+        hart.queue.inherit_position(task.entity, parent->entity);
+    } else {
+        task.home = (task.entity.attributes.affinity_effective & online).lowest();
+    }
+    place(task, EnqueueReason::New);
+}
+
+}  // namespace sched_sim
