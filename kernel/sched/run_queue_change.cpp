@@ -7,6 +7,14 @@
 
 namespace kernel::sched {
 
+namespace {
+
+// A saved U may be days from the frame's present (an empty queue takes over another one's), and a lighter
+// weight stretches the distance a thousand times. More than this would wrap, and place() honours far less.
+constexpr VirtualSpan kLongestSavedLag = VirtualSpan{1} << 52U;
+
+}  // namespace
+
 bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Instant now) {
     account(now);
     if (!entity.is_on_queue()) {
@@ -60,7 +68,8 @@ void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Insta
     if (!position.has_global) {
         return;
     }
-    VirtualSpan lag = classes_[index_of(from)].queue.global_now() - position.global;
+    VirtualSpan lag = std::clamp(classes_[index_of(from)].queue.global_now() - position.global,
+                                 -kLongestSavedLag, kLongestSavedLag);
     if (from != to) {
         lag = std::min(lag, VirtualSpan{0});
         position.lag = std::min(position.lag, VirtualSpan{0});

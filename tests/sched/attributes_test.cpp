@@ -254,5 +254,28 @@ TEST(AuditorTest, SeesWhatIsWrong) {
     EXPECT_EQ(rule(), "");
 }
 
+// The frame of an empty queue follows another hart's, days ahead if that is where it is. A task that was
+// under way meanwhile is owed much then, and a change to a weight a thousand times lighter does not turn that
+// round.
+TEST(Reweigh, WhatATaskIsOwedNeverWraps) {
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    using enum kernel::sched::EnqueueReason;
+    Entity task;
+    Entity hog;
+    task.attributes = make(QosClass::Normal, 1000);
+    hog.attributes = make(QosClass::Normal, 100);
+    queue.enqueue(task, Instant{}, New);
+    queue.remove(task, Instant{});
+    queue.raise_frame(QosClass::Normal,
+                      kernel::sched::VirtualTime{} + (kernel::sched::VirtualSpan{1} << 57U));
+    EXPECT_FALSE(queue.set_attributes(task, make(QosClass::Normal, 1), Instant{}));
+    queue.enqueue(hog, Instant{}, New);
+    queue.enqueue(task, Instant{}, Migrate);
+    EXPECT_GT(queue.lag(task), Duration{});
+    queue.remove(task, Instant{});
+    queue.remove(hog, Instant{});
+}
+
 }  // namespace
 }  // namespace sched_test

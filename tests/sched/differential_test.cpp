@@ -21,7 +21,8 @@ Shape shape_of(std::uint64_t seed) {
 }
 
 TEST(Differential, EveryDecisionIsTheReferences) {
-    const std::uint64_t lives = by_tier<std::uint64_t>(1'000'000, 100'000'000) / kLife;
+    const std::uint64_t lives =
+        Tiers<std::uint64_t>{.brief = 50'000, .quick = 1'000'000, .thorough = 100'000'000}.value() / kLife;
     const std::uint64_t first = first_seed();
     for (std::uint64_t seed = first; seed < first + lives; ++seed) {
         const Shape shape = shape_of(seed);

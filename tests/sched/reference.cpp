@@ -462,7 +462,8 @@ void Hart::rescale_saved(Task& task, const Attributes& attributes, Instant now) 
     if (!task.has_global) {
         return;
     }
-    Wide lag = global_now(from) - task.global;
+    constexpr Wide kLongest = Wide{1} << 52;
+    Wide lag = std::clamp(global_now(from) - task.global, -kLongest, kLongest);
     if (from != to) {
         lag = std::min(lag, Wide{0});
         task.lag = std::min(task.lag, Wide{0});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How long the proofs run, and from which seed. Quick by default; NEURON_SOAK=1 selects the long tier and
-// NEURON_SEED the first seed. scripts/soak.sh sets both.
+// How long the proofs run, and from which seed. Three tiers: brief in builds with sanitizers (they look for
+// undefined behaviour and are ten times slower), quick otherwise, long with NEURON_SOAK=1. NEURON_SEED is the
+// first seed. scripts/soak.sh sets both.
 #pragma once
 
 #include <charconv>
@@ -16,10 +17,20 @@ inline bool is_long_tier() {
     return value != nullptr && std::string_view{value} == "1";
 }
 
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kIsSanitized = true;
+#else
+inline constexpr bool kIsSanitized = false;
+#endif
+
 template <class T>
-T by_tier(T quick, T thorough) {
-    return is_long_tier() ? thorough : quick;
-}
+struct Tiers {
+    T brief;
+    T quick;
+    T thorough;
+    // The one this run is in.
+    [[nodiscard]] T value() const { return is_long_tier() ? thorough : kIsSanitized ? brief : quick; }
+};
 
 // A number from the environment, or `otherwise` where it is not set. A value that is no number ends the
 // program: a run from another seed than the one asked for proves nothing.
