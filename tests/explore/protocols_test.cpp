@@ -144,6 +144,36 @@ TEST(Explore, SetMaskOnSelf) {
         kTwoHarts);
 }
 
+TEST(Explore, WorkReachesAnIdleHart) {
+    expect_none(
+        2,
+        [](World& world) {
+            Semaphore& semaphore = world.add_semaphore();
+            Actor& sleeper = world.add("sleeper", 0);
+            Actor& waker = world.add("waker", 0, kHart0);
+            sleeper.calls = {World::down(semaphore)};
+            waker.calls = {World::up(semaphore)};
+            sleeper.spins = waker.spins = true;
+        },
+        kTwoHarts);
+}
+
+// Who preempts stays where it is; the preempted one may run on the other hart, which has nothing to do.
+TEST(Explore, PreemptedTaskReachesAnIdleHart) {
+    expect_none(
+        2,
+        [](World& world) {
+            Semaphore& semaphore = world.add_semaphore();
+            Actor& sleeper = world.add("sleeper", 0, kHart0, kernel::sched::QosClass::Interactive);
+            Actor& free = world.add("free", 0);
+            Actor& waker = world.add("waker", 1, kHart1);
+            sleeper.calls = {World::down(semaphore)};
+            waker.calls = {World::yield(), World::up(semaphore)};
+            sleeper.spins = free.spins = true;
+        },
+        kTwoHarts);
+}
+
 TEST(Explore, StealAgainstExit) {
     expect_none(
         2,
@@ -220,6 +250,20 @@ TEST(Explore, TimeoutAgainstWake) {
             Actor& sleeper = world.add("sleeper", 0, kHart0);
             Actor& waker = world.add("waker", 1, kHart1);
             sleeper.calls = {World::down_until(semaphore, kernel::Duration::milliseconds(1))};
+            waker.calls = {World::up(semaphore)};
+        },
+        kTwoHarts);
+}
+
+TEST(Explore, TwoDeadlinesInARow) {
+    expect_none(
+        2,
+        [](World& world) {
+            Semaphore& semaphore = world.add_semaphore();
+            Actor& sleeper = world.add("sleeper", 0, kHart0);
+            Actor& waker = world.add("waker", 1, kHart1);
+            sleeper.calls = {World::down_until(semaphore, kernel::Duration::milliseconds(2)),
+                             World::down_until(semaphore, kernel::Duration::milliseconds(1))};
             waker.calls = {World::up(semaphore)};
         },
         kTwoHarts);

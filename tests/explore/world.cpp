@@ -324,6 +324,29 @@ void World::check_places() {
     }
 }
 
+// Who has ended waits nowhere: on no queue, and for no deadline.
+void World::check_waits() {
+    for (const Actor& actor : actors_) {
+        if (actor.task->run_state.load() == RunState::Blocked) {
+            return;
+        }
+    }
+    for (Semaphore& semaphore : semaphores_) {
+        if (!semaphore.queue.empty()) {
+            fail("a wait that has ended is still on its queue");
+            return;
+        }
+    }
+    for (std::uint32_t i = 0; i < harts_; ++i) {
+        Hart& hart = kernel::task::hart_of(CpuId{i});
+        const Instant deadline = [&]() NO_THREAD_SAFETY_ANALYSIS { return hart.timers.next_deadline(); }();
+        if (!deadline.is_never()) {
+            fail("hart " + std::to_string(i) + " keeps the deadline of a wait that has ended");
+            return;
+        }
+    }
+}
+
 void World::check_idle() {
     for (std::uint32_t i = 0; i < harts_; ++i) {
         Hart& hart = kernel::task::hart_of(CpuId{i});
@@ -351,6 +374,7 @@ void World::check_idle() {
 
 void World::check_end() {
     check_places();
+    check_waits();
     check_idle();
     if (at_end) {
         at_end(*this);

@@ -89,6 +89,7 @@ class World {
     Actor& actor_of(kernel::task::Task& task);
     void end_task(kernel::task::Task& task);
     void check_places();
+    void check_waits();
     void check_idle();
     void release_all();
 
