@@ -38,7 +38,7 @@ if [ ! -f build/host-release/CTestTestfile.cmake ]; then
 fi
 mkdir -p build/logs
 # The programs behind the tests with the label: a test's name starts with its program's.
-mapfile -t programs < <(ctest --preset host-release -N -L proofs | sed -nE 's/^ *Test +#[0-9]+: ([a-z_]+)\..*/\1/p' | sort -u)
+mapfile -t programs < <(ctest --preset host-release -N -L proofs | sed -nE 's/^ *Test +#[0-9]+: ([a-z_]+)\..*/\1/p' | grep -vx mutants | sort -u)
 [ ${#programs[@]} -gt 0 ] || { echo "soak.sh: no test has the label proofs" >&2; exit 1; }
 
 export NEURON_SOAK=1

@@ -17,6 +17,7 @@ TEXT
 stages=(
     "build     600 set-up, host build, release and debug image"
     "host      180 unit tests with sanitizers"
+    "proofs    360 the scheduler's invariants in the simulator, every interleaving, seeded defects"
     "lint      240 house rules, clang-tidy, thread-safety analysis"
     "icount    300 boots with 1 to 4 harts, twice the same, and the negative controls"
     "mttcg     120 boots with a host thread per hart"
@@ -67,10 +68,11 @@ run_ctest() {
 run_stage() {
     case "$1" in
         build)
-            { scripts/setup.sh test && scripts/build.sh host && scripts/build.sh riscv-release &&
-                scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
+            { scripts/setup.sh test && scripts/build.sh host && scripts/build.sh host-release proofs &&
+                scripts/build.sh riscv-release && scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
             ;;
         host) run_ctest host -LE lint ;;
+        proofs) run_ctest host-release -L proofs ;;
         lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
         icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
