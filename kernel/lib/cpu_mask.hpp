@@ -31,6 +31,7 @@ class CpuMask {
     [[nodiscard]] constexpr std::uint32_t count() const {
         return static_cast<std::uint32_t>(std::popcount(bits_));
     }
+    [[nodiscard]] constexpr bool count_is_one() const { return bits_ != 0 && (bits_ & (bits_ - 1)) == 0; }
     // Pre: !empty().
     [[nodiscard]] constexpr CpuId lowest() const {
         return CpuId{static_cast<std::uint32_t>(std::countr_zero(bits_))};

@@ -215,6 +215,24 @@ void RunQueue::want_resched(Instant at) {
 // --- The root ---
 
 VirtualTime RunQueue::root_now() const {
+    // Sums of 64 bits will do unless a class ran for days while the machine stood still.
+    constexpr std::uint64_t kNear = std::uint64_t{1} << 48U;
+    std::int64_t weighted_sum = 0;
+    std::uint32_t sum_weight = 0;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        if (!classes_[i].queue.empty()) {
+            const VirtualSpan distance = classes_[i].vt - root_last_;
+            if (static_cast<std::uint64_t>(distance) + kNear >= 2 * kNear) [[unlikely]] {
+                return root_far();
+            }
+            weighted_sum += distance * static_cast<std::int64_t>(kClassTable[i].weight);
+            sum_weight += kClassTable[i].weight;
+        }
+    }
+    return sum_weight == 0 ? root_last_ : root_last_ + floor_divide(weighted_sum, sum_weight);
+}
+
+VirtualTime RunQueue::root_far() const {
     Int128 weighted_sum = 0;
     std::uint32_t sum_weight = 0;
     for (std::size_t i = 0; i < kClasses; ++i) {
@@ -223,7 +241,7 @@ VirtualTime RunQueue::root_now() const {
             sum_weight += kClassTable[i].weight;
         }
     }
-    return sum_weight == 0 ? root_last_ : root_last_ + floor_divide(weighted_sum, sum_weight);
+    return root_last_ + floor_divide(weighted_sum, sum_weight);
 }
 
 bool RunQueue::is_class_eligible(std::size_t index, VirtualTime root) const {

@@ -141,6 +141,7 @@ class RunQueue {
     void charge(Duration service);
     void tidy_empty_classes();
     [[nodiscard]] VirtualTime root_now() const;
+    [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
     void join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home);

@@ -57,13 +57,9 @@ constexpr VirtualTime later(VirtualTime a, VirtualTime b) {
     return is_before(a, b) ? b : a;
 }
 
-// floor(dividend / divisor), in 64-bit steps. Pre: divisor > 0; the quotient fits 64 bits.
-constexpr std::int64_t floor_divide(Int128 dividend, std::uint32_t divisor) {
-    const auto narrow = static_cast<std::int64_t>(dividend);
-    if (narrow == dividend) [[likely]] {
-        const auto by = static_cast<std::int64_t>(divisor);
-        return narrow / by - (narrow % by < 0 ? 1 : 0);
-    }
+// floor(dividend / divisor) of a dividend beyond 64 bits, in 64-bit steps. Out of line: it would cost its
+// callers registers.
+[[gnu::noinline]] constexpr std::int64_t floor_divide_wide(Int128 dividend, std::uint32_t divisor) {
     const bool negative = dividend < 0;
     __extension__ using UInt128 = unsigned __int128;
     // Of a negative dividend the ceiling of its magnitude is taken: floor(-a / d) = -ceil(a / d).
@@ -81,6 +77,17 @@ constexpr std::int64_t floor_divide(Int128 dividend, std::uint32_t divisor) {
         remainder = part % divisor;
     }
     return static_cast<std::int64_t>(negative ? 0 - quotient : quotient);
+}
+
+// floor(dividend / divisor). Pre: divisor > 0; the quotient fits 64 bits.
+constexpr std::int64_t floor_divide(Int128 dividend, std::uint32_t divisor) {
+    const auto narrow = static_cast<std::int64_t>(dividend);
+    if (narrow != dividend) [[unlikely]] {
+        return floor_divide_wide(dividend, divisor);
+    }
+    const auto by = static_cast<std::int64_t>(divisor);
+    const std::int64_t quotient = narrow / by;
+    return quotient - (quotient * by > narrow ? 1 : 0);
 }
 
 // How far `service` of the reference hart moves something of this weight. Pre: weight > 0, 0 <= service <

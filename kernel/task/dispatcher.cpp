@@ -114,6 +114,10 @@ Decision put_and_pick(Hart& hart, Instant now) {
             fate = Fate::Evicted;
         }
         if (fate == Fate::Stays && !yields && !hart.queue.should_resched(now)) {
+            if (hart.load_is_stale) {
+                hart.load_is_stale = false;
+                publish_load(hart);
+            }
             program_timer(hart, now);
             return decision;
         }
@@ -126,6 +130,7 @@ Decision put_and_pick(Hart& hart, Instant now) {
     if (hart.current != nullptr) {
         hart.current->run_state.store(RunState::Running, std::memory_order_relaxed);
     }
+    hart.load_is_stale = false;
     publish_load(hart);
     program_timer(hart, now);
     audit(hart);
@@ -165,7 +170,7 @@ void settle_blocked(Task& task) {
 }
 
 // Chooses what this hart runs; hart.current is null when there is nothing.
-void choose(Hart& hart) {
+void choose(Hart& hart, Instant now) {
     hart.recheck = false;
     Task* const task = hart.current;
     if (task != nullptr) {
@@ -174,7 +179,7 @@ void choose(Hart& hart) {
             interrupt_wait(*task);  // it was told to end before it began to wait
         }
     }
-    const Decision decision = put_and_pick(hart, arch::now());
+    const Decision decision = put_and_pick(hart, now);
     if (decision.evicted) {
         release_evictors(*decision.evicted);
     }
@@ -242,13 +247,15 @@ arch::TrapFrame* exit_to_user() {
     while (true) {
         if (drain_inbox(hart) || hart.recheck) {
             hart.recheck = true;
-            if (expire_timers(hart, arch::now())) {
+            // One instant for all of it: every reading of the clock would be one more accounting.
+            const Instant now = arch::now();
+            if (expire_timers(hart, now)) {
                 take_pending_interrupts();  // more are due: look at the rest of the world in between
                 continue;
             }
-        }
-        if (hart.recheck || hart.current == nullptr) {
-            choose(hart);
+            choose(hart, now);
+        } else if (hart.current == nullptr) {
+            choose(hart, arch::now());
         }
         Task* const task = hart.current;
         if (task == nullptr) {

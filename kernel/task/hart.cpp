@@ -8,12 +8,14 @@
 
 namespace kernel::task {
 
+constinit std::array<Hart, kMaxCpus> harts;
+
 namespace {
 
-constinit std::array<Hart, kMaxCpus> harts;
 constinit AtomicCpuMask online_mask;
 // Immutable after boot.
 constinit CpuMask possible_mask;
+constinit bool has_others = false;
 using Hook = void (*)();
 constinit Hook external_interrupt = nullptr;
 constinit Hook on_ipi = nullptr;
@@ -27,14 +29,6 @@ constexpr Duration slack_of(sched::QosClass effective) {
 
 }  // namespace
 
-Hart& hart_of(CpuId cpu) {
-    return harts[cpu.value()];
-}
-
-Hart& this_hart() {
-    return harts[arch::cpu_local().cpu.value()];
-}
-
 Task& task_of(sched::Entity& entity) {
     constexpr std::uintptr_t kProbe = 0x10000;
     const auto offset = reinterpret_cast<std::uintptr_t>(&reinterpret_cast<Task*>(kProbe)->entity) - kProbe;
@@ -42,7 +36,9 @@ Task& task_of(sched::Entity& entity) {
 }
 
 void publish_load(Hart& hart) {
-    hart.load.store(hart.queue.load());
+    if (has_others) {
+        hart.load.store(hart.queue.load());
+    }
 }
 
 void set_external_interrupt_hook(void (*hook)()) {
@@ -81,6 +77,7 @@ std::uint64_t ipis_received(CpuId cpu) {
 
 void set_possible_cpus(CpuMask cpus) {
     possible_mask = cpus;
+    has_others = cpus.count() > 1;
 }
 CpuMask possible_cpus() {
     return possible_mask;
@@ -134,9 +131,11 @@ bool expire_timers(Hart& hart, Instant now) {
         }
         more = hart.timers.next_deadline() <= now;
     }
+    hart.round = now;
     for (std::uint32_t i = 0; i < expired_count; ++i) {
         expire_wait(*expired[i]);
     }
+    hart.round = Instant::never();
     return more;
 }
 

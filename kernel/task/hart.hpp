@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "arch/contract.hpp"
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
@@ -40,7 +41,11 @@ struct alignas(64) Hart {
     // Hart-local from here on.
     alignas(64) Task* current{nullptr};
     mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
-    bool recheck{false};               // queue, timers or current changed: the fast way out is not open
+    // The time at which a round of timers expires: what it wakes is put in place at that instant. never()
+    // outside.
+    Instant round{Instant::never()};
+    bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
+    bool recheck{false};        // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
     bool exit_requested{false};
     std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
@@ -57,8 +62,14 @@ struct alignas(64) Hart {
 
 inline constexpr Instant kTimerFired = Instant::from_ns(-1);
 
-[[nodiscard]] Hart& hart_of(CpuId cpu);
-[[nodiscard]] Hart& this_hart();
+extern constinit std::array<Hart, kMaxCpus> harts;
+
+[[nodiscard]] inline Hart& hart_of(CpuId cpu) {
+    return harts[cpu.value()];
+}
+[[nodiscard]] inline Hart& this_hart() {
+    return harts[arch::current_cpu().value()];
+}
 [[nodiscard]] Task& task_of(sched::Entity& entity);
 
 // Adds to a counter only this hart writes.
@@ -66,7 +77,7 @@ inline void count(std::atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-// Makes other harts see the queue as it is now.
+// Makes other harts see the queue as it is now. With one hart nobody looks.
 void publish_load(Hart& hart) REQUIRES(hart.lock);
 
 // Runs f(Hart&, CpuId) with the lock of the task's home hart held: it may read and change the task's entity,

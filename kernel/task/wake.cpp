@@ -26,10 +26,11 @@ void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock
     const auto index = sched::index_of(qos_class);
     bool found = false;
     sched::VirtualTime least;
-    online_cpus().for_each([&](CpuId cpu) {
+    CpuMask others = online_cpus();
+    others.remove(hart.queue.cpu());
+    others.for_each([&](CpuId cpu) {
         const sched::HartLoad load = hart_of(cpu).load.load();
-        if (&hart_of(cpu) != &hart && load.weight[index] != 0 &&
-            (!found || sched::is_before(load.global[index], least))) {
+        if (load.weight[index] != 0 && (!found || sched::is_before(load.global[index], least))) {
             least = load.global[index];
             found = true;
         }
@@ -39,12 +40,19 @@ void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock
     }
 }
 
-// Adds a task that has this hart as its home to this hart's queue.
+// Adds a task that has this hart as its home to this hart's queue. What other harts see of it follows when
+// the hart decides, which it does before it leaves the kernel.
 void enqueue_here(Hart& hart, Task& task, Instant now) REQUIRES(hart.lock) {
     raise_frame_for(hart, task.entity);
     static_cast<void>(hart.queue.enqueue(task.entity, now, task.enqueue_reason));
     hart.recheck = true;
-    publish_load(hart);
+    hart.load_is_stale = true;
+}
+
+// One reading of the clock for all that a round of timers wakes: each reading is an accounting of its own.
+Instant time_of_placement() {
+    const Instant round = this_hart().round;
+    return round.is_never() ? arch::now() : round;
 }
 
 void send_to(CpuId cpu, Task& task) {
@@ -66,6 +74,13 @@ Target choose_target(Task& task, Hart& home_hart, CpuId home) REQUIRES(home_hart
     const sched::PlacementRequest request =
         sched::placement_request(task.entity.attributes, home, online_cpus(), home_hart.queue.faults());
     CpuMask idle = idle_cpus.load();
+    if (request.allowed.count_is_one()) {
+        const CpuId only = request.allowed.lowest();
+        if (idle.contains(only)) {
+            static_cast<void>(idle_cpus.try_claim(only));  // it need not go and look elsewhere
+        }
+        return {.cpu = only, .is_self = only == arch::current_cpu()};
+    }
     while (true) {
         const sched::Placement placement =
             sched::select_cpu(request, idle, [](CpuId cpu) { return hart_of(cpu).load.load(); });
@@ -87,6 +102,9 @@ void kick(CpuId cpu) {
 }
 
 void nudge_idle_hart(Hart& hart) {
+    if (idle_cpus.load().empty()) {
+        return;
+    }
     CpuMask waiting;
     for (const CpuMask mask : hart.load.load().waiting_mask) {
         waiting = waiting | mask;
@@ -99,7 +117,7 @@ void nudge_idle_hart(Hart& hart) {
 
 void place(Task& task, sched::EnqueueReason reason) {
     DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
-    const Instant now = arch::now();
+    const Instant now = time_of_placement();
     const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
         // A task that is sent on from an inbox was noted where its wake-up began.
         if (task.entity.state() == sched::TaskState::Blocked) {
@@ -133,7 +151,7 @@ bool take_in(Hart& hart, Task& task) {
         const LockGuard guard{hart.lock};
         // Its mask may have changed on the way.
         if (hart.queue.allows(task.entity)) {
-            enqueue_here(hart, task, arch::now());
+            enqueue_here(hart, task, time_of_placement());
             return true;
         }
     }
