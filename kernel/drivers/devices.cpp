@@ -2,6 +2,7 @@
 #include "drivers/devices.hpp"
 
 #include <array>
+#include <atomic>
 #include <optional>
 
 #include "arch/contract.hpp"
@@ -21,6 +22,10 @@ constinit SbiConsole firmware_console;
 constinit std::optional<Ns16550<Mmio>> the_uart;
 constinit std::array<std::optional<Plic<Mmio>>, fdt::kMaxPlics> plics;
 constinit bool uart_has_interrupts = false;
+// Where the UART's interrupt comes from; set with uart_has_interrupts.
+constinit fdt::PlicInterrupt uart_interrupt;
+// The CPU that gets it: changed by that CPU only.
+constinit std::atomic<std::uint32_t> uart_cpu{kMaxCpus};
 
 constexpr std::array<std::string_view, 3> kPlainUarts{"ns16550a", "ns16550", "ns16750"};
 constexpr std::array<std::string_view, 3> kDesignwareUarts{"snps,dw-apb-uart", "starfive,jh7110-uart",
@@ -101,8 +106,25 @@ Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu) {
     TRY(plic.set_handler(interrupt.source, [](std::uint32_t /*source*/) { the_console.service(); }));
     TRY(plic.enable(interrupt.source, cpu));
     the_console.start_interrupts();
+    uart_interrupt = interrupt;
+    uart_cpu.store(cpu.value(), std::memory_order_relaxed);
     uart_has_interrupts = true;
     return {};
+}
+
+void move_interrupts(CpuId self, CpuMask others) {
+    if (uart_cpu.load(std::memory_order_acquire) != self.value()) {
+        return;
+    }
+    for (; !others.empty(); others.remove(others.lowest())) {
+        const CpuId next = others.lowest();
+        // Said first: from the moment it is enabled there, that CPU may be asked to give it away again.
+        uart_cpu.store(next.value(), std::memory_order_release);
+        if (plics[uart_interrupt.plic]->move(uart_interrupt.source, self, next).ok()) {
+            return;
+        }
+    }
+    uart_cpu.store(self.value(), std::memory_order_release);
 }
 
 void handle_external_interrupt() {

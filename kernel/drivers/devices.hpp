@@ -10,6 +10,7 @@
 #include "drivers/console.hpp"
 #include "drivers/tty.hpp"
 #include "fdt/machine.hpp"
+#include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
 
@@ -36,6 +37,9 @@ Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr
 // UART, its interrupt or the PLIC context of `cpu` is missing; the console stays polled and poll_console()
 // must be called now and then.
 Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu);
+
+// The calling hart takes no device interrupts any more if one of `others` can: the UART's go there.
+void move_interrupts(CpuId self, CpuMask others);
 
 // The calling hart took an S-mode external interrupt, or saw sip.SEIP pending while it had interrupts off.
 void handle_external_interrupt();

@@ -4,8 +4,8 @@
 // come out of reset, or from firmware, in any state: enable bits were found set at random on the JH7110.
 //
 // `Registers` has std::uint32_t read(std::uint64_t offset) and void write(std::uint64_t offset, std::uint32_t
-// value). Concurrency: start(), enable() and set_handler() at boot, one hart; handle() on each hart for its
-// own context.
+// value). Concurrency: add_context() and set_handler() at boot, one hart; handle() on each hart for its own
+// context; enable() and move() on any.
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@
 #include "lib/fixed_vector.hpp"
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
+#include "sync/spinlock.hpp"
 
 namespace kernel::drivers {
 
@@ -79,9 +80,20 @@ class Plic {
             !contexts_[cpu.value()].has_value()) {
             return Error::InvalidArgument;
         }
-        const std::uint64_t word = enable_word(*contexts_[cpu.value()], source / 32);
-        write(word, read(word) | (std::uint32_t{1} << (source % 32)));
+        set_enabled(source, *contexts_[cpu.value()], true);
         write(plic_map::kPriority + 4 * std::uint64_t{source}, 1);
+        return {};
+    }
+
+    // Lets `source` interrupt `to` instead of `from`. Pre: `from` is the calling hart: it is not in the
+    // middle of a claim, whose completion the PLIC would ignore once the source is off. InvalidArgument: as
+    // enable(); nothing has changed.
+    Result<void> move(std::uint32_t source, CpuId from, CpuId to) {
+        if (from.value() >= kMaxCpus || !contexts_[from.value()].has_value()) {
+            return Error::InvalidArgument;
+        }
+        TRY(enable(source, to));
+        set_enabled(source, *contexts_[from.value()], false);
         return {};
     }
 
@@ -107,7 +119,7 @@ class Plic {
             // Complete first: a PLIC ignores the completion of a source that is no longer enabled.
             write(claim, source);
             if (entry == nullptr) {
-                disable(source, context);
+                set_enabled(source, context, false);
                 unexpected_.fetch_add(1, std::memory_order_relaxed);
             }
             ++handled;
@@ -132,9 +144,11 @@ class Plic {
     }
     [[nodiscard]] std::uint32_t read(std::uint64_t offset) { return registers_.read(offset, 4); }
     void write(std::uint64_t offset, std::uint32_t value) { registers_.write(offset, 4, value); }
-    void disable(std::uint32_t source, std::uint32_t context) {
+    void set_enabled(std::uint32_t source, std::uint32_t context, bool enabled) {
         const std::uint64_t word = enable_word(context, source / 32);
-        write(word, read(word) & ~(std::uint32_t{1} << (source % 32)));
+        const std::uint32_t bit = std::uint32_t{1} << (source % 32);
+        const LockGuard guard{lock_};
+        write(word, enabled ? read(word) | bit : read(word) & ~bit);
     }
     [[nodiscard]] const Entry* find(std::uint32_t source) const {
         for (const Entry& entry : handlers_) {
@@ -145,6 +159,7 @@ class Plic {
         return nullptr;
     }
 
+    SpinLock lock_{LockRank::Plic};  // changes of enable words
     Registers registers_;
     std::uint32_t sources_;
     std::array<std::optional<std::uint32_t>, kMaxCpus> contexts_{};

@@ -76,7 +76,7 @@ void install_hooks() {
         .stack_of = &stack_of,
         .stop_other_harts =
             [] {
-                CpuMask others = task::online_cpus();
+                CpuMask others = task::started_cpus();
                 others.remove(arch::current_cpu());
                 arch::send_ipi(others);
             },
@@ -90,6 +90,7 @@ void install_hooks() {
             smp::park_this_hart();
         }
     });
+    task::set_cpu_leaves_hook([](CpuId cpu) { drivers::move_interrupts(cpu, task::online_cpus()); });
     task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
     syscall::set_power_hook(&change_power);
     syscall::set_console_ops(kConsoleOps);

@@ -13,6 +13,7 @@ namespace kernel {
 enum class LockRank : std::uint8_t {
     Process = 20,      // family tree, thread list, exit status: spans a few pointer updates
     TaskAttr = 30,     // a task's scheduling attributes while they are changed; then its hart's lock is taken
+    CpuChange = 35,    // which CPUs are online, while one goes or comes; then its list of waiters
     FutexBucket = 40,  // held across the read of one user word, hence below AddressSpace, and across wake-ups
     AddressSpace = 50,  // mappings and page table of one process; allocates frames
     FileTable = 55,     // descriptors of a process
@@ -25,6 +26,7 @@ enum class LockRank : std::uint8_t {
     Frames = 90,        // the buddy allocator
     Terminal = 95,      // line discipline of the console; echoes what is typed
     Log = 100,          // one line into the log ring
+    Plic = 105,         // leaf: one enable word
     Console = 110,      // one line into the transmit ring
 };
 

@@ -180,8 +180,8 @@ SysResult sys_riscv_flush_icache(Caller&, std::uint64_t, std::uint64_t, std::uin
     if ((flags & ~kFlushLocal) != 0) {
         return Error::InvalidArgument;
     }
-    // "Local" means this thread, which may move to any of them.
-    arch::remote_fence_i(task::online_cpus());
+    // "Local" means this thread, which may move to any of them; to one that is offline, later.
+    arch::remote_fence_i(task::started_cpus());
     return std::uint64_t{0};
 }
 

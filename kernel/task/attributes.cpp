@@ -18,12 +18,14 @@ struct Applied {
     bool needs_kick{false};
 };
 
-Applied apply_at_home(Task& target, const sched::Attributes& attributes) {
+// Runs change(Hart&, now) on the target, which changes its attributes, with the lock of its home held.
+template <class Change>
+Applied apply_at_home(Task& target, Change&& change) {
     return with_home(target, [&](Hart& hart, CpuId cpu) NO_THREAD_SAFETY_ANALYSIS {
         const Instant now = arch::now();
         Applied applied{.cpu = cpu};
-        const bool must_leave = hart.queue.set_attributes(target.entity, attributes, now);
-        if (must_leave) {
+        change(hart, now);
+        if (target.entity.is_on_queue() && !hart.queue.allows(target.entity)) {
             if (hart.queue.current() == &target.entity) {
                 applied.displaced = Displaced::Running;
                 // Never cleared here: another setter may be waiting already.
@@ -53,7 +55,9 @@ SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& 
     // Held until the caller is on the list: the target's hart takes it after the eviction, so it cannot miss
     // the caller.
     const LockGuard guard{target.evicted.lock()};
-    const Applied applied = apply_at_home(target, attributes);
+    const Applied applied = apply_at_home(target, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+        set_fitted(home, target, attributes, now);
+    });
     if (applied.displaced == Displaced::Waiting) {
         place(target, sched::EnqueueReason::Migrate);
         return result;
@@ -71,8 +75,23 @@ SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& 
     return result;
 }
 
+void fit_anywhere(Task& task) {
+    const Applied applied = apply_at_home(
+        task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS { fit_mask(home, task, now); });
+    if (applied.displaced == Displaced::Waiting) {
+        place(task, sched::EnqueueReason::Migrate);
+        return;
+    }
+    if (applied.needs_kick) {
+        kick(applied.cpu);
+    }
+    nudge_idle_hart(hart_of(applied.cpu));
+}
+
 sched::Attributes read_attributes(Task& task) {
-    return with_home(task, [&](Hart&, CpuId) { return task.entity.attributes; });
+    return with_home(task, [&](Hart&, CpuId) {
+        return needs_fitting(task) ? fitted(task).attributes : task.entity.attributes;
+    });
 }
 
 sched::Limits read_limits(Task& task) {
@@ -85,6 +104,9 @@ void fill_task_stat(Task& task, nexus_abi::sched_stat& stat) {
         hart.queue.charge_current(now);
         task.entity.fill_stat(now, stat);
         stat.lag_ns = hart.queue.lag(task.entity).ns();
+        const sched::Refit mask = fitted(task);
+        stat.mask_effective = mask.attributes.affinity_effective.bits();
+        stat.flags |= mask.broken ? nexus_abi::kStatAffinityBroken : 0;
         return 0;
     });
 }

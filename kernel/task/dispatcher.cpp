@@ -86,6 +86,7 @@ Decision put_and_pick(Hart& hart, Instant now) {
     Fate& fate = decision.fate;
     const bool yields = std::exchange(hart.yield_requested, false);
     const bool ends = std::exchange(hart.exit_requested, false);
+    const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
     const LockGuard guard{hart.lock};
     if (task != nullptr) {
         if (std::exchange(task->has_evictors, false)) {
@@ -105,7 +106,10 @@ Decision put_and_pick(Hart& hart, Instant now) {
         } else if (yields) {
             hart.queue.put_current(now, sched::PutReason::Yield);
         }
-        if (fate == Fate::Stays && !hart.queue.allows(task->entity)) {
+        if (fate == Fate::Stays && needs_fitting(*task)) {
+            fit_mask(hart, *task, now);
+        }
+        if (fate == Fate::Stays && !(is_online && hart.queue.allows(task->entity))) {
             if (hart.queue.current() == nullptr) {
                 hart.queue.remove(task->entity, now);  // it yielded
             } else {
@@ -125,10 +129,16 @@ Decision put_and_pick(Hart& hart, Instant now) {
             task->run_state.store(RunState::Ready, std::memory_order_relaxed);
         }
     }
-    const sched::Pick pick = hart.queue.pick_next(now);
-    hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
+    hart.current = nullptr;
+    if (is_online) {
+        const sched::Pick pick = hart.queue.pick_next(now);
+        hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
+    }
     if (hart.current != nullptr) {
         hart.current->run_state.store(RunState::Running, std::memory_order_relaxed);
+        if (needs_fitting(*hart.current)) [[unlikely]] {
+            hart.recheck = true;  // looked at again before it runs on
+        }
     }
     hart.load_is_stale = false;
     publish_load(hart);
@@ -213,14 +223,17 @@ void take_pending_interrupts() {
     }
 }
 
-// Sleeps until there may be something to run.
+// Sleeps until there may be something to run; offline, until there is something to send on.
 void idle(Hart& hart) {
     const CpuId self = arch::current_cpu();
     leave_address_space(hart);
     // Announce first, look second: a waker that puts a task anywhere after our look sees the announcement
     // (both sides are sequentially consistent) and interrupts us.
-    idle_cpus.add(self);
-    if (hart.inbox.load() == nullptr && !steal(hart)) {
+    const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
+    if (is_online) {
+        idle_cpus.add(self);
+    }
+    if (hart.inbox.load() == nullptr && (is_online ? !steal(hart) : leave(hart))) {
         {
             const LockGuard guard{hart.lock};
             program_timer(hart, arch::now());

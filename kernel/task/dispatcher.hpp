@@ -30,6 +30,8 @@ void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faul
 // This hart takes part in scheduling from now on.
 void hart_online();
 [[nodiscard]] CpuMask online_cpus();
+// Those that came up, whether they are online or not: they take interrupts and execute the kernel.
+[[nodiscard]] CpuMask started_cpus();
 [[nodiscard]] CpuMask possible_cpus();
 void set_possible_cpus(CpuMask cpus);
 
@@ -41,6 +43,9 @@ void set_possible_cpus(CpuMask cpus);
 // InvalidArgument: cpu is not possible, or never came up. Busy: the last online CPU, or one that is on its
 // way out. Pre: caller runs on this hart; the right was checked.
 [[nodiscard]] SysResult set_cpu_online(Task& caller, CpuId cpu, bool online);
+
+// What is to be done on a hart that goes offline, by itself, once no task is left on it; set once at boot.
+void set_cpu_leaves_hook(void (*hook)(CpuId cpu));
 
 // ---- The running task ----
 

@@ -12,10 +12,6 @@ constinit std::array<Hart, kMaxCpus> harts;
 
 namespace {
 
-constinit AtomicCpuMask online_mask;
-// Immutable after boot.
-constinit CpuMask possible_mask;
-constinit bool has_others = false;
 using Hook = void (*)();
 constinit Hook external_interrupt = nullptr;
 constinit Hook on_ipi = nullptr;
@@ -36,7 +32,7 @@ Task& task_of(sched::Entity& entity) {
 }
 
 void publish_load(Hart& hart) {
-    if (has_others) {
+    if (!possible_cpus().count_is_one()) {
         hart.load.store(hart.queue.load());
     }
 }
@@ -73,27 +69,6 @@ void interrupt_hart(CpuId cpu) {
 }
 std::uint64_t ipis_received(CpuId cpu) {
     return hart_of(cpu).ipis_received.load(std::memory_order_acquire);
-}
-
-void set_possible_cpus(CpuMask cpus) {
-    possible_mask = cpus;
-    has_others = cpus.count() > 1;
-}
-CpuMask possible_cpus() {
-    return possible_mask;
-}
-CpuMask online_cpus() {
-    return online_mask.load();
-}
-
-void hart_online() {
-    // FP epochs of different harts must never be equal: the hart's number is in the low bits of a wide
-    // counter.
-    Hart& hart = this_hart();
-    const auto cpu = arch::current_cpu();
-    hart.next_fp_epoch = std::uint64_t{cpu.value()} << 56;
-    hart.recheck = true;
-    online_mask.add(cpu);
 }
 
 void arm_timer(Timer& timer, Instant deadline) {
@@ -141,10 +116,9 @@ bool expire_timers(Hart& hart, Instant now) {
 
 void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
     Hart& hart = hart_of(cpu);
-    const bool is_online = online_cpus().contains(cpu);
     stat = {};
     stat.size = sizeof(stat);
-    stat.online = is_online ? 1 : 0;
+    stat.online = online_cpus().contains(cpu) ? 1 : 0;
     stat.hart_id = arch::cpu_locals[cpu.value()].hart.value();
     stat.nr_timer_interrupts = hart.timer_interrupts.load(std::memory_order_relaxed);
     stat.nr_ipis_sent = hart.ipis_sent.load(std::memory_order_relaxed);
@@ -152,7 +126,7 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
     stat.nr_steals = hart.steals.load(std::memory_order_relaxed);
     stat.section_max_ns = arch::ticks_to_ns(hart.section_max_ticks.load(std::memory_order_relaxed));
     stat.section_max_what = hart.section_max_what.load(std::memory_order_relaxed);
-    if (!is_online) {
+    if (!started_cpus().contains(cpu)) {
         return;
     }
     const LockGuard guard{hart.lock};

@@ -11,17 +11,24 @@
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
 #include "sched/load.hpp"
+#include "sched/params.hpp"
 #include "sched/run_queue.hpp"
 #include "sync/seqlock.hpp"
 #include "sync/spinlock.hpp"
 #include "task/task.hpp"
 #include "task/timer_queue.hpp"
+#include "task/wait.hpp"
 
 namespace kernel::mm {
 class AddressSpace;
 }
 
 namespace kernel::task {
+
+// Whether a hart takes tasks. Absent: it never came up. Leaving: it takes no more and sends away what it has.
+// Changes: Absent -> Online and Leaving -> Offline by the hart itself, the rest under the lock of
+// cpu_online.cpp.
+enum class Presence : std::uint32_t { Absent, Online, Leaving, Offline };
 
 struct alignas(64) Hart {
     SpinLock lock{LockRank::Hart};
@@ -37,6 +44,10 @@ struct alignas(64) Hart {
     alignas(64) std::atomic<Task*> inbox{nullptr};
     // An IPI was sent and not yet taken: senders need not send another.
     std::atomic<std::uint32_t> ipi_pending{0};
+
+    std::atomic<Presence> presence{Presence::Absent};
+    // Who waits until the hart has left.
+    WaitQueue gone;
 
     // Hart-local from here on.
     alignas(64) Task* current{nullptr};
@@ -112,6 +123,25 @@ void nudge_idle_hart(Hart& hart);
 void kick(CpuId cpu);
 
 extern constinit AtomicCpuMask idle_cpus;
+
+// ---- cpu_online.cpp: CPUs that come and go ----
+
+// Makes the task's effective mask fit the CPUs that are online, and returns those; it may then have to leave
+// the queue it is on (RunQueue::allows). Pre: the lock of home, the task's home hart, is held.
+CpuMask fit_mask(Hart& home, Task& task, Instant now) REQUIRES(home.lock);
+// Gives the task these attributes, with an effective mask for the CPUs that are online now, which it returns.
+// Pre: as fit_mask().
+CpuMask set_fitted(Hart& home, Task& task, const sched::Attributes& attributes, Instant now)
+    REQUIRES(home.lock);
+// A CPU came or went since the task's mask was fitted. Pre: as fit_mask().
+[[nodiscard]] bool needs_fitting(const Task& task);
+// The task's attributes as fit_mask() would make them. Pre: as fit_mask().
+[[nodiscard]] sched::Refit fitted(const Task& task);
+// Fits the mask of a task that may be anywhere and has it moved when it must (attributes.cpp).
+void fit_anywhere(Task& task);
+// A hart that is not online sends its tasks away, a bounded number at a time. False: there may be more. Pre:
+// it is the calling hart and runs no task.
+[[nodiscard]] bool leave(Hart& hart);
 
 // ---- timers ----
 

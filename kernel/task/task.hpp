@@ -77,6 +77,8 @@ class Task : public RefCounted<Task> {
     WaitQueue evicted;
     // Somebody waits on `evicted`, or is about to. Guarded by the lock of the home hart.
     bool has_evictors{false};
+    // Which change of the online CPUs the effective mask was fitted to; 0: none yet. Guarded likewise.
+    std::uint32_t cpu_change{0};
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread

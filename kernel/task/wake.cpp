@@ -70,9 +70,10 @@ struct Target {
     bool is_self{false};
 };
 
-Target choose_target(Task& task, Hart& home_hart, CpuId home) REQUIRES(home_hart.lock) {
+Target choose_target(Task& task, Hart& home_hart, CpuId home, Instant now) REQUIRES(home_hart.lock) {
+    const CpuMask online = fit_mask(home_hart, task, now);
     const sched::PlacementRequest request =
-        sched::placement_request(task.entity.attributes, home, online_cpus(), home_hart.queue.faults());
+        sched::placement_request(task.entity.attributes, home, online, home_hart.queue.faults());
     CpuMask idle = idle_cpus.load();
     if (request.allowed.count_is_one()) {
         const CpuId only = request.allowed.lowest();
@@ -128,7 +129,7 @@ void place(Task& task, sched::EnqueueReason reason) {
             }
         }
         task.enqueue_reason = reason;
-        const Target chosen = choose_target(task, hart, home);
+        const Target chosen = choose_target(task, hart, home, now);
         if (chosen.cpu == home) {
             if (chosen.is_self) {
                 enqueue_here(hart, task, now);
@@ -149,8 +150,9 @@ void place(Task& task, sched::EnqueueReason reason) {
 bool take_in(Hart& hart, Task& task) {
     {
         const LockGuard guard{hart.lock};
-        // Its mask may have changed on the way.
-        if (hart.queue.allows(task.entity)) {
+        // Its mask may have changed on the way, or this hart went offline.
+        const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
+        if (is_online && hart.queue.allows(task.entity)) {
             enqueue_here(hart, task, time_of_placement());
             return true;
         }

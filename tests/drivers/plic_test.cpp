@@ -133,6 +133,23 @@ TEST_F(PlicTest, HandleDispatchesAndCompletesEachClaim) {
     EXPECT_EQ(plic_.handle(CpuId{0}), 1U) << "a completed source can come again";
 }
 
+TEST_F(PlicTest, AMovedSourceInterruptsTheOtherHart) {
+    ASSERT_TRUE(plic_.add_context(CpuId{0}, 1).ok());
+    ASSERT_TRUE(plic_.add_context(CpuId{1}, 3).ok());
+    ASSERT_TRUE(plic_.set_handler(10, serve).ok());
+    ASSERT_TRUE(plic_.enable(10, CpuId{0}).ok());
+    ASSERT_TRUE(plic_.enable(11, CpuId{0}).ok());
+    EXPECT_TRUE(plic_.move(10, CpuId{0}, CpuId{1}).ok());
+    EXPECT_EQ(fake_.enable_word(1, 0), 1U << 11U) << "its neighbours stay";
+    EXPECT_EQ(fake_.enable_word(3, 0), 1U << 10U);
+    fake_.asserted = {10};
+    EXPECT_EQ(plic_.handle(CpuId{0}), 0U);
+    EXPECT_EQ(plic_.handle(CpuId{1}), 1U);
+    EXPECT_EQ(plic_.move(10, CpuId{1}, CpuId{2}).error(), Error::InvalidArgument) << "no context there";
+    EXPECT_EQ(plic_.move(10, CpuId{2}, CpuId{0}).error(), Error::InvalidArgument);
+    EXPECT_EQ(fake_.enable_word(3, 0), 1U << 10U) << "and nothing has changed";
+}
+
 TEST_F(PlicTest, AnotherHartsContextSeesNothing) {
     ASSERT_TRUE(plic_.add_context(CpuId{0}, 1).ok());
     ASSERT_TRUE(plic_.add_context(CpuId{1}, 3).ok());
