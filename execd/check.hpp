@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// execd --check: recipes judged on any machine, without starting anything.
+// execd --check: recipes judged on any machine, without starting anything, and the plan they make explained.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,19 @@
 
 namespace execd {
 
+struct CheckOptions {
+    std::optional<std::uint64_t> cpus_online{};  // limits what is shown as CPUs, as the kernel would
+    std::optional<std::string> board{};
+    bool json{false};
+};
+
 struct CheckReport {
-    std::string messages;  // errors and notes, one a line
-    std::string plan;      // the services as they would start, as a table, and a closing line
+    std::string messages;  // errors, warnings and notes, one a line; with json part of `plan`
+    std::string plan;      // what would start and how, and where each value comes from
     bool has_errors{false};
 };
 
-// The plan as a table with a heading. cpus_online limits what it shows as CPUs, as the kernel would.
-[[nodiscard]] std::string plan_table(const Plan& plan, std::optional<std::uint64_t> cpus_online);
-
 // Reads the recipes of a directory. A directory without any recipe is an error here.
-[[nodiscard]] CheckReport check_recipes(const std::string& directory,
-                                        std::optional<std::uint64_t> cpus_online);
+[[nodiscard]] CheckReport check_recipes(const std::string& directory, const CheckOptions& options);
 
 }  // namespace execd

@@ -47,7 +47,7 @@ std::string to_string(const Diagnostic& diagnostic) {
     if (diagnostic.at != Position{}) {
         line += ':' + std::to_string(diagnostic.at.line) + ':' + std::to_string(diagnostic.at.column);
     }
-    return line + ": " + diagnostic.what;
+    return line + (diagnostic.severity == Severity::Warning ? ": warning: " : ": ") + diagnostic.what;
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& candidates) {

@@ -1,28 +1,94 @@
 // SPDX-License-Identifier: MIT
 #include "hints.hpp"
 
+#include <algorithm>
+
 #include "notation.hpp"
 
 namespace execd {
+namespace {
+
+constexpr std::uint64_t kEveryCpu = ~std::uint64_t{0};
+
+std::uint64_t count_of(std::chrono::nanoseconds duration) {
+    return static_cast<std::uint64_t>(duration.count());
+}
+
+std::string duration_of(std::uint64_t nanoseconds) {
+    return format_duration(std::chrono::nanoseconds{static_cast<std::int64_t>(nanoseconds)});
+}
+
+std::uint32_t flags_of(const Hints& hints) {
+    return (hints.reset_on_spawn ? nexus_abi::kAttrResetOnSpawn : 0U) |
+           (hints.inherit_budget ? nexus_abi::kAttrInheritBudget : 0U);
+}
+
+}  // namespace
+
+std::uint64_t usable_cpus(const Hints& hints, std::optional<std::uint64_t> cpus_online) {
+    return hints.cpus.value_or(kEveryCpu) & hints.limit_cpus.value_or(kEveryCpu) &
+           cpus_online.value_or(kEveryCpu);
+}
+
+std::uint64_t shown_cpus(const Hints& hints, std::optional<std::uint64_t> cpus_online) {
+    const bool prefers = hints.policy == nexus_abi::AffinityPolicy::Prefer && hints.prefer;
+    return usable_cpus(hints, cpus_online) & (prefers ? *hints.prefer : kEveryCpu);
+}
 
 nexus_abi::sched_attr to_attr(const Hints& hints) {
     nexus_abi::sched_attr attr{};
     attr.size = sizeof(attr);
     attr.fields = nexus_abi::kFieldClass | nexus_abi::kFieldShares | nexus_abi::kFieldLatency |
                   nexus_abi::kFieldBurst | nexus_abi::kFieldPolicy;
-    attr.qos_class = static_cast<std::uint32_t>(hints.qos_class);
-    attr.shares = hints.shares;
-    attr.latency_ns = static_cast<std::uint64_t>(hints.latency.count());
-    attr.burst_ns = static_cast<std::uint64_t>(hints.burst.count());
+    // A class above the ceiling would come down to it as soon as the ceiling is set: it begins there.
+    attr.qos_class =
+        static_cast<std::uint32_t>(std::min(hints.qos_class, hints.max_class.value_or(hints.qos_class)));
+    attr.shares = std::min(hints.shares, hints.max_shares.value_or(hints.shares));
+    attr.latency_ns = count_of(hints.latency);
+    attr.burst_ns = count_of(hints.burst);
     attr.affinity_policy = static_cast<std::uint32_t>(hints.policy);
-    if (hints.cpus && hints.policy == nexus_abi::AffinityPolicy::Prefer) {
-        attr.fields |= nexus_abi::kFieldPrefer;
-        attr.affinity_prefer = *hints.cpus;
-    } else if (hints.cpus) {
+    if (hints.cpus) {
         attr.fields |= nexus_abi::kFieldAffinity;
         attr.affinity = *hints.cpus;
     }
+    if (hints.prefer) {
+        attr.fields |= nexus_abi::kFieldPrefer;
+        attr.affinity_prefer = *hints.prefer;
+    }
+    if (hints.budget != Budget{}) {
+        attr.fields |= nexus_abi::kFieldBudget;
+        attr.budget_ns = count_of(hints.budget.runtime);
+        attr.period_ns = count_of(hints.budget.period);
+    }
+    if (const std::uint32_t flags = flags_of(hints); flags != 0) {
+        attr.fields |= nexus_abi::kFieldFlags;
+        attr.flags = flags;
+    }
     return attr;
+}
+
+nexus_abi::sched_attr to_change(const Hints& hints) {
+    nexus_abi::sched_attr attr = to_attr(hints);
+    attr.fields |= nexus_abi::kFieldAffinity | nexus_abi::kFieldPrefer | nexus_abi::kFieldBudget |
+                   nexus_abi::kFieldFlags;
+    attr.affinity = hints.cpus.value_or(kEveryCpu);
+    return attr;
+}
+
+bool has_limits(const Hints& hints) {
+    return hints.max_class || hints.max_shares || hints.limit_cpus || hints.group_shares != 0;
+}
+
+nexus_abi::sched_attr to_limits(const Hints& hints) {
+    nexus_abi::sched_attr limits{};
+    limits.size = sizeof(limits);
+    limits.fields =
+        nexus_abi::kFieldClass | nexus_abi::kFieldShares | nexus_abi::kFieldAffinity | nexus_abi::kFieldGroup;
+    limits.qos_class = static_cast<std::uint32_t>(hints.max_class.value_or(hints.qos_class));
+    limits.shares = hints.max_shares.value_or(nexus_abi::kSharesMax);
+    limits.affinity = hints.limit_cpus.value_or(kEveryCpu);
+    limits.group = hints.group_shares;
+    return limits;
 }
 
 std::string affinity_marker(std::string_view service, const nexus_abi::sched_attr& reported) {
@@ -36,14 +102,22 @@ std::string affinity_marker(std::string_view service, const nexus_abi::sched_att
 }
 
 std::string qos_marker(std::string_view service, const nexus_abi::sched_attr& reported) {
-    const auto nanoseconds = [](std::uint64_t count) {
-        return std::chrono::nanoseconds{static_cast<std::int64_t>(count)};
-    };
     return "execd: qos set (svc=" + std::string{service} +
            " class=" + std::string{class_name(reported.effective_class)} +
            " shares=" + std::to_string(reported.effective_shares) +
-           " lat=" + format_duration(nanoseconds(reported.latency_ns)) +
-           " burst=" + format_duration(nanoseconds(reported.burst_ns)) + ")";
+           " lat=" + duration_of(reported.latency_ns) + " burst=" + duration_of(reported.burst_ns) + ")";
+}
+
+std::string budget_marker(std::string_view service, const nexus_abi::sched_attr& reported) {
+    return "execd: budget set (svc=" + std::string{service} + " budget=" + duration_of(reported.budget_ns) +
+           " period=" + duration_of(reported.period_ns) + ")";
+}
+
+std::string limits_marker(std::string_view service, const nexus_abi::sched_attr& limits) {
+    return "execd: limits set (svc=" + std::string{service} +
+           " class=" + std::string{class_name(limits.qos_class)} +
+           " shares=" + std::to_string(limits.shares) + " mask=" + format_mask(limits.affinity) +
+           " group=" + std::to_string(limits.group) + ")";
 }
 
 }  // namespace execd

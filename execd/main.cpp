@@ -8,6 +8,7 @@
 
 #include "check.hpp"
 #include "console.hpp"
+#include "explain.hpp"
 #include "nexus_kernel.hpp"
 #include "notation.hpp"
 #include "options.hpp"
@@ -23,8 +24,9 @@ constexpr std::string_view kDefaultRecipes = "/recipes";
 constexpr int kRecipeErrors = 1;
 constexpr int kUsageError = 2;
 
-int run_check(const std::string& directory, std::optional<std::uint64_t> cpus_online) {
-    const CheckReport report = check_recipes(directory, cpus_online);
+int run_check(const std::string& directory, const Options& options) {
+    const CheckReport report = check_recipes(
+        directory, {.cpus_online = options.cpus_online, .board = options.board, .json = options.json});
     std::fputs(report.messages.c_str(), stderr);
     std::fputs(report.plan.c_str(), stdout);
     return report.has_errors ? kRecipeErrors : EXIT_SUCCESS;
@@ -43,10 +45,18 @@ std::optional<std::uint64_t> probe(Kernel& kernel) {
     return info->cpus_online;
 }
 
+// Which board this is: what a person says before what the device tree says.
+BoardNames board_names(const Options& options, const std::vector<std::string>& environment) {
+    if (const auto given = options.board ? options.board : find_variable(environment, "neuron.board")) {
+        return {.names = split_compatible(*given), .is_given = true};
+    }
+    return {.names = read_compatible(), .is_given = false};
+}
+
 Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_online,
-               const std::vector<std::string>& environment) {
+               const BoardNames& board, const std::vector<std::string>& environment) {
     std::vector<Diagnostic> read_errors;
-    const RecipeSources sources = load_recipes(directory, read_errors);
+    const RecipeSources sources = load_recipes(directory, board, read_errors);
     Plan plan = make_plan(
         sources, {.cpus_online = cpus_online, .only = find_variable(environment, "neuron.services")});
     for (const Diagnostic& error : read_errors) {
@@ -54,6 +64,9 @@ Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_o
     }
     for (const Diagnostic& error : plan.errors) {
         user::write_line("execd: " + to_string(error));
+    }
+    for (const Diagnostic& warning : plan.warnings) {
+        user::write_line("execd: " + to_string(warning));
     }
     for (const std::string& note : plan.notes) {
         user::write_line("execd: " + note);
@@ -67,7 +80,7 @@ int run_services(const Options& options, const std::vector<std::string>& environ
     const auto cpus_online = probe(kernel);
     const std::string directory = options.recipes.value_or(
         find_variable(environment, "neuron.recipes").value_or(std::string{kDefaultRecipes}));
-    Plan plan = load_plan(directory, cpus_online, environment);
+    Plan plan = load_plan(directory, cpus_online, board_names(options, environment), environment);
     if (!cpus_online && !is_init) {
         std::fputs(plan_table(plan, cpus_online).c_str(), stdout);
         return plan.errors.empty() ? EXIT_SUCCESS : kRecipeErrors;
@@ -98,7 +111,7 @@ int run(std::span<const char* const> arguments, const std::vector<std::string>& 
         return options.wants_help ? EXIT_SUCCESS : kUsageError;
     }
     if (options.check) {
-        return run_check(*options.check, options.cpus_online);
+        return run_check(*options.check, options);
     }
     return run_services(options, environment);
 }

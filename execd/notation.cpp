@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "notation.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace execd {
@@ -91,6 +92,9 @@ std::string format_duration(std::chrono::nanoseconds duration) {
 }
 
 std::optional<std::uint64_t> parse_cpu_list(std::string_view text) {
+    if (text == "all") {
+        return ~std::uint64_t{0};
+    }
     std::uint64_t mask = 0;
     for (;;) {
         const std::size_t comma = text.find(',');
@@ -113,10 +117,37 @@ std::optional<std::uint64_t> parse_mask(std::string_view text) {
     return parse_number(text, 10);
 }
 
+std::string format_cpu_list(std::uint64_t mask) {
+    std::string list;
+    for (unsigned cpu = 0; cpu < kMaxCpus; ++cpu) {
+        if (((mask >> cpu) & 1U) == 0) {
+            continue;
+        }
+        unsigned last = cpu;
+        while (last + 1 < kMaxCpus && ((mask >> (last + 1)) & 1U) != 0) {
+            ++last;
+        }
+        list += (list.empty() ? "" : ",") + std::to_string(cpu);
+        if (last != cpu) {
+            list += '-' + std::to_string(last);
+        }
+        cpu = last;
+    }
+    return list.empty() ? "none" : list;
+}
+
 std::string format_mask(std::uint64_t mask) {
     std::array<char, 16> digits{};
     const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), mask, 16);
     return "0x" + std::string{digits.data(), end};
+}
+
+bool is_board_name(std::string_view name) {
+    const auto is_allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ',' ||
+               c == '.' || c == '_' || c == '+' || c == '-';
+    };
+    return !name.empty() && !name.starts_with('.') && std::ranges::all_of(name, is_allowed);
 }
 
 std::string_view class_name(std::uint32_t qos_class) {
@@ -125,6 +156,10 @@ std::string_view class_name(std::uint32_t qos_class) {
 
 std::string_view policy_name(std::uint32_t policy) {
     return name_of(kPolicyNames, policy);
+}
+
+std::string_view restart_name(RestartPolicy policy) {
+    return name_of(kRestartNames, static_cast<std::uint32_t>(policy));
 }
 
 }  // namespace execd

@@ -13,6 +13,7 @@
 
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
+#include "recipe_types.hpp"
 
 namespace execd {
 
@@ -24,9 +25,16 @@ inline constexpr std::array<std::pair<std::string_view, nexus_abi::QosClass>, 4>
     {"interactive", nexus_abi::QosClass::Interactive},
     {"perfburst", nexus_abi::QosClass::PerfBurst},
 }};
-inline constexpr std::array<std::pair<std::string_view, nexus_abi::AffinityPolicy>, 2> kPolicyNames{{
+inline constexpr std::array<std::pair<std::string_view, nexus_abi::AffinityPolicy>, 4> kPolicyNames{{
     {"pin", nexus_abi::AffinityPolicy::Pin},
     {"prefer", nexus_abi::AffinityPolicy::Prefer},
+    {"perf", nexus_abi::AffinityPolicy::Perf},
+    {"eff", nexus_abi::AffinityPolicy::Eff},
+}};
+inline constexpr std::array<std::pair<std::string_view, RestartPolicy>, 3> kRestartNames{{
+    {"no", RestartPolicy::No},
+    {"on-failure", RestartPolicy::OnFailure},
+    {"always", RestartPolicy::Always},
 }};
 inline constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kRightNames{{
     {"sched_admin", nexus_abi::kRightSchedAdmin},
@@ -41,17 +49,25 @@ inline constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kRigh
 // Whole milliseconds as "5ms", else "500us", else "1500ns". Never negative.
 [[nodiscard]] std::string format_duration(std::chrono::nanoseconds duration);
 
-// "0-2,4" -> 0x17. nullopt: empty, not of this form, a CPU above 63, or a range that runs backwards.
+// "0-2,4" -> 0x17, "all" -> every bit. nullopt: empty, not of this form, a CPU above 63, or a range that runs
+// backwards.
 [[nodiscard]] std::optional<std::uint64_t> parse_cpu_list(std::string_view text);
 
 // "0x3" or "3" -> 3. nullopt: not a number of 64 bits.
 [[nodiscard]] std::optional<std::uint64_t> parse_mask(std::string_view text);
 
+// "0x17" -> "0-2,4"; "none" for 0.
+[[nodiscard]] std::string format_cpu_list(std::uint64_t mask);
+
 // "0x3"
 [[nodiscard]] std::string format_mask(std::uint64_t mask);
+
+// Whether `name` can be a board's: a device tree's compatible string, which also is the name of a directory.
+[[nodiscard]] bool is_board_name(std::string_view name);
 
 // The name of a value the kernel reported; "unknown" for one this program does not know.
 [[nodiscard]] std::string_view class_name(std::uint32_t qos_class);
 [[nodiscard]] std::string_view policy_name(std::uint32_t policy);
+[[nodiscard]] std::string_view restart_name(RestartPolicy policy);
 
 }  // namespace execd

@@ -31,7 +31,12 @@ std::variant<Options, UsageError> parse_options(std::span<const char* const> arg
             options.wants_help = true;
             continue;
         }
-        if (argument != "--recipes" && argument != "--check" && argument != "--cpus") {
+        if (argument == "--json") {
+            options.json = true;
+            continue;
+        }
+        if (argument != "--recipes" && argument != "--check" && argument != "--cpus" &&
+            argument != "--board") {
             options.unknown.emplace_back(argument);
             continue;
         }
@@ -42,6 +47,12 @@ std::variant<Options, UsageError> parse_options(std::span<const char* const> arg
             options.recipes = arguments[i];
         } else if (argument == "--check") {
             options.check = arguments[i];
+        } else if (argument == "--board") {
+            if (!is_board_name(arguments[i])) {
+                return UsageError{"--board wants a name like \"starfive,visionfive-2\", not '" +
+                                  std::string{arguments[i]} + "'"};
+            }
+            options.board = arguments[i];
         } else if (options.cpus_online = parse_cpu_count(arguments[i]); !options.cpus_online) {
             return UsageError{"--cpus wants a number from 1 to 64, not '" + std::string{arguments[i]} + "'"};
         }

@@ -14,13 +14,17 @@ namespace execd {
 
 inline constexpr const char* kUsage =
     "usage: execd [--recipes DIR]         start and supervise the services of DIR (default /recipes)\n"
-    "       execd --check DIR [--cpus N]  check the recipes of DIR, for a machine with N cpus, and show the "
-    "plan\n";
+    "       execd --check DIR [--cpus N] [--board NAME] [--json]\n"
+    "                                     check the recipes of DIR, for a machine with N cpus and that "
+    "board, and\n"
+    "                                     explain the plan\n";
 
 struct Options {
     std::optional<std::string> recipes;        // --recipes
     std::optional<std::string> check;          // --check
     std::optional<std::uint64_t> cpus_online;  // --cpus N as a mask of N bits
+    std::optional<std::string> board;          // --board: a compatible string of the board
+    bool json{false};                          // --json
     bool wants_help{false};
     std::vector<std::string> unknown;  // arguments that mean nothing here
 };

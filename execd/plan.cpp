@@ -2,10 +2,9 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <string_view>
 
-#include "notation.hpp"
+#include "merge.hpp"
 #include "start_order.hpp"
 
 namespace execd {
@@ -27,12 +26,15 @@ void note_outcome(const RecipeFile& file, FileOutcome outcome, std::string_view 
     }
 }
 
+void note_faulty_defaults(const RecipeFile& file, Plan& plan) {
+    plan.notes.push_back(file.path + ": [defaults] ignored (recipe error above): built-in defaults apply");
+}
+
 template <class Recipe>
 void note_defaults(const RecipeFile& file, const SchedRecipe<Recipe>& recipe, Plan& plan) {
     note_outcome(file, recipe.outcome, "built-in defaults apply", plan);
     if (recipe.defaults_faulty) {
-        plan.notes.push_back(file.path +
-                             ": [defaults] ignored (recipe error above): built-in defaults apply");
+        note_faulty_defaults(file, plan);
     }
 }
 
@@ -44,63 +46,6 @@ void reject_unknown_services(const SchedRecipe<Recipe>& recipe, const std::vecto
     for (const auto& named : recipe.services) {
         if (std::ranges::find(names, named.name) == names.end()) {
             errors.add(named.at, "unknown service '" + named.name + "'" + suggestion(named.name, names));
-        }
-    }
-}
-
-template <class Recipe>
-const NamedRecipe<Recipe>* find_table(const SchedRecipe<Recipe>& recipe, std::string_view service) {
-    const auto found = std::ranges::find(recipe.services, service, &NamedRecipe<Recipe>::name);
-    return found == recipe.services.end() ? nullptr : &*found;
-}
-
-// Key by key: the service's own value, else the one of [defaults], else the built-in one that `hints` holds.
-void merge(const AffinityRecipe& own, const AffinityRecipe& defaults, Hints& hints) {
-    if (const auto& cpus = own.cpus ? own.cpus : defaults.cpus) {
-        hints.cpus = cpus->mask;
-    }
-    hints.policy = own.policy.value_or(defaults.policy.value_or(hints.policy));
-}
-
-void merge(const QosRecipe& own, const QosRecipe& defaults, Hints& hints) {
-    hints.qos_class = own.qos_class.value_or(defaults.qos_class.value_or(hints.qos_class));
-    hints.shares = own.shares.value_or(defaults.shares.value_or(hints.shares));
-    hints.latency = own.latency.value_or(defaults.latency.value_or(hints.latency));
-    hints.burst = own.burst.value_or(defaults.burst.value_or(hints.burst));
-}
-
-template <class Recipe>
-void apply_recipe(const SchedRecipe<Recipe>& recipe, std::vector<PlannedService>& services) {
-    for (PlannedService& planned : services) {
-        const NamedRecipe<Recipe>* const table = find_table(recipe, planned.service.name);
-        merge(table == nullptr ? Recipe{} : table->recipe, recipe.defaults, planned.hints);
-        planned.faulty = planned.faulty || (table != nullptr && table->faulty);
-    }
-}
-
-// A mask without any CPU that runs: an error, and the table is as if it were not there. Tables of services
-// that are not listed have had their error.
-void reject_offline_masks(std::uint64_t cpus_online, const std::vector<ServiceEntry>& services,
-                          SchedRecipe<AffinityRecipe>& recipe, ErrorSink& errors) {
-    const auto is_offline = [&](const AffinityRecipe& table, const std::string& whose) {
-        if (!table.cpus || (table.cpus->mask & cpus_online) != 0) {
-            return false;
-        }
-        errors.add(table.cpus->at, "none of the cpus of " + whose +
-                                       " is online (mask=" + format_mask(table.cpus->mask) +
-                                       " online=" + format_mask(cpus_online) + ")");
-        return true;
-    };
-    if (is_offline(recipe.defaults, "[defaults]")) {
-        recipe.defaults = {};
-        recipe.defaults_faulty = true;
-    }
-    const auto names = names_of(services);
-    for (auto& table : recipe.services) {
-        if (std::ranges::find(names, table.name) != names.end() &&
-            is_offline(table.recipe, "svc=" + table.name)) {
-            table.recipe = {};
-            table.faulty = true;
         }
     }
 }
@@ -136,49 +81,87 @@ void keep_only(std::string_view only, std::vector<ServiceEntry>& services, std::
     }
 }
 
-// Moves the errors of one file to the plan, in the order of the file.
-void take_errors(std::vector<Diagnostic>& errors, Plan& plan) {
-    std::ranges::stable_sort(errors, {}, &Diagnostic::at);
-    std::ranges::move(errors, std::back_inserter(plan.errors));
-    errors.clear();
+// Moves the findings of one file to the plan, in the order of the file.
+void take_findings(std::vector<Diagnostic>& findings, Plan& plan) {
+    std::ranges::stable_sort(findings, {}, &Diagnostic::at);
+    for (Diagnostic& finding : findings) {
+        auto& kind = finding.severity == Severity::Error ? plan.errors : plan.warnings;
+        kind.push_back(std::move(finding));
+    }
+    findings.clear();
+}
+
+// One file of scheduling recipes, checked on its own.
+template <class Recipe>
+SchedRecipe<Recipe> check_sched_file(const RecipeFile& file, const std::vector<ServiceEntry>& services,
+                                     SchedRecipe<Recipe> (*read)(const RecipeFile&, std::vector<Diagnostic>&),
+                                     Plan& plan) {
+    std::vector<Diagnostic> findings;
+    SchedRecipe<Recipe> recipe = read(file, findings);
+    ErrorSink sink{file.path, findings};
+    reject_unknown_services(recipe, services, sink);
+    take_findings(findings, plan);
+    return recipe;
+}
+
+// The file for all boards with the board's own on top.
+template <class Recipe>
+SchedRecipe<Recipe> joint_recipe(const RecipeFile& file, const RecipeFile& board_file,
+                                 const std::vector<ServiceEntry>& services,
+                                 SchedRecipe<Recipe> (*read)(const RecipeFile&, std::vector<Diagnostic>&),
+                                 Plan& plan) {
+    SchedRecipe<Recipe> recipe = check_sched_file(file, services, read, plan);
+    note_defaults(file, recipe, plan);
+    if (board_file.text) {
+        const SchedRecipe<Recipe> board = check_sched_file(board_file, services, read, plan);
+        note_outcome(board_file, board.outcome, "as on any board", plan);
+        overlay(recipe, board);
+    }
+    std::vector<Diagnostic> findings;
+    ErrorSink sink{board_file.text ? board_file.path : file.path, findings};
+    check_table_roles(recipe, sink);
+    take_findings(findings, plan);
+    return recipe;
 }
 
 }  // namespace
 
 Plan make_plan(const RecipeSources& sources, const PlanOptions& options) {
     Plan plan;
-    std::vector<Diagnostic> errors;
-    const auto sink = [&](const RecipeFile& file) { return ErrorSink{file.path, errors}; };
-
-    ServicesRecipe services = read_services(sources.services, errors);
-    ErrorSink services_sink = sink(sources.services);
+    std::vector<Diagnostic> findings;
+    ServicesRecipe services = read_services(sources.services, findings);
+    ErrorSink services_sink{sources.services.path, findings};
     check_start_order(services.services, services_sink);
-    take_errors(errors, plan);
+    take_findings(findings, plan);
     note_outcome(sources.services, services.outcome, "no services to start", plan);
+    plan.reload_from = services.reload_from;
 
-    SchedRecipe<AffinityRecipe> affinity = read_affinity(sources.affinity, errors);
-    ErrorSink affinity_sink = sink(sources.affinity);
-    reject_unknown_services(affinity, services.services, affinity_sink);
+    SchedRecipe<AffinityRecipe> affinity =
+        joint_recipe(sources.affinity, sources.board_affinity, services.services, &read_affinity, plan);
     if (options.cpus_online) {
-        reject_offline_masks(*options.cpus_online, services.services, affinity, affinity_sink);
+        const bool defaults_were_faulty = affinity.defaults_faulty;
+        reject_offline_masks(*options.cpus_online, services.services, affinity, findings);
+        if (affinity.defaults_faulty && !defaults_were_faulty) {
+            note_faulty_defaults(sources.affinity, plan);
+        }
+        take_findings(findings, plan);
     }
-    take_errors(errors, plan);
-    note_defaults(sources.affinity, affinity, plan);
-
-    const SchedRecipe<QosRecipe> qos = read_qos(sources.qos, errors);
-    ErrorSink qos_sink = sink(sources.qos);
-    reject_unknown_services(qos, services.services, qos_sink);
-    take_errors(errors, plan);
-    note_defaults(sources.qos, qos, plan);
+    const SchedRecipe<QosRecipe> qos =
+        joint_recipe(sources.qos, sources.board_qos, services.services, &read_qos, plan);
+    check_service_roles(affinity, qos, services.services, services_sink);
+    take_findings(findings, plan);
 
     if (options.only) {
         keep_only(*options.only, services.services, plan.errors);
     }
     for (ServiceEntry& entry : services.services) {
-        plan.services.push_back({.service = std::move(entry.service), .hints = {}, .faulty = entry.faulty});
+        ResolvedHints resolved = resolve(entry.service, affinity, qos, options.cpus_online, findings);
+        plan.services.push_back({.service = std::move(entry.service),
+                                 .hints = std::move(resolved.hints),
+                                 .origins = std::move(resolved.origins),
+                                 .faulty = entry.faulty || resolved.faulty});
     }
-    apply_recipe(affinity, plan.services);
-    apply_recipe(qos, plan.services);
+    take_findings(findings, plan);
     return plan;
 }
 

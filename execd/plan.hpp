@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From three recipe files to what is to be started and how. Pure: files in, plan and messages out.
+// From recipe files to what is to be started and how. Pure: files in, plan and messages out.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,10 @@ struct RecipeSources {
     RecipeFile services;
     RecipeFile affinity;
     RecipeFile qos;
+    // The board's own scheduling recipes, on top of those for all; a board may have none.
+    std::string board{};  // its name, for messages; empty: unknown
+    RecipeFile board_affinity{};
+    RecipeFile board_qos{};
 };
 
 struct PlanOptions {
@@ -29,6 +33,7 @@ struct PlanOptions {
 struct PlannedService {
     Service service;  // an empty program: cannot be started
     Hints hints;
+    HintOrigins origins;
     bool faulty{false};  // an error made it lose what its recipes say
 };
 
@@ -36,7 +41,9 @@ struct Plan {
     std::vector<PlannedService>
         services;                    // in recipe order; `after` lists name services of this list, no circles
     std::vector<Diagnostic> errors;  // services.toml, affinity.toml, qos.toml; each in the order of the file
-    std::vector<std::string> notes;  // one line each: a file that is missing or ignored
+    std::vector<Diagnostic> warnings;        // likewise
+    std::vector<std::string> notes;          // one line each: a file that is missing or ignored
+    std::optional<std::string> reload_from;  // of services.toml
 };
 
 [[nodiscard]] Plan make_plan(const RecipeSources& sources, const PlanOptions& options);

@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "notation.hpp"
+
 namespace execd {
 namespace {
+
+constexpr const char* kCompatiblePath = "/sys/firmware/devicetree/base/compatible";
 
 // Far above any recipe a person writes; bounds what a wrong path can cost.
 constexpr std::size_t kMaxRecipeBytes = std::size_t{1} << 20;
@@ -54,11 +59,45 @@ RecipeFile load(const std::string& path, std::vector<Diagnostic>& errors) {
 
 }  // namespace
 
-RecipeSources load_recipes(const std::string& directory, std::vector<Diagnostic>& errors) {
+RecipeSources load_recipes(const std::string& directory, const BoardNames& board,
+                           std::vector<Diagnostic>& errors) {
     const std::string root = directory.ends_with('/') ? directory : directory + '/';
-    return {.services = load(root + "services.toml", errors),
-            .affinity = load(root + "sched/affinity.toml", errors),
-            .qos = load(root + "sched/qos.toml", errors)};
+    RecipeSources sources;
+    sources.services = load(root + "services.toml", errors);
+    sources.affinity = load(root + "sched/affinity.toml", errors);
+    sources.qos = load(root + "sched/qos.toml", errors);
+    for (const std::string& name : board.names) {
+        const std::string board_root = root + "boards/" + name + '/';
+        sources.board_affinity = load(board_root + "affinity.toml", errors);
+        sources.board_qos = load(board_root + "qos.toml", errors);
+        if (sources.board_affinity.text || sources.board_qos.text) {
+            sources.board = name;
+            return sources;
+        }
+        if (board.is_given) {
+            add_error(board_root, "there are no recipes for board '" + name + "'", errors);
+        }
+    }
+    return sources;
+}
+
+std::vector<std::string> split_compatible(std::string_view property) {
+    std::vector<std::string> names;
+    while (!property.empty()) {
+        const std::size_t end = property.find('\0');
+        const std::string_view name = property.substr(0, end);
+        property.remove_prefix(end == std::string_view::npos ? property.size() : end + 1);
+        if (is_board_name(name)) {
+            names.emplace_back(name);
+        }
+    }
+    return names;
+}
+
+std::vector<std::string> read_compatible() {
+    std::vector<Diagnostic> ignored;  // a kernel that does not tell leaves the board unknown
+    const RecipeFile property = load(kCompatiblePath, ignored);
+    return property.text ? split_compatible(*property.text) : std::vector<std::string>{};
 }
 
 }  // namespace execd

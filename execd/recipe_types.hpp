@@ -23,10 +23,29 @@ enum class RestartPolicy : std::uint8_t { No, OnFailure, Always };
 // time.
 enum class ReadyWhen : std::uint8_t { Started, Ended };
 
-// One name of an `after` list.
+// Another table by name: a service of an `after` list, or a role.
 struct Reference {
     std::string name;
     Position at;
+};
+
+// Where a value comes from. No file: it is built in.
+struct Origin {
+    std::string file;
+    Position at;
+    std::string table;  // "defaults", "role.audio", "service.audio"
+};
+
+// A value of a recipe, with its place.
+template <class T>
+struct Placed {
+    T value;
+    Origin origin;
+
+    template <class U>
+    friend bool operator==(const Placed& placed, const U& value) {
+        return placed.value == value;
+    }
 };
 
 // One [[service]] of services.toml.
@@ -40,26 +59,38 @@ struct Service {
     ReadyWhen ready{ReadyWhen::Started};
     std::vector<Reference> after;
     std::uint64_t rights{0};  // nexus_abi::kRight* bits
+    std::optional<Reference> role;
 };
 
-// A set of CPUs as a recipe asks for it, with the place that says so.
-struct CpuSet {
-    std::uint64_t mask{0};
-    Position at;
+// CPU time: at most `runtime` in any window of length `period`. Both 0: no budget.
+struct Budget {
+    std::chrono::nanoseconds runtime{0};
+    std::chrono::nanoseconds period{0};
+
+    friend bool operator==(const Budget&, const Budget&) = default;
 };
 
-// One table of affinity.toml. No value: what [defaults] says, else every CPU and pin.
+// One table of affinity.toml. No value: what the role, then [defaults] says, else every CPU and pin.
 struct AffinityRecipe {
-    std::optional<CpuSet> cpus;
-    std::optional<nexus_abi::AffinityPolicy> policy;
+    std::optional<Placed<std::uint64_t>> cpus;
+    std::optional<Placed<std::uint64_t>> prefer;
+    std::optional<Placed<nexus_abi::AffinityPolicy>> policy;
+    std::optional<Placed<std::uint64_t>> limit_cpus;
 };
 
-// One table of qos.toml. No value: what [defaults] says, else normal, 100 shares, no hints.
+// One table of qos.toml. No value: what the role, then [defaults] says, else normal, 100 shares, no hints, no
+// budget, no ceilings.
 struct QosRecipe {
-    std::optional<nexus_abi::QosClass> qos_class;
-    std::optional<std::uint32_t> shares;
-    std::optional<std::chrono::nanoseconds> latency;
-    std::optional<std::chrono::nanoseconds> burst;
+    std::optional<Placed<nexus_abi::QosClass>> qos_class;
+    std::optional<Placed<std::uint32_t>> shares;
+    std::optional<Placed<std::chrono::nanoseconds>> latency;
+    std::optional<Placed<std::chrono::nanoseconds>> burst;
+    std::optional<Placed<Budget>> budget;
+    std::optional<Placed<bool>> inherit_budget;
+    std::optional<Placed<bool>> reset_on_spawn;
+    std::optional<Placed<nexus_abi::QosClass>> max_class;
+    std::optional<Placed<std::uint32_t>> max_shares;
+    std::optional<Placed<std::uint32_t>> group_shares;  // 0: no group of its own
 };
 
 }  // namespace execd

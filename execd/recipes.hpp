@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The three recipe files, each read on its own: text in, plain values and errors out. Pure.
+// The recipe files, each read on its own: text in, plain values and errors out. Pure.
 //
 // A file that is missing, no TOML, or of another schema version says nothing, and the outcome tells which. A
 // table with an error is `faulty`: for scheduling recipes nothing of it is used; a service keeps the keys
@@ -32,14 +32,17 @@ struct ServiceEntry {
 struct ServicesRecipe {
     FileOutcome outcome{FileOutcome::Read};
     std::vector<ServiceEntry> services;  // in the order of the file, names unique
+    // Where the recipes of the next reload lie; nullopt: where these lie.
+    std::optional<std::string> reload_from;
 };
 
-// One [service.NAME] table of affinity.toml or qos.toml; `recipe` is empty when faulty.
+// One [service.NAME] or [role.NAME] table of affinity.toml or qos.toml; `recipe` is empty when faulty.
 template <class Recipe>
 struct NamedRecipe {
     std::string name;
     Position at;
     Recipe recipe;
+    std::optional<Reference> role;  // of a service: whose keys fill the gaps, before [defaults]
     bool faulty{false};
 };
 
@@ -48,6 +51,7 @@ struct SchedRecipe {
     FileOutcome outcome{FileOutcome::Read};
     Recipe defaults;  // empty when faulty
     bool defaults_faulty{false};
+    std::vector<NamedRecipe<Recipe>> roles;
     std::vector<NamedRecipe<Recipe>> services;
 };
 

@@ -8,11 +8,6 @@
 namespace execd {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, RestartPolicy>, 3> kRestartNames{{
-    {"no", RestartPolicy::No},
-    {"on-failure", RestartPolicy::OnFailure},
-    {"always", RestartPolicy::Always},
-}};
 constexpr std::array<std::pair<std::string_view, ReadyWhen>, 2> kReadyNames{{
     {"started", ReadyWhen::Started},
     {"ended", ReadyWhen::Ended},
@@ -90,7 +85,23 @@ void read_service_keys(TableReader& reader, Position table_at, ErrorSink& errors
         service.after.push_back({.name = std::move(text), .at = at});
     }
     read_rights(reader, service);
+    if (const auto* const role = reader.find_as<std::string>("role", "the name of a role")) {
+        service.role = Reference{.name = *role, .at = reader.find("role")->value.at};
+    }
     reader.reject_unknown_keys();
+}
+
+void read_reload_from(TableReader& reader, ErrorSink& errors, ServicesRecipe& recipe) {
+    const auto* const directory = reader.find_as<std::string>("reload_from", "a string");
+    if (directory == nullptr) {
+        return;
+    }
+    if (!directory->starts_with('/')) {
+        errors.add(reader.find("reload_from")->value.at,
+                   "'reload_from' must be an absolute path, not '" + *directory + "'");
+        return;
+    }
+    recipe.reload_from = *directory;
 }
 
 void read_service(const Value& value, ErrorSink& errors, std::vector<ServiceEntry>& services) {
@@ -130,6 +141,7 @@ ServicesRecipe read_services(const RecipeFile& file, std::vector<Diagnostic>& er
     }
     TableReader reader{*root, sink};
     reader.expect("schema");
+    read_reload_from(reader, sink, recipe);
     if (const auto* const list = reader.find_as<Array>("service", "an array of tables ([[service]])")) {
         for (const Value& value : list->items) {
             read_service(value, sink, recipe.services);

@@ -2,6 +2,7 @@
 #include "table_reader.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace execd {
 
@@ -15,6 +16,20 @@ const Entry* TableReader::find(std::string_view key) {
     expect(key);
     const auto found = std::ranges::find(table_->entries, key, &Entry::key);
     return found == table_->entries.end() ? nullptr : &*found;
+}
+
+const Entry* TableReader::one_of(std::initializer_list<const Entry*> entries) {
+    std::vector<const Entry*> given;
+    std::ranges::copy_if(entries, std::back_inserter(given),
+                         [](const Entry* entry) { return entry != nullptr; });
+    if (given.size() < 2) {
+        return given.empty() ? nullptr : given.front();
+    }
+    std::ranges::sort(given, {}, &Entry::at);
+    errors_->add(given[1]->at, "'" + given[1]->key + "' and '" + given[0]->key + "' (line " +
+                                   std::to_string(given[0]->at.line) +
+                                   ") say the same thing: give one of them");
+    return nullptr;
 }
 
 std::vector<TableReader::PlacedString> TableReader::find_strings(std::string_view key) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ class TableReader {
 
     // The entry of a key, whatever its type; nullptr when the table lacks it.
     [[nodiscard]] const Entry* find(std::string_view key);
+
+    // The one entry of those given (some may be nullptr): the ways to say one thing. nullptr: none of them is
+    // there, or several are, which is an error that names both lines.
+    [[nodiscard]] const Entry* one_of(std::initializer_list<const Entry*> entries);
 
     // The entry's value when it has the type T; else nullptr, and an error if the key is there with another
     // type.

@@ -46,6 +46,7 @@ TEST(CpuList, ReadsNumbersAndRanges) {
     EXPECT_EQ(parse_cpu_list("3-3"), 0x8U);
     EXPECT_EQ(parse_cpu_list("63"), std::uint64_t{1} << 63U);
     EXPECT_EQ(parse_cpu_list("0-63"), ~std::uint64_t{0});
+    EXPECT_EQ(parse_cpu_list("all"), ~std::uint64_t{0});
 }
 
 TEST(CpuList, RefusesEverythingElse) {
@@ -53,6 +54,12 @@ TEST(CpuList, RefusesEverythingElse) {
                              "0-1-2", "99999999999999999999"}) {
         EXPECT_EQ(parse_cpu_list(text), nullopt) << text;
     }
+}
+
+TEST(CpuList, IsWrittenWithRanges) {
+    EXPECT_EQ(execd::format_cpu_list(0x17), "0-2,4");
+    EXPECT_EQ(execd::format_cpu_list(0), "none");
+    EXPECT_EQ(execd::format_cpu_list(~std::uint64_t{0}), "0-63");
 }
 
 TEST(Mask, ReadsHexadecimalAndDecimal) {

@@ -27,6 +27,9 @@ TEST(Options, AreRead) {
     EXPECT_EQ(options.cpus_online, 0x7U);
     EXPECT_EQ(options.recipes, "/r");
     EXPECT_FALSE(options.wants_help);
+    EXPECT_FALSE(options.json);
+    EXPECT_TRUE(parsed({"--json"}).json);
+    EXPECT_EQ(parsed({"--board", "starfive,visionfive-2"}).board, "starfive,visionfive-2");
     EXPECT_TRUE(parsed({"--help"}).wants_help);
 }
 
@@ -46,6 +49,11 @@ TEST(Options, CpuCountsAreFrom1To64) {
 TEST(Options, AValueMayNotBeMissing) {
     EXPECT_EQ(refusal({"--check"}), "--check wants a value");
     EXPECT_EQ(refusal({"--recipes"}), "--recipes wants a value");
+    EXPECT_EQ(refusal({"--board"}), "--board wants a value");
+    for (const char* name : {"", "..", "a/b", "two words"}) {
+        EXPECT_EQ(refusal({"--board", name}),
+                  "--board wants a name like \"starfive,visionfive-2\", not '" + std::string{name} + "'");
+    }
 }
 
 TEST(Environment, VariablesAreFoundByTheirWholeName) {

@@ -47,7 +47,8 @@ TEST(Plan, OwnValueBeforeDefaultsBeforeBuiltIn) {
     ASSERT_THAT(texts(plan.errors), IsEmpty());
     ASSERT_THAT(names_of(plan), ElementsAre("a", "b", "c"));
     const execd::Hints& a = plan.services[0].hints;
-    EXPECT_EQ(a.cpus, 0x4U);
+    EXPECT_EQ(a.cpus, std::nullopt);
+    EXPECT_EQ(a.prefer, 0x4U);
     EXPECT_EQ(a.policy, AffinityPolicy::Prefer);
     EXPECT_EQ(a.shares, 300U);
     EXPECT_EQ(a.qos_class, QosClass::Idle);
@@ -234,12 +235,13 @@ TEST(Errors, ComeInTheOrderOfTheirFile) {
 }
 
 TEST(Hints, BecomeOneAttributeSetThatSpawnApplies) {
-    const nexus_abi::sched_attr pinned = execd::to_attr({.cpus = 0x3,
-                                                         .policy = AffinityPolicy::Pin,
-                                                         .qos_class = QosClass::Interactive,
-                                                         .shares = 300,
-                                                         .latency = 5ms,
-                                                         .burst = 2ms});
+    execd::Hints hints;
+    hints.cpus = 0x3;
+    hints.qos_class = QosClass::Interactive;
+    hints.shares = 300;
+    hints.latency = 5ms;
+    hints.burst = 2ms;
+    const nexus_abi::sched_attr pinned = execd::to_attr(hints);
     EXPECT_EQ(pinned.size, sizeof(nexus_abi::sched_attr));
     EXPECT_EQ(pinned.flags, 0U);
     EXPECT_EQ(pinned.fields, nexus_abi::kFieldClass | nexus_abi::kFieldShares | nexus_abi::kFieldLatency |
@@ -255,7 +257,7 @@ TEST(Hints, BecomeOneAttributeSetThatSpawnApplies) {
 
 TEST(Hints, PreferLeavesTheLimitAlone) {
     execd::Hints hints;
-    hints.cpus = 0xd;
+    hints.prefer = 0xd;
     hints.policy = AffinityPolicy::Prefer;
     const nexus_abi::sched_attr preferring = execd::to_attr(hints);
     EXPECT_EQ(preferring.fields & (nexus_abi::kFieldAffinity | nexus_abi::kFieldPrefer),

@@ -84,7 +84,7 @@ AffinityRecipe one_affinity(const std::string& keys) {
 }
 
 std::uint64_t mask_of(const AffinityRecipe& recipe) {
-    return recipe.cpus ? recipe.cpus->mask : 0;
+    return recipe.cpus ? recipe.cpus->value : 0;
 }
 
 TEST(Affinity, OneSetOfCpusCanBeWrittenInFiveWays) {
