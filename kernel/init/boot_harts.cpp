@@ -31,9 +31,9 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
     return wanted;
 }
 
-constexpr std::array<std::string_view, 10> kBreakable{"shares",     "affinity", "latency", "starvation",
-                                                      "conserving", "tickless", "neutral", "perms",
-                                                      "inherit",    "clamp"};
+constexpr std::array<std::string_view, 13> kBreakable{
+    "shares", "affinity", "latency", "starvation", "conserving", "tickless", "neutral",
+    "perms",  "inherit",  "clamp",   "budget",     "boost",      "donation"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -49,7 +49,10 @@ sched::Faults wanted_faults() {
             .strict_classes = feature == "starvation",
             .stay_put = feature == "conserving",
             .always_tick = feature == "tickless",
-            .hints_buy_share = feature == "neutral"};
+            .hints_buy_share = feature == "neutral",
+            .no_budget = feature == "budget",
+            .endless_boost = feature == "boost",
+            .no_donation = feature == "donation"};
 }
 
 // Makes a stack for each of `cpus`; those there is no memory for are left out.

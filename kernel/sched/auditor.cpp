@@ -14,12 +14,23 @@ constexpr VirtualSpan kLongestRequest = 2 * kRequestMax.ns() * kVirtualPerNs / k
 }  // namespace
 
 Violation Auditor::check(const RunQueue& queue, std::uint32_t max_entities) {
+    if (const Violation violation = check_throttled(queue, max_entities); violation.found()) {
+        return violation;
+    }
     if (queue.busy_ + queue.idle_ != queue.clock_ - queue.start_) {
         return {.rule = "S7: busy + idle is not the time since the start"};
     }
     const Entity* current = queue.current_;
     if (current != nullptr && (current->state() != TaskState::Running || current->cpu() != queue.cpu_)) {
         return {.rule = "S1: the current entity is not Running here", .entity = current};
+    }
+    if (current != nullptr && current->effective() != RunQueue::class_of(*current)) {
+        return {.rule = "S23: an effective class is not what was asked, boosted and lent", .entity = current};
+    }
+    if (current != nullptr) {
+        if (const Violation violation = check_weight(queue, *current); violation.found()) {
+            return violation;
+        }
     }
     std::uint32_t members = 0;
     for (std::size_t i = 0; i < kClasses; ++i) {
@@ -35,6 +46,37 @@ Violation Auditor::check(const RunQueue& queue, std::uint32_t max_entities) {
     }
     if (members != queue.runnable_) {
         return {.rule = "S5: runnable is not the sum of the classes"};
+    }
+    return {};
+}
+
+Violation Auditor::check_throttled(const RunQueue& queue, std::uint32_t max_entities) {
+    using Tree = RunQueue::ThrottledTree;
+    const Entity* previous = nullptr;
+    std::uint32_t seen = 0;
+    const Entity* entity = queue.throttled_.first();
+    for (; entity != nullptr && seen < max_entities; entity = Tree::next(*entity)) {
+        ++seen;
+        if (entity->state() != TaskState::Throttled || entity->cpu() != queue.cpu_) {
+            return {.rule = "S1: a throttled entity is not Throttled here", .entity = entity};
+        }
+        if (!queue.allows(*entity)) {
+            return {.rule = "S4: a throttled entity is not allowed on this hart", .entity = entity};
+        }
+        if (entity->budget() == nullptr || entity->is_donated()) {
+            return {.rule = "S24: throttled without a budget, or in spite of a donation", .entity = entity};
+        }
+        if (!entity->granted_.is_zero() || entity->group_weight_ != 0) {
+            return {.rule = "S24: a throttled entity has a grant or counts in its group", .entity = entity};
+        }
+        if (entity->release_at_.is_never() || !Tree::is_balanced_at(*entity) ||
+            (previous != nullptr && ReleaseOrder::before(*entity, *previous))) {
+            return {.rule = "S24: the tree of throttled entities is out of order", .entity = entity};
+        }
+        previous = entity;
+    }
+    if (entity == nullptr && seen != queue.throttled_.size()) {
+        return {.rule = "S24: the size of the tree of throttled entities is wrong"};
     }
     return {};
 }
@@ -55,6 +97,10 @@ Violation Auditor::check_class(const RunQueue& queue, QosClass qos_class, std::u
         count_in(*entity);
         if (previous != nullptr && EntityOrder::before(*entity, *previous)) {
             return {.rule = "S2: the tree is out of order", .entity = entity};
+        }
+        if (entity->effective() != RunQueue::class_of(*entity)) {
+            return {.rule = "S23: an effective class is not what was asked, boosted and lent",
+                    .entity = entity};
         }
         if (entity->effective() != qos_class || entity->state() != TaskState::Queued) {
             return {.rule = "S1: a waiting entity is not Queued in its class", .entity = entity};
@@ -77,6 +123,16 @@ Violation Auditor::check_class(const RunQueue& queue, QosClass qos_class, std::u
         return {.rule = "S3: a class's sums are not those of its members"};
     }
     return {};
+}
+
+// Exact without a group; a group's ceiling is looked at only now and then, and only lowers.
+Violation Auditor::check_weight(const RunQueue& queue, const Entity& entity) {
+    const std::uint32_t weight = entity.position().weight;
+    const std::uint32_t own = queue.own_weight_of(entity);
+    const bool is_right = entity.group() == nullptr
+                              ? weight == own
+                              : weight >= kWeightPerShare && weight <= own && entity.group_weight_ == own;
+    return is_right ? Violation{} : Violation{.rule = "S6: a weight is not the shares'", .entity = &entity};
 }
 
 Violation Auditor::check_entity(const RunQueue& queue, const Entity& entity) {
@@ -107,8 +163,11 @@ Violation Auditor::check_entity(const RunQueue& queue, const Entity& entity) {
         position.any_allowed != any_allowed) {
         return {.rule = "S2: an augment is stale", .entity = &entity};
     }
-    if (position.weight != queue.weight_of(entity.attributes)) {
-        return {.rule = "S6: a weight is not the shares'", .entity = &entity};
+    if (const Violation violation = check_weight(queue, entity); violation.found()) {
+        return violation;
+    }
+    if (!entity.granted_.is_zero()) {
+        return {.rule = "S24: a waiting entity has a grant", .entity = &entity};
     }
     const VirtualSpan rest = position.request_end - position.vt;
     if (rest <= 0 || rest > kLongestRequest) {

@@ -25,6 +25,8 @@ class Auditor {
 
   private:
     static Violation check_class(const RunQueue& queue, QosClass qos_class, std::uint32_t max_entities);
+    static Violation check_throttled(const RunQueue& queue, std::uint32_t max_entities);
+    static Violation check_weight(const RunQueue& queue, const Entity& entity);
     static Violation check_entity(const RunQueue& queue, const Entity& entity);
 };
 

@@ -25,6 +25,24 @@ void Statistics::record_wake(Duration latency, Duration target) {
     }
 }
 
+Duration Entity::latency() const {
+    const bool is_lent = is_donated_ && !donation_.latency.is_zero();
+    if (!is_lent) {
+        return attributes.latency;
+    }
+    return attributes.latency.is_zero() ? donation_.latency : std::min(attributes.latency, donation_.latency);
+}
+
+Standing Entity::standing() const {
+    const bool counts = is_on_queue();
+    return Standing{
+        .effective = effective_,
+        .shares = counts ? std::max(position_.weight / kWeightPerShare, std::uint32_t{1}) : attributes.shares,
+        .group_ceiling = group_ == nullptr ? 0 : group_->ceiling(),
+        .budget = budget_ == nullptr ? BudgetParams{} : budget_->params(),
+    };
+}
+
 Duration Entity::runtime(Instant now) const {
     const bool is_counting = state_ == TaskState::Running && now > since_;
     return is_counting ? statistics_.runtime + (now - since_) : statistics_.runtime;
@@ -34,6 +52,7 @@ void Entity::fill_stat(Instant now, nexus_abi::sched_stat& stat) const {
     const Duration stretch = std::max(Duration{}, now - since_);
     const bool is_waiting = state_ == TaskState::Queued || state_ == TaskState::Migrating;
     const Duration waiting = is_waiting ? stretch : Duration{};
+    const Duration throttled = state_ == TaskState::Throttled ? stretch : Duration{};
     const Duration sleeping = state_ == TaskState::Blocked ? stretch : Duration{};
 
     stat = nexus_abi::sched_stat{};
@@ -53,8 +72,16 @@ void Entity::fill_stat(Instant now, nexus_abi::sched_stat& stat) const {
     stat.wake_latency_max_ns = to_abi(statistics_.wake_latency_max);
     stat.nr_latency_target_met = statistics_.latency_target_met;
     stat.nr_latency_target_missed = statistics_.latency_target_missed;
-    stat.effective_class = static_cast<std::uint32_t>(effective());
-    stat.effective_shares = attributes.shares;
+    const bool is_boosted = effective_ == QosClass::PerfBurst;
+    const bool is_boosting = is_boosted && state_ == TaskState::Running;
+    stat.perfburst_ns = to_abi(statistics_.boosted + (is_boosting ? stretch : Duration{}));
+    stat.throttled_ns = to_abi(statistics_.throttled + throttled);
+    stat.nr_throttled = statistics_.throttles;
+    stat.effective_class = static_cast<std::uint32_t>(effective_);
+    stat.effective_shares = standing().shares;
+    stat.flags = (attributes.affinity_broken ? nexus_abi::kStatAffinityBroken : 0U) |
+                 (state_ == TaskState::Throttled ? nexus_abi::kStatThrottled : 0U) |
+                 (is_boosted ? nexus_abi::kStatBoosted : 0U) | (is_donated_ ? nexus_abi::kStatDonated : 0U);
     stat.mask_effective = attributes.affinity_effective.bits();
     stat.mask_requested = attributes.affinity.bits();
     stat.last_cpu = cpu_.value();

@@ -14,6 +14,10 @@
 #include "lib/units.hpp"
 #include "nexus_abi/sched.hpp"
 #include "sched/attributes.hpp"
+#include "sched/boost.hpp"
+#include "sched/budget.hpp"
+#include "sched/donation.hpp"
+#include "sched/group.hpp"
 #include "sched/virtual_time.hpp"
 
 namespace kernel::sched {
@@ -30,12 +34,25 @@ struct Statistics {
     std::uint64_t preempted{0};  // involuntary switches before the request was used up
     std::array<std::uint64_t, nexus_abi::kWakeHistogramBuckets> wake_latency{};
     Duration wake_latency_max;
+    Duration boosted;    // run as PerfBurst
+    Duration throttled;  // runnable, but without budget
+    std::uint64_t throttles{0};
     std::uint64_t latency_target_met{0};
     std::uint64_t latency_target_missed{0};
     std::array<Duration, kMaxCpus> runtime_by_cpu{};
 
     // Counts one wake-up that took `latency` until it ran. `target`: the latency hint, 0 for none.
     void record_wake(Duration latency, Duration target);
+};
+
+// What the scheduler makes of a task's attributes at present.
+struct Standing {
+    QosClass effective{QosClass::Normal};
+    std::uint32_t shares{nexus_abi::kSharesDefault};  // effective, rounded; lowered only by a group ceiling
+    std::uint32_t group_ceiling{0};                   // 0 = none
+    BudgetParams budget;                              // of the budget it draws on
+
+    constexpr bool operator==(const Standing&) const = default;
 };
 
 class Entity {
@@ -57,11 +74,23 @@ class Entity {
     [[nodiscard]] CpuId cpu() const { return cpu_; }
     [[nodiscard]] bool has_run() const { return !statistics_.runtime.is_zero(); }
     [[nodiscard]] const Statistics& statistics() const { return statistics_; }
-    [[nodiscard]] QosClass effective() const { return effective_class(attributes.qos_class); }
+    // The class it is served in: the one it asked for or one it was lent, whichever is higher, and
+    // Interactive for PerfBurst while it has no boost. A task that never was on its way to a queue has the
+    // class it asked for, capped at Interactive.
+    [[nodiscard]] QosClass effective() const { return effective_; }
+    // The latency hint it is served by: the shorter of its own and the one it was lent; 0 = none.
+    [[nodiscard]] Duration latency() const;
+    [[nodiscard]] bool is_donated() const { return is_donated_; }
+    [[nodiscard]] const Donation& donation() const { return donation_; }
+    // Its budget or null; set by RunQueue::set_budget.
+    [[nodiscard]] Budget* budget() const { return budget_; }
+    // Its group or null; set by RunQueue::set_group.
+    [[nodiscard]] Group* group() const { return group_; }
+    [[nodiscard]] Standing standing() const;
     // Time on any hart so far, including the running stretch up to `now`.
     [[nodiscard]] Duration runtime(Instant now) const;
 
-    // sched_getstat, except lag_ns and the flags of features that live elsewhere, which are set to 0.
+    // sched_getstat, except lag_ns, which is set to 0: RunQueue::lag.
     // Includes the stretch that is going on at `now`. Post: every byte of stat is written.
     void fill_stat(Instant now, nexus_abi::sched_stat& stat) const;
 
@@ -74,8 +103,9 @@ class Entity {
         std::uint32_t weight{0};  // shares * 16
         bool fresh{false};        // woken, and has not used up a request since
         bool has_global{false};   // `global` is meaningful
-        VirtualTime global;       // vt in the machine-wide frame, kept while on no queue
-        VirtualSpan lag{0};       // V - vt when it left its last queue
+        QosClass frame{QosClass::Normal};  // the class whose frame `global` is in
+        VirtualTime global;                // vt in the machine-wide frame, kept while on no queue
+        VirtualSpan lag{0};                // V - vt when it left its last queue
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
         std::uint32_t min_weight{0};
@@ -88,6 +118,8 @@ class Entity {
     friend class RunQueue;
     friend class ClassQueue;
     friend struct EntityOrder;
+    friend struct ReleaseOrder;
+    friend class Auditor;
 
     TaskState state_{TaskState::Blocked};
     CpuId cpu_;
@@ -97,6 +129,18 @@ class Entity {
     Position position_;
     AvlNode<Entity> node_;
     Statistics statistics_;
+
+    QosClass effective_{QosClass::Normal};
+    bool is_boosted_{false};  // PerfBurst is served as such
+    BoostBucket boost_;
+    bool is_donated_{false};
+    Donation donation_;
+    Budget* budget_{nullptr};
+    Duration granted_;    // of the budget, set aside for the running entity
+    Instant release_at_;  // while Throttled: when to try again
+    bool is_home_{true};  // while Throttled: it was on this hart before
+    Group* group_{nullptr};
+    std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable
 };
 
 }  // namespace kernel::sched

@@ -56,14 +56,40 @@ Result<abi::AffinityPolicy> parse_policy(std::uint64_t policy) {
         case static_cast<std::uint64_t>(abi::AffinityPolicy::Prefer):
             return abi::AffinityPolicy::Prefer;
         case static_cast<std::uint64_t>(abi::AffinityPolicy::Perf):
+            return abi::AffinityPolicy::Perf;
         case static_cast<std::uint64_t>(abi::AffinityPolicy::Eff):
-            return Error::NotSupported;
+            return abi::AffinityPolicy::Eff;
         default:
             return Error::InvalidArgument;
     }
 }
 
-// The form of a abi::sched_attr, whatever its fields are.
+Result<BudgetParams> parse_budget_ns(std::uint64_t runtime, std::uint64_t period) {
+    if (runtime == 0 && period == 0) {
+        return BudgetParams{};
+    }
+    if (runtime < abi::kBudgetMinNs || runtime > period || period > abi::kBudgetPeriodMaxNs) {
+        return Error::InvalidArgument;
+    }
+    return BudgetParams{.runtime = from_abi(runtime), .period = from_abi(period)};
+}
+
+// Without the right: nothing looser than what was imposed, and no leaving of a budget that is shared.
+Result<void> check_budget_change(const Attributes& current, const Change& change) {
+    const bool drops_sharing = (change.fields & abi::kFieldFlags) != 0 &&
+                               (current.flags & ~change.flags & abi::kAttrInheritBudget) != 0;
+    if (current.budget_imposed && drops_sharing) {
+        return Error::NotPermitted;
+    }
+    if ((change.fields & abi::kFieldBudget) == 0) {
+        return {};
+    }
+    const bool is_looser = current.budget_imposed && !is_within(change.budget, current.budget);
+    return current.budget_shared || is_looser ? Result<void>{Error::NotPermitted} : Result<void>{};
+}
+
+}  // namespace
+
 Result<void> check_attr_form(const abi::sched_attr& attr) {
     const bool has_unknown = (attr.flags & ~abi::kAttrFlagsAll) != 0 || (attr.fields & ~abi::kFieldsAll) != 0;
     const bool has_read_only = attr.effective_class != 0 || attr.effective_shares != 0 ||
@@ -73,17 +99,6 @@ Result<void> check_attr_form(const abi::sched_attr& attr) {
     }
     return {};
 }
-
-Result<void> check_attr_budget(const abi::sched_attr& attr) {
-    if (attr.budget_ns == 0 && attr.period_ns == 0) {
-        return {};
-    }
-    const bool is_valid = attr.budget_ns >= abi::kBudgetMinNs && attr.budget_ns <= attr.period_ns &&
-                          attr.period_ns <= abi::kBudgetPeriodMaxNs;
-    return is_valid ? Error::NotSupported : Error::InvalidArgument;
-}
-
-}  // namespace
 
 Result<Change> parse_class(std::int64_t qos_class) {
     if (!is_scalar(qos_class) || qos_class >= std::int64_t{abi::kQosClassCount}) {
@@ -132,12 +147,22 @@ Result<Change> parse_affinity_policy(std::uint64_t mask, std::uint64_t policy) {
     return change;
 }
 
+Result<Change> parse_budget(std::int64_t runtime_us, std::int64_t period_us) {
+    if (!is_scalar(runtime_us) || !is_scalar(period_us)) {
+        return Error::InvalidArgument;
+    }
+    constexpr std::uint64_t kNsPerUs = 1000;
+    return Change{.fields = abi::kFieldBudget,
+                  .budget = TRY(parse_budget_ns(static_cast<std::uint64_t>(runtime_us) * kNsPerUs,
+                                                static_cast<std::uint64_t>(period_us) * kNsPerUs))};
+}
+
 Result<Change> parse_attr(const abi::sched_attr& attr) {
     TRY(check_attr_form(attr));
     const bool clamp = (attr.flags & abi::kAttrClamp) != 0;
     const auto names = [&attr](std::uint64_t field) { return (attr.fields & field) != 0; };
 
-    Change change{.fields = attr.fields & ~(abi::kFieldBudget | abi::kFieldGroup)};
+    Change change{.fields = attr.fields & ~abi::kFieldGroup};
     if (names(abi::kFieldClass)) {
         change.qos_class = TRY(parse_class(std::int64_t{attr.qos_class})).qos_class;
     }
@@ -160,19 +185,14 @@ Result<Change> parse_attr(const abi::sched_attr& attr) {
     if (names(abi::kFieldFlags)) {
         change.flags = attr.flags & kPersistentFlags;
     }
-    // An argument out of range is EINVAL whether or not the feature behind it, or behind another, exists.
-    Result<void> supported;
     if (names(abi::kFieldBudget)) {
-        supported = check_attr_budget(attr);
+        change.budget = TRY(parse_budget_ns(attr.budget_ns, attr.period_ns));
     }
-    if (names(abi::kFieldPolicy) && (supported.ok() || supported.error() == Error::NotSupported)) {
-        const auto policy = parse_policy(attr.affinity_policy);
-        change.policy = policy.value_or(abi::AffinityPolicy::Pin);
-        supported = policy.ok() ? supported : policy.error();
+    if (names(abi::kFieldPolicy)) {
+        change.policy = TRY(parse_policy(attr.affinity_policy));
     }
-    TRY(supported);
     if (names(abi::kFieldGroup) && attr.group != 0) {
-        return Error::NotSupported;
+        return Error::InvalidArgument;
     }
     return change;
 }
@@ -184,6 +204,7 @@ Result<Attributes> apply(const Attributes& current, const Change& change, const 
     if (names(abi::kFieldAffinity)) {
         next.affinity = change.affinity;
         next.affinity_effective = change.affinity & usable;
+        next.affinity_broken = false;
         if (next.affinity_effective.empty()) {
             return Error::InvalidArgument;
         }
@@ -209,6 +230,14 @@ Result<Attributes> apply(const Attributes& current, const Change& change, const 
             return Error::NotPermitted;
         }
     }
+    if (!authority.privileged) {
+        TRY(check_budget_change(current, change));
+    }
+    if (names(abi::kFieldBudget)) {
+        next.budget = change.budget;
+        next.budget_imposed = change.budget.is_capped() && (authority.privileged || current.budget_imposed);
+        next.budget_shared = false;
+    }
     if (names(abi::kFieldLatency)) {
         next.latency = change.latency;
     }
@@ -221,6 +250,14 @@ Result<Attributes> apply(const Attributes& current, const Change& change, const 
     return next;
 }
 
+bool is_within(const BudgetParams& tighter, const BudgetParams& looser) {
+    if (!looser.is_capped() || !tighter.is_capped()) {
+        return !looser.is_capped();
+    }
+    const std::int64_t windows = (looser.period.ns() + tighter.period.ns() - 1) / tighter.period.ns();
+    return tighter.runtime * windows <= looser.runtime;
+}
+
 Refit refit_affinity(const Attributes& current, CpuMask limit, CpuMask online) {
     DCHECK(!online.empty());
     Refit refit{.attributes = current};
@@ -231,14 +268,30 @@ Refit refit_affinity(const Attributes& current, CpuMask limit, CpuMask online) {
         const CpuMask within_limit = limit & online;
         effective = within_limit.empty() ? online : within_limit;
     }
+    refit.attributes.affinity_broken = refit.broken;
     return refit;
 }
+
+namespace {
+
+// What a child has of its parent's budget: all of it, together with the parent, or nothing.
+void share_budget(Attributes& child, bool is_shared) {
+    if (is_shared && child.budget.is_capped()) {
+        child.budget_shared = true;
+        return;
+    }
+    child.budget = {};
+    child.budget_imposed = child.budget_shared = false;
+}
+
+}  // namespace
 
 Attributes inherit_for_spawn(const Attributes& parent, const Limits& limits, CpuMask online) {
     Attributes child = parent;
     child.latency = Duration{};
     child.burst = Duration{};
-    child.qos_class = effective_class(parent.qos_class);
+    child.qos_class = std::min(parent.qos_class, QosClass::Interactive);
+    share_budget(child, (parent.flags & abi::kAttrInheritBudget) != 0);
     if ((parent.flags & abi::kAttrResetOnSpawn) != 0) {
         child.qos_class = std::min(child.qos_class, QosClass::Normal);
         child.shares = std::min(child.shares, abi::kSharesDefault);
@@ -251,7 +304,9 @@ Attributes inherit_for_spawn(const Attributes& parent, const Limits& limits, Cpu
 }
 
 Attributes inherit_for_thread(const Attributes& parent) {
-    return parent;
+    Attributes thread = parent;
+    share_budget(thread, parent.budget_imposed || (parent.flags & abi::kAttrInheritBudget) != 0);
+    return thread;
 }
 
 Limits limits_for_spawn(const Limits& parent, const Attributes& child) {
@@ -259,10 +314,11 @@ Limits limits_for_spawn(const Limits& parent, const Attributes& child) {
         .class_ceiling = child.qos_class,
         .shares_ceiling = std::max(parent.shares_ceiling, child.shares),
         .affinity_limit = parent.affinity_limit,
+        .group_ceiling = parent.group_ceiling,
     };
 }
 
-void fill_attr(const Attributes& attributes, abi::sched_attr& attr) {
+void fill_attr(const Attributes& attributes, const Standing& standing, abi::sched_attr& attr) {
     attr = abi::sched_attr{};
     attr.size = sizeof(abi::sched_attr);
     attr.flags = attributes.flags;
@@ -271,11 +327,14 @@ void fill_attr(const Attributes& attributes, abi::sched_attr& attr) {
     attr.shares = attributes.shares;
     attr.latency_ns = static_cast<std::uint64_t>(attributes.latency.ns());
     attr.burst_ns = static_cast<std::uint64_t>(attributes.burst.ns());
+    attr.budget_ns = static_cast<std::uint64_t>(standing.budget.runtime.ns());
+    attr.period_ns = static_cast<std::uint64_t>(standing.budget.period.ns());
     attr.affinity = attributes.affinity.bits();
     attr.affinity_prefer = attributes.affinity_prefer.bits();
     attr.affinity_policy = static_cast<std::uint32_t>(attributes.policy);
-    attr.effective_class = static_cast<std::uint32_t>(effective_class(attributes.qos_class));
-    attr.effective_shares = attributes.shares;
+    attr.group = standing.group_ceiling;
+    attr.effective_class = static_cast<std::uint32_t>(standing.effective);
+    attr.effective_shares = standing.shares;
     attr.effective_affinity = attributes.affinity_effective.bits();
 }
 

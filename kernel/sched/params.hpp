@@ -15,6 +15,7 @@
 #include "lib/result.hpp"
 #include "nexus_abi/sched.hpp"
 #include "sched/attributes.hpp"
+#include "sched/entity.hpp"
 
 namespace kernel::sched {
 
@@ -29,6 +30,17 @@ struct Change {
     CpuMask affinity_prefer{};
     nexus_abi::AffinityPolicy policy{};
     std::uint32_t flags{0};
+    BudgetParams budget{};
+};
+
+// A checked request to change the ceilings named in `fields`: kFieldClass, kFieldShares, kFieldAffinity,
+// kFieldGroup.
+struct LimitsChange {
+    std::uint64_t fields{0};
+    QosClass class_ceiling{};
+    std::uint32_t shares_ceiling{0};
+    CpuMask affinity_limit{};
+    std::uint32_t group_ceiling{0};  // 0 = none
 };
 
 // Whose limits bind, and what the machine has. `privileged`: the caller holds SCHED_ADMIN; the ceilings of
@@ -45,18 +57,44 @@ struct Authority {
 [[nodiscard]] Result<Change> parse_latency_ms(std::int64_t ms);    // 0 = none, clamped to 1000
 [[nodiscard]] Result<Change> parse_burst_ms(std::int64_t ms);      // 0 = default, clamped to 50
 [[nodiscard]] Change parse_affinity(std::uint64_t mask);           // any mask has a valid form
-// policy pin: mask is the limit; prefer: mask is tried first, the limit stays. Errors: InvalidArgument for an
-// unknown policy, NotSupported for perf and eff.
+// policy pin: mask is the limit; prefer: mask is tried first, the limit stays; perf, eff: mask is the limit
+// and the fast or the efficient harts of it are tried first. Errors: InvalidArgument for an unknown policy.
 [[nodiscard]] Result<Change> parse_affinity_policy(std::uint64_t mask, std::uint64_t policy);
+// runtime of CPU time in any period, in microseconds: 0, 0 = none, else 100 <= runtime <= period <= 10^6.
+// Never clamped.
+[[nodiscard]] Result<Change> parse_budget(std::int64_t runtime_us, std::int64_t period_us);
 // Errors: InvalidArgument for a size below the struct's, an unknown flag or field, a reserved or effective_*
-// value that is not 0, a named value out of range; NotSupported for a budget or group other than 0 and the
-// policies perf and eff. Values that `fields` does not name are ignored.
+// value that is not 0, a named value out of range; a group other than 0, which is for set_limits. Values that
+// `fields` does not name are ignored.
 [[nodiscard]] Result<Change> parse_attr(const nexus_abi::sched_attr& attr);
+// sched_set_limits: qos_class, shares, affinity and group are ceilings. Errors: InvalidArgument for a
+// malformed struct, a field that is no ceiling, no field at all, a named value out of range (class 0..3,
+// shares 1..1000, group 0..1000).
+[[nodiscard]] Result<LimitsChange> parse_limits(const nexus_abi::sched_attr& attr);
 
-// Step 2. Errors, in this order: InvalidArgument when a mask leaves no usable hart; NotPermitted for a class
-// or shares above the target's ceiling without the right.
+// The form of an attr whatever its fields are: size, unknown flags and fields, reserved and effective_*
+// values. Errors: InvalidArgument.
+[[nodiscard]] Result<void> check_attr_form(const nexus_abi::sched_attr& attr);
+
+// Step 2. Errors, in this order: InvalidArgument when a mask leaves no usable hart; without the right
+// NotPermitted for a class or shares above the target's ceiling, for a budget looser than an imposed one (or
+// any where it is shared), and for taking InheritBudget from an imposed one.
 [[nodiscard]] Result<Attributes> apply(const Attributes& current, const Change& change,
                                        const Authority& authority);
+
+// Whether nothing that ran within `tighter` can exceed `looser`: ceil(P / P') * Q' <= Q. No budget at all is
+// looser than every other.
+[[nodiscard]] bool is_within(const BudgetParams& tighter, const BudgetParams& looser);
+
+// Step 2 of sched_set_limits. Values above a new ceiling come down to it at once; an effective mask that is
+// emptied becomes every usable hart (affinity_broken). Errors: NotPermitted without the right;
+// InvalidArgument when the limit leaves no online hart.
+struct Limited {
+    Attributes attributes;
+    Limits limits;
+};
+[[nodiscard]] Result<Limited> apply_limits(const Attributes& current, const LimitsChange& change,
+                                           const Authority& authority);
 
 // Recomputes the effective mask after harts came or went. When none is left the task may use every online
 // hart of its limit (or, failing that, every online hart), and `broken` is set. Pre: online is not empty.
@@ -66,16 +104,18 @@ struct Refit {
 };
 [[nodiscard]] Refit refit_affinity(const Attributes& current, CpuMask limit, CpuMask online);
 
-// What a child starts with. spawn: class (PerfBurst becomes Interactive), shares, masks, flags; no hints.
+// What a child starts with. spawn: class (PerfBurst becomes Interactive), shares, masks, flags; no hints; the
+// budget only with kAttrInheritBudget, and then the parent's own, shared (Attributes::budget_shared).
 // With kAttrResetOnSpawn: Normal, the default shares and the limit mask, but never above the parent's class
 // and shares. The attributes of nexus_spawn are then applied on top with the parent's Authority.
 [[nodiscard]] Attributes inherit_for_spawn(const Attributes& parent, const Limits& limits, CpuMask online);
-// pthread_create, fork and execve: everything, hints included.
+// pthread_create, fork and execve: everything, hints included. The budget is shared with kAttrInheritBudget,
+// and always when it is imposed, or else a new thread would not have it.
 [[nodiscard]] Attributes inherit_for_thread(const Attributes& parent);
-// A spawned child's ceilings: its class at birth, the parent's shares ceiling and affinity limit.
+// A spawned child's ceilings: its class at birth, the parent's shares ceiling, affinity limit and group.
 [[nodiscard]] Limits limits_for_spawn(const Limits& parent, const Attributes& child);
 
 // sched_getattr: requested and effective values. Post: every byte of attr is written; size is the struct's.
-void fill_attr(const Attributes& attributes, nexus_abi::sched_attr& attr);
+void fill_attr(const Attributes& attributes, const Standing& standing, nexus_abi::sched_attr& attr);
 
 }  // namespace kernel::sched

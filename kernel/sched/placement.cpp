@@ -7,20 +7,16 @@
 
 namespace kernel::sched {
 
-PlacementRequest placement_request(const Attributes& attributes, CpuId last, CpuMask online,
-                                   const Faults& faults) {
-    const bool has_preference = attributes.policy == nexus_abi::AffinityPolicy::Prefer;
+PlacementRequest placement_request(const Attributes& attributes, QosClass effective, CpuId last,
+                                   CpuMask online, const Faults& faults, const MachineShape& shape) {
     if (faults.stay_put && (attributes.affinity_effective & online).contains(last)) {
-        return {.allowed = CpuMask::of(last),
-                .prefer = {},
-                .last = last,
-                .effective = effective_class(attributes.qos_class)};
+        return {.allowed = CpuMask::of(last), .prefer = {}, .last = last, .effective = effective};
     }
     return PlacementRequest{
         .allowed = faults.ignore_affinity ? online : attributes.affinity_effective & online,
-        .prefer = has_preference ? attributes.affinity_prefer : CpuMask{},
+        .prefer = shape.preferred(attributes.policy, attributes.affinity_prefer),
         .last = last,
-        .effective = effective_class(attributes.qos_class),
+        .effective = effective,
     };
 }
 

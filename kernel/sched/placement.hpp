@@ -11,6 +11,7 @@
 #include "lib/cpu_mask.hpp"
 #include "sched/attributes.hpp"
 #include "sched/load.hpp"
+#include "sched/machine_shape.hpp"
 
 namespace kernel::sched {
 
@@ -23,9 +24,11 @@ struct PlacementRequest {
     QosClass effective{};  // its effective class
 };
 
-// The request of a task with these attributes. With Faults::ignore_affinity every online hart is allowed.
-[[nodiscard]] PlacementRequest placement_request(const Attributes& attributes, CpuId last, CpuMask online,
-                                                 const Faults& faults = {});
+// The request of a task with these attributes that is served in class `effective`. With
+// Faults::ignore_affinity every online hart is allowed.
+[[nodiscard]] PlacementRequest placement_request(const Attributes& attributes, QosClass effective, CpuId last,
+                                                 CpuMask online, const Faults& faults = {},
+                                                 const MachineShape& shape = {});
 
 struct Placement {
     CpuId cpu;

@@ -12,8 +12,8 @@
 //   PerfBurst    61.2 %                   15 ms
 //
 // The wait is  CR[c] * SUM(CW) / CW[c]  +  SUM over k != c of (CR[k] + WARP[k])  + one kernel section; the
-// tests named ClassFloors.* hold the table to it. Until PerfBurst has its boost tokens it counts as
-// Interactive, so three classes share a hart and every figure above is better than stated.
+// tests named ClassFloors.* hold the table to it. A PerfBurst task without boost (boost.hpp) counts as
+// Interactive; while nobody is boosted three classes share a hart, and every figure is better than stated.
 #pragma once
 
 #include <array>
@@ -86,11 +86,6 @@ constexpr Duration class_wait_bound(QosClass qos_class) {
     return row_of(qos_class).class_request * weights / row_of(qos_class).weight + others;
 }
 
-// PerfBurst has no token bucket yet: it may be asked for, is reported as asked, and is served as Interactive.
-constexpr QosClass effective_class(QosClass requested) {
-    return requested == QosClass::PerfBurst ? QosClass::Interactive : requested;
-}
-
 static_assert(class_wait_bound(QosClass::Idle) <= Duration::milliseconds(250));
 static_assert(class_wait_bound(QosClass::Normal) <= Duration::milliseconds(26 + 20));
 static_assert(class_wait_bound(QosClass::Interactive) <= Duration::milliseconds(10 + 15));
@@ -108,6 +103,9 @@ struct Faults {
     bool stay_put{false};         // a task never leaves the hart it ran on last, if it may stay there
     bool always_tick{false};      // a timer interrupt every 4 ms whatever runs
     bool hints_buy_share{false};  // a task with a latency hint is charged half
+    bool no_budget{false};        // a task whose budget is used up runs on
+    bool endless_boost{false};    // a boost never ends
+    bool no_donation{false};      // a task others wait for is lent nothing
 };
 
 }  // namespace kernel::sched

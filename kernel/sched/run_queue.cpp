@@ -35,12 +35,11 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     CHECK(entity.state_ == TaskState::Blocked || entity.state_ == TaskState::Migrating);
     account(now);
     Entity::Position& position = entity.position_;
-    position.weight = weight_of(entity.attributes);
     if (entity.state_ == TaskState::Blocked) {
         if (reason == EnqueueReason::Wake) {
             note_woken(entity, now);
         } else {
-            entity.since_ = now;
+            begin_life(entity, now);
         }
     }
     if (reason != EnqueueReason::New && entity.cpu_ != cpu_ && entity.has_run()) {
@@ -48,17 +47,26 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     }
     const bool is_home = entity.cpu_ == cpu_;
     entity.cpu_ = cpu_;
-    entity.state_ = TaskState::Queued;
-
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
+    if (is_capped(entity) && !entity.budget_->is_available(now)) {
+        entity.is_home_ = is_home;
+        throttle(entity, now, false);
+        return Preempt{};
+    }
+    entity.state_ = TaskState::Queued;
     join(entity, index_of(entity.effective()), reason, is_home);
     return judge(entity, now);
 }
 
 void RunQueue::remove(Entity& entity, Instant now) {
-    CHECK(entity.state_ == TaskState::Queued && entity.cpu_ == cpu_);
+    CHECK(entity.cpu_ == cpu_);
     account(now);
-    leave(entity, index_of(entity.effective()));
+    if (entity.state_ == TaskState::Throttled) {
+        unthrottle(entity, now);
+    } else {
+        CHECK(entity.state_ == TaskState::Queued);
+        leave(entity, index_of(entity.effective()));
+    }
     entity.state_ = TaskState::Migrating;
 }
 
@@ -68,6 +76,8 @@ void RunQueue::put_current(Instant now, PutReason reason) {
     Entity& entity = *current_;
     const std::size_t index = index_of(entity.effective());
     ClassQueue& queue = classes_[index].queue;
+    const bool is_exhausted = is_capped(entity) && entity.granted_.is_zero();
+    return_grant(entity);
     current_ = nullptr;
     entity.since_ = now;
     Statistics& statistics = entity.statistics_;
@@ -79,7 +89,7 @@ void RunQueue::put_current(Instant now, PutReason reason) {
             statistics.preempted += request_ended_ ? 0 : 1;
             break;
         case PutReason::Yield:
-            queue.yield(request_of(entity.attributes));
+            queue.yield(request_of(entity));
             queue.stop(entity);
             entity.state_ = TaskState::Queued;
             ++statistics.switches_voluntary;
@@ -96,21 +106,26 @@ void RunQueue::put_current(Instant now, PutReason reason) {
             ++statistics.switches_involuntary;
             break;
     }
+    if (is_exhausted && entity.state_ == TaskState::Queued) {
+        throttle(entity, now, true);
+    }
 }
 
 Pick RunQueue::pick_next(Instant now) {
     account(now);
+    release_due(now);
     Entity* const previous = current_;
+    const bool is_exhausted = previous != nullptr && is_capped(*previous) && previous->granted_.is_zero();
     if (previous != nullptr) {
         classes_[index_of(previous->effective())].queue.stop(*previous);
         current_ = nullptr;
+        return_grant(*previous);
     }
-    Entity* next = nullptr;
-    if (runnable_ != 0) {
-        ClassQueue& queue = classes_[pick_class()].queue;
-        next = queue.best();
-        queue.start(*next);
+    if (is_exhausted) {
+        previous->since_ = now;
+        throttle(*previous, now, true);
     }
+    Entity* const next = choose(now);
     current_ = next;
     resched_at_ = Instant::never();
     const bool was_ended = request_ended_;
@@ -119,10 +134,12 @@ Pick RunQueue::pick_next(Instant now) {
         return Pick{.entity = next, .switched = false};
     }
     if (previous != nullptr) {
-        previous->state_ = TaskState::Queued;
-        previous->since_ = now;
         ++previous->statistics_.switches_involuntary;
-        previous->statistics_.preempted += was_ended ? 0 : 1;
+        if (previous->state_ == TaskState::Running) {
+            previous->state_ = TaskState::Queued;
+            previous->since_ = now;
+            previous->statistics_.preempted += was_ended ? 0 : 1;
+        }
     }
     if (next != nullptr) {
         run(*next, now);
@@ -133,18 +150,39 @@ Pick RunQueue::pick_next(Instant now) {
     return Pick{.entity = next, .switched = switched};
 }
 
+// The entity that runs next, counted as running, with its grant; null when there is none.
+Entity* RunQueue::choose(Instant now) {
+    for (std::uint32_t i = 0; runnable_ != 0 && i < kReleasesPerPick; ++i) {
+        ClassQueue& queue = classes_[pick_class()].queue;
+        Entity* const next = queue.best();
+        if (take_grant(*next, now)) {
+            queue.start(*next);
+            return next;
+        }
+        throttle(*next, now, true);  // others that share its budget have used it up while it waited
+    }
+    return nullptr;
+}
+
 // --- When to decide ---
 
 Instant RunQueue::next_event(Instant now) const {
-    if (current_ == nullptr) {
-        return runnable_ == 0 ? Instant::never() : now;
+    if (current_ == nullptr && runnable_ != 0) {
+        return now;
     }
-    if (runnable_ == 1) {
-        return faults_.always_tick ? now + kFaultTick : Instant::never();
+    Instant event = throttled_.empty() ? Instant::never() : throttled_.first()->release_at_;
+    if (current_ != nullptr && is_capped(*current_)) {
+        event = min(event, clock_.plus_saturating(current_->granted_));
+    }
+    if (runnable_ <= 1) {
+        return current_ != nullptr && faults_.always_tick ? min(event, now + kFaultTick) : event;
     }
     const std::size_t index = index_of(current_->effective());
     const RootMember& member = classes_[index];
-    Instant event = resched_at_;
+    event = min(event, resched_at_);
+    if (index == index_of(QosClass::PerfBurst) && !faults_.endless_boost) {
+        event = min(event, clock_.plus_saturating(current_->boost_.left()));
+    }
     if (member.queue.count() > 1) {
         const Entity::Position& position = current_->position_;
         const Duration rest =
@@ -178,22 +216,30 @@ void RunQueue::account(Instant now) {
     current_->since_ = now;
     current_->statistics_.runtime += elapsed;
     current_->statistics_.runtime_by_cpu[cpu_.value()] += elapsed;
+    spend(now - elapsed, now);
     while (!elapsed.is_zero()) {
-        const Duration chunk = std::min(elapsed, kChargeChunk);
-        charge(chunk);
+        Duration chunk = std::min(elapsed, kChargeChunk);
+        const bool is_boosted = current_->effective() == QosClass::PerfBurst;
+        if (is_boosted && !faults_.endless_boost) {
+            chunk = std::min(chunk, std::max(current_->boost_.left(), Duration::nanoseconds(1)));
+        }
         elapsed -= chunk;
+        charge(chunk, now - elapsed);
+        if (is_boosted) {
+            drain_boost(chunk, now - elapsed);
+        }
     }
 }
 
-void RunQueue::charge(Duration service) {
+void RunQueue::charge(Duration service, Instant at) {
     if (faults_.hints_buy_share && !current_->attributes.latency.is_zero()) {
         service = service / 2;
     }
     const std::size_t index = index_of(current_->effective());
     const ClassRow& row = kClassTable[index];
     RootMember& member = classes_[index];
-    if (member.queue.charge(service, capacity_, request_of(current_->attributes)) &&
-        member.queue.count() > 1) {
+    const bool has_ended = member.queue.charge(service, capacity_, request_of(*current_));
+    if (has_ended && member.queue.count() > 1) {
         request_ended_ = true;
         want_resched(clock_);
     }
@@ -206,6 +252,14 @@ void RunQueue::charge(Duration service) {
         }
     }
     tidy_empty_classes();
+    if (has_ended) {
+        follow_weight(*current_);
+        if (wants_boost(*current_) && !current_->is_boosted_) {
+            count_boost(*current_, at);
+            consider_boost(*current_);
+            follow_class(*current_, at);
+        }
+    }
 }
 
 void RunQueue::want_resched(Instant at) {
@@ -290,6 +344,8 @@ void RunQueue::tidy_empty_classes() {
 void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home) {
     RootMember& member = classes_[index];
     const ClassRow& row = kClassTable[index];
+    count_into_group(entity);
+    adopt_frame(entity, is_home);
     if (runnable_ <= 1) {
         resched_at_ = Instant::never();  // left over from a competitor that is gone
         request_ended_ = false;
@@ -302,7 +358,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, boo
     const Duration credit = reason == EnqueueReason::Wake      ? row.task_request
                             : reason == EnqueueReason::Migrate ? kLagMax
                                                                : Duration{};
-    const VirtualTime vt = member.queue.place(entity, request_of(entity.attributes), credit, is_home);
+    const VirtualTime vt = member.queue.place(entity, request_of(entity), credit, is_home);
     const VirtualSpan shift = vt - position.vt;
     position.vt = vt;
     if (reason == EnqueueReason::Migrate) {
@@ -318,6 +374,8 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, boo
 // Counts the entity out; its saved U stays. Pre: a member.
 void RunQueue::leave(Entity& entity, std::size_t index) {
     classes_[index].queue.remove(entity);
+    entity.position_.frame = class_at(index);
+    count_out_of_group(entity);
     --runnable_;
 }
 
@@ -325,12 +383,12 @@ void RunQueue::leave(Entity& entity, std::size_t index) {
 // weight.
 void RunQueue::begin_request(Entity& entity, const ClassQueue& queue) {
     Entity::Position& position = entity.position_;
-    const Duration request = request_of(entity.attributes);
+    const Duration request = request_of(entity);
     Duration lead = request;
-    if (position.fresh && !entity.attributes.latency.is_zero()) {
+    if (position.fresh && !entity.latency().is_zero()) {
         // Fluid completion within the hint: the task's part of the class is weight / sum.
         const auto sum = static_cast<std::int64_t>(queue.sum_weight()) + position.weight;
-        const Duration part = entity.attributes.latency * static_cast<std::int64_t>(position.weight) / sum;
+        const Duration part = entity.latency() * static_cast<std::int64_t>(position.weight) / sum;
         lead = std::min(request, std::max(kRequestMin, part));
     }
     position.request_end = position.vt + span_of(request, position.weight);
@@ -365,7 +423,7 @@ Preempt RunQueue::judge(const Entity& entity, Instant now) {
     if (!is_better) {
         return Preempt{};
     }
-    const bool is_urgent = entity.position_.fresh && !entity.attributes.latency.is_zero();
+    const bool is_urgent = entity.position_.fresh && !entity.latency().is_zero();
     const Instant allowed_at = picked_at_ + kMinGranularity;
     const Instant at = is_urgent ? now : std::max(now, allowed_at);
     want_resched(at);
@@ -385,6 +443,7 @@ void RunQueue::run(Entity& entity, Instant now) {
     entity.state_ = TaskState::Running;
     entity.since_ = now;
     picked_at_ = now;
+    count_boost(entity, now);
 }
 
 // --- Other harts ---

@@ -46,6 +46,12 @@ struct Pick {
     bool balance{false};      // call balance() (balance.hpp) once the lock is dropped
 };
 
+// Throttled entities, the one whose budget returns first in front.
+struct ReleaseOrder {
+    static bool before(const Entity& a, const Entity& b) { return a.release_at_ < b.release_at_; }
+    static void update(Entity&, const Entity*, const Entity*) {}
+};
+
 class RunQueue {
   public:
     constexpr RunQueue() = default;
@@ -60,7 +66,8 @@ class RunQueue {
     // The entity becomes runnable here. Pre: on no queue; allowed on this hart. New: see inherit_position().
     // The answer is also part of should_resched() and next_event().
     Preempt enqueue(Entity& entity, Instant now, EnqueueReason reason);
-    // A waiting entity leaves for another queue (state Migrating). Pre: waiting here.
+    // A waiting or throttled entity leaves for another queue (state Migrating). Pre: waiting or throttled
+    // here.
     void remove(Entity& entity, Instant now);
     // The current entity stops. Post: current() is null; follow with pick_next().
     void put_current(Instant now, PutReason reason);
@@ -72,9 +79,21 @@ class RunQueue {
     // or before it returns to user mode (running).
     [[nodiscard]] bool set_attributes(Entity& entity, const Attributes& attributes, Instant now);
 
+    // What it is lent while others wait for it, and the end of that; in any state, like set_attributes. While
+    // lent to it is never throttled. Pre: as for set_attributes.
+    void set_donation(Entity& entity, const Donation& donation, Instant now);
+    void end_donation(Entity& entity, Instant now);
+    // The budget it draws on from now on; null: none. In any state, like set_attributes. Also to be called
+    // after Budget::configure(): a throttled entity is then looked at again. The budget outlives the entity's
+    // use of it; the caller detaches (null) before it goes away, at the latest after retire() or Exit.
+    void set_budget(Entity& entity, Budget* budget, Instant now);
+    // The group it counts for from now on; null: none. In any state. Lifetime as for the budget.
+    void set_group(Entity& entity, Group* group, Instant now);
+
     // --- When to decide ---
 
-    // When a decision is due: never() with one runnable task or none (tickless).
+    // When a decision is due. With one runnable task or none only for budgets: the end of the running task's,
+    // or the return of a throttled one's; else never() (tickless).
     [[nodiscard]] Instant next_event(Instant now) const;
     [[nodiscard]] bool should_resched(Instant now) const { return next_event(now) <= now; }
     // Brings the accounts up to now.
@@ -113,6 +132,8 @@ class RunQueue {
     [[nodiscard]] Entity* current() const { return current_; }
     [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
     [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
+    // Entities of this hart that wait for their budget; not counted in runnable().
+    [[nodiscard]] std::uint32_t throttled() const { return throttled_.size(); }
     [[nodiscard]] Duration busy() const { return busy_; }
     [[nodiscard]] Duration idle() const { return idle_; }
     [[nodiscard]] std::uint64_t switches() const { return switches_; }
@@ -127,6 +148,7 @@ class RunQueue {
 
   private:
     friend class Auditor;
+    using ThrottledTree = AvlTree<Entity, &Entity::node_, ReleaseOrder>;
 
     // A class as a member of the root: its own position among the classes.
     struct RootMember {
@@ -138,7 +160,8 @@ class RunQueue {
     };
 
     void account(Instant now);
-    void charge(Duration service);
+    // `at`: when the service ended.
+    void charge(Duration service, Instant at);
     void tidy_empty_classes();
     [[nodiscard]] VirtualTime root_now() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
@@ -150,10 +173,44 @@ class RunQueue {
     void want_resched(Instant at);
     void begin_request(Entity& entity, const ClassQueue& queue);
     void run(Entity& entity, Instant now);
-    void change_class(Entity& entity, const Attributes& attributes, Instant now);
-    void rescale_saved(Entity& entity, const Attributes& attributes, Instant now);
-    [[nodiscard]] std::uint32_t weight_of(const Attributes& attributes) const;
-    [[nodiscard]] static Duration request_of(const Attributes& attributes);
+    void rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now);
+    void adopt_frame(Entity& entity, bool is_home);
+    [[nodiscard]] static Duration request_of(const Entity& entity);
+
+    // What its attributes, its boost and what it is lent come to.
+    [[nodiscard]] static QosClass class_of(const Entity& entity);
+    [[nodiscard]] static bool wants_boost(const Entity& entity);
+    static void count_boost(Entity& entity, Instant now);
+    static void consider_boost(Entity& entity);
+    // The class of an entity that is on no queue and has been on none of this class; a boost may begin here.
+    static void settle_class(Entity& entity, Instant now);
+    static void begin_life(Entity& entity, Instant now);
+    void drain_boost(Duration ran, Instant at);
+    // Moves an entity that may be on this queue to the class it belongs in now.
+    void follow_class(Entity& entity, Instant now);
+    void hasten(Entity& entity, Instant now);
+
+    [[nodiscard]] bool is_capped(const Entity& entity) const;
+    bool take_grant(Entity& entity, Instant now) const;
+    static void return_grant(Entity& entity);
+    void spend(Instant from, Instant to);
+    void throttle(Entity& entity, Instant now, bool is_waiting);
+    void unthrottle(Entity& entity, Instant now);
+    void release(Entity& entity, Instant now);
+    void release_due(Instant now);
+    void reconsider_throttled(Entity& entity, Instant now);
+    [[nodiscard]] Entity* choose(Instant now);
+
+    void count_into_group(Entity& entity) const;
+    static void count_out_of_group(Entity& entity);
+    void follow_weight(Entity& entity);
+    [[nodiscard]] std::uint32_t own_weight_of(const Entity& entity) const;
+    [[nodiscard]] std::uint32_t weight_of(const Entity& entity) const;
+    // On this queue or throttled here.
+    [[nodiscard]] static bool is_here(const Entity& entity);
+
+    // Bounds what one pick does about budgets.
+    static constexpr std::uint32_t kReleasesPerPick = 16;
 
     CpuId cpu_;
     std::uint32_t capacity_{kCapacityFull};
@@ -161,6 +218,7 @@ class RunQueue {
     Faults faults_;
     std::array<RootMember, kClasses> classes_{};
     VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
+    ThrottledTree throttled_;
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
     std::uint32_t runnable_{0};

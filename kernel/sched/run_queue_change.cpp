@@ -17,63 +17,47 @@ constexpr VirtualSpan kLongestSavedLag = VirtualSpan{1} << 52U;
 
 bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Instant now) {
     account(now);
+    CHECK(!is_here(entity) || entity.cpu_ == cpu_);
+    count_boost(entity, now);
     if (!entity.is_on_queue()) {
-        rescale_saved(entity, attributes, now);
         entity.attributes = attributes;
-        return false;
+        consider_boost(entity);
+        const QosClass to = class_of(entity);
+        rescale_saved(entity, to, weight_of(entity), now);
+        entity.effective_ = to;
+        return entity.state_ == TaskState::Throttled && !allows(entity);
     }
-    CHECK(entity.cpu_ == cpu_);
-    if (entity.effective() != effective_class(attributes.qos_class)) {
-        change_class(entity, attributes, now);
-    } else {
-        ClassQueue& queue = classes_[index_of(entity.effective())].queue;
-        const std::uint32_t weight = weight_of(attributes);
-        entity.attributes = attributes;
-        if (weight != entity.position_.weight) {
-            queue.reweigh(entity, weight);
-        }
-        if (entity.state_ == TaskState::Queued) {
-            queue.refresh(entity);
-        }
+    entity.attributes = attributes;
+    consider_boost(entity);
+    if (class_of(entity) != entity.effective_) {
+        follow_class(entity, now);
+        return !allows(entity);
+    }
+    count_out_of_group(entity);
+    count_into_group(entity);
+    follow_weight(entity);
+    if (entity.state_ == TaskState::Queued) {
+        classes_[index_of(entity.effective_)].queue.refresh(entity);
     }
     return !allows(entity);
 }
 
-// A task that is on this queue moves to another class: what it received ahead of its share goes along, credit
-// does not.
-void RunQueue::change_class(Entity& entity, const Attributes& attributes, Instant now) {
-    const bool is_running = entity.state_ == TaskState::Running;
-    leave(entity, index_of(entity.effective()));
-    rescale_saved(entity, attributes, now);
-    entity.attributes = attributes;
-    const std::size_t index = index_of(entity.effective());
-    join(entity, index, EnqueueReason::New, true);
-    if (is_running) {
-        classes_[index].queue.start(entity);
-        want_resched(now);
-    } else {
-        judge(entity, now);
-    }
-}
-
-// The saved U of an entity on no queue, re-expressed for new attributes.
-void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Instant now) {
+// The saved U of an entity on no queue, re-expressed for another class and weight.
+void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now) {
     Entity::Position& position = entity.position_;
-    const std::uint32_t weight = weight_of(attributes);
-    const QosClass from = entity.effective();
-    const QosClass to = effective_class(attributes.qos_class);
     if (now - entity.since_ > kSleepHorizon) {
         position.has_global = false;  // too far apart to be compared, let alone rescaled
     }
     if (!position.has_global) {
         return;
     }
-    VirtualSpan lag = std::clamp(classes_[index_of(from)].queue.global_now() - position.global,
+    VirtualSpan lag = std::clamp(classes_[index_of(position.frame)].queue.global_now() - position.global,
                                  -kLongestSavedLag, kLongestSavedLag);
-    if (from != to) {
+    if (position.frame != to) {
         lag = std::min(lag, VirtualSpan{0});
         position.lag = std::min(position.lag, VirtualSpan{0});
     }
+    position.frame = to;
     position.global = classes_[index_of(to)].queue.global_now() - rescale(lag, position.weight, weight);
     position.lag = rescale(position.lag, position.weight, weight);
     // Under way to another queue: what is left of the request is the same service.
@@ -82,10 +66,33 @@ void RunQueue::rescale_saved(Entity& entity, const Attributes& attributes, Insta
     position.weight = weight;
 }
 
+// An entity that comes to this queue may have changed its class or its weight since it left the last one, as
+// no hart's business: a boost began when it woke, its group grew.
+void RunQueue::adopt_frame(Entity& entity, bool is_home) {
+    Entity::Position& position = entity.position_;
+    const std::uint32_t weight = weight_of(entity);
+    if (position.has_global && position.frame != entity.effective_ && !is_home) {
+        // The old frame is another hart's: what it owed there when it left stands for the debt.
+        position.lag = std::min(position.lag, VirtualSpan{0});
+        position.global = classes_[index_of(entity.effective_)].queue.global_now() - position.lag;
+        position.frame = entity.effective_;
+    }
+    if (position.has_global && (position.frame != entity.effective_ || position.weight != weight)) {
+        rescale_saved(entity, entity.effective_, weight, entity.since_);
+    }
+    position.weight = weight;
+}
+
 void RunQueue::note_created(Entity& entity, Instant now) {
     CHECK(entity.state_ == TaskState::Blocked && !entity.has_run());
+    begin_life(entity, now);
     entity.state_ = TaskState::Migrating;
+}
+
+void RunQueue::begin_life(Entity& entity, Instant now) {
     entity.since_ = now;
+    entity.boost_.start(now);
+    settle_class(entity, now);
 }
 
 void RunQueue::note_woken(Entity& entity, Instant now) {
@@ -95,13 +102,14 @@ void RunQueue::note_woken(Entity& entity, Instant now) {
         entity.position_.has_global = false;
     }
     entity.statistics_.sleep += slept;
+    settle_class(entity, now);
     entity.state_ = TaskState::Migrating;
     entity.since_ = entity.woken_at_ = now;
     entity.wake_pending_ = true;
 }
 
 void RunQueue::retire(Entity& entity, Instant now) {
-    CHECK(!entity.is_on_queue());
+    CHECK(!is_here(entity));
     entity.state_ = TaskState::Dead;
     entity.since_ = now;
 }
@@ -109,26 +117,23 @@ void RunQueue::retire(Entity& entity, Instant now) {
 void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     CHECK(current_ == &parent);
     Entity::Position& position = child.position_;
-    position.weight = weight_of(child.attributes);
+    child.effective_ = class_of(child);
+    position.frame = child.effective_;
+    position.weight = weight_of(child);
     const ClassQueue& queue = classes_[index_of(child.effective())].queue;
     const bool is_same_class = child.effective() == parent.effective();
     const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
-    position.global = origin + span_of(request_of(child.attributes) / 2, position.weight);
+    position.global = origin + span_of(request_of(child) / 2, position.weight);
     position.lag = queue.global_now() - position.global;
     position.has_global = true;
     child.cpu_ = cpu_;
 }
 
-std::uint32_t RunQueue::weight_of(const Attributes& attributes) const {
-    const std::uint32_t shares = faults_.ignore_shares ? nexus_abi::kSharesDefault : attributes.shares;
-    return shares * kWeightPerShare;
-}
-
-Duration RunQueue::request_of(const Attributes& attributes) {
-    if (attributes.burst.is_zero()) {
-        return row_of(effective_class(attributes.qos_class)).task_request;
+Duration RunQueue::request_of(const Entity& entity) {
+    if (entity.attributes.burst.is_zero()) {
+        return row_of(entity.effective_).task_request;
     }
-    return std::clamp(attributes.burst, kRequestMin, kRequestMax);
+    return std::clamp(entity.attributes.burst, kRequestMin, kRequestMax);
 }
 
 }  // namespace kernel::sched

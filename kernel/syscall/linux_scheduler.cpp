@@ -195,7 +195,7 @@ SysResult sys_sched_rr_get_interval(Caller& caller, std::int32_t tid, Out<timesp
     if (!target.ok()) {
         return target.error();
     }
-    const auto qos_class = sched::effective_class(task::read_attributes(**target).qos_class);
+    const auto qos_class = task::read_standing(**target).effective;
     return mm::copy_out(caller.space(), interval, to_timespec(sched::row_of(qos_class).task_request));
 }
 

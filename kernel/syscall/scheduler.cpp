@@ -90,8 +90,8 @@ SysResult sys_sched_get_qos_class(Caller& caller, std::int32_t pid) {
         return target.error();
     }
     const auto requested = task::read_attributes(**target).qos_class;
-    return std::uint64_t{sched::index_of(requested) | sched::index_of(sched::effective_class(requested))
-                                                          << 8};
+    const auto effective = task::read_standing(**target).effective;
+    return std::uint64_t{sched::index_of(requested) | sched::index_of(effective) << 8};
 }
 
 SysResult sys_sched_set_affinity(Caller& caller, std::int32_t pid, std::uint64_t mask) {
@@ -155,7 +155,7 @@ SysResult sys_nexus_sched_getattr(Caller& caller, std::int32_t pid, Out<sched_at
         return target.error();
     }
     sched_attr answer;
-    sched::fill_attr(task::read_attributes(**target), answer);
+    sched::fill_attr(task::read_attributes(**target), task::read_standing(**target), answer);
     return copy_out_versioned(caller.space(), attr, size, answer);
 }
 

@@ -98,6 +98,10 @@ sched::Limits read_limits(Task& task) {
     return with_home(task, [&](Hart&, CpuId) { return task.entity.limits; });
 }
 
+sched::Standing read_standing(Task& task) {
+    return with_home(task, [&](Hart&, CpuId) { return task.entity.standing(); });
+}
+
 void fill_task_stat(Task& task, nexus_abi::sched_stat& stat) {
     with_home(task, [&](Hart& hart, CpuId) NO_THREAD_SAFETY_ANALYSIS {
         const Instant now = arch::now();

@@ -87,6 +87,8 @@ void apply_donation(Task& task, const sched::Donation& donation);
 
 [[nodiscard]] sched::Attributes read_attributes(Task& task);
 [[nodiscard]] sched::Limits read_limits(Task& task);
+// What the scheduler makes of them now.
+[[nodiscard]] sched::Standing read_standing(Task& task);
 
 // ---- Interrupts ----
 

@@ -72,8 +72,8 @@ struct Target {
 
 Target choose_target(Task& task, Hart& home_hart, CpuId home, Instant now) REQUIRES(home_hart.lock) {
     const CpuMask online = fit_mask(home_hart, task, now);
-    const sched::PlacementRequest request =
-        sched::placement_request(task.entity.attributes, home, online, home_hart.queue.faults());
+    const sched::PlacementRequest request = sched::placement_request(
+        task.entity.attributes, task.entity.effective(), home, online, home_hart.queue.faults());
     CpuMask idle = idle_cpus.load();
     if (request.allowed.count_is_one()) {
         const CpuId only = request.allowed.lowest();

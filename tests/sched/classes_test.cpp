@@ -90,7 +90,6 @@ TEST(ClassFloors, NormalSurvivesInteractiveHogs) {
     for (int i = 0; i < 4; ++i) {
         machine.add_hog(Interactive, 1000);
     }
-    machine.add_hog(PerfBurst, 1000);
     machine.run_for(4_s);
     EXPECT_NEAR(ratio(normal.entity.runtime(machine.now()), 4_s), 0.2, 0.002);
     EXPECT_LE(normal.entity.statistics().wait_max, class_wait_bound(Normal));
@@ -107,16 +106,6 @@ TEST(Latency, AnInteractiveTaskUnderItsShareRunsAtOnce) {
     machine.run_for(4_s);
     EXPECT_EQ(ui.entity.statistics().wake_latency_max, 0_ms);
     EXPECT_EQ(ui.entity.runtime(machine.now()), 500_ms);  // 2 of every 16 ms
-}
-
-TEST(PerfBurst, CountsAsInteractiveUntilItHasTokens) {
-    Machine machine;
-    Task& burst = machine.add_hog(PerfBurst, 100);
-    Task& interactive = machine.add_hog(Interactive, 100);
-    machine.run_for(2_s);
-    EXPECT_EQ(burst.entity.effective(), Interactive);
-    EXPECT_NEAR(ratio(burst.entity.runtime(machine.now()), interactive.entity.runtime(machine.now())), 1.0,
-                0.005);
 }
 
 // Idle's class time advances 2^14 per ns: 7 days are past half its range. Normal slept all the while.

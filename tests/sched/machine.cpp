@@ -67,8 +67,9 @@ void Machine::place(Task& task, EnqueueReason reason) {
             idle.add(queue->cpu());
         }
     }
-    const auto request = kernel::sched::placement_request(task.entity.attributes, task.entity.cpu(), online(),
-                                                          queues_.front()->faults());
+    const auto request =
+        kernel::sched::placement_request(task.entity.attributes, task.entity.effective(), task.entity.cpu(),
+                                         online(), queues_.front()->faults());
     const auto placement =
         kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return queues_[cpu.value()]->load(); });
     ASSERT_TRUE(request.allowed.contains(placement.cpu));

@@ -132,8 +132,8 @@ TEST(ApplyPolicy, PinAndPrefer) {
     EXPECT_EQ(prefer.affinity_prefer.bits(), 0b10U);
     EXPECT_EQ(prefer.affinity_effective, CpuMask::all());  // the limit stays
     EXPECT_EQ(error_of(apply(make(Normal), checked(parse(0b10000, 1)), authority())), Error::InvalidArgument);
-    EXPECT_EQ(error_of(parse(1, 2)), Error::NotSupported);
-    EXPECT_EQ(error_of(parse(1, 3)), Error::NotSupported);
+    EXPECT_EQ(checked(parse(1, 2)).policy, AffinityPolicy::Perf);
+    EXPECT_EQ(checked(parse(1, 3)).policy, AffinityPolicy::Eff);
     EXPECT_EQ(error_of(parse(1, 4)), Error::InvalidArgument);
     EXPECT_EQ(error_of(parse(1, ~std::uint64_t{0})), Error::InvalidArgument);
 }
@@ -248,25 +248,37 @@ TEST_F(Attr, ClassesAreNeverClamped) {
     EXPECT_EQ(parse(), Error::InvalidArgument);
 }
 
-TEST_F(Attr, WhatIsNotThereYetSaysSoAfterTheRanges) {
+TEST_F(Attr, BudgetsAreNeverClamped) {
     attr.fields = abi::kFieldBudget;
-    EXPECT_EQ(parse(), Error{});  // 0, 0: none
-    attr.budget_ns = 20'000'000;
-    attr.period_ns = 100'000'000;
-    EXPECT_EQ(parse(), Error::NotSupported);
-    attr.fields |= abi::kFieldPolicy;
-    attr.affinity_policy = 9;
-    EXPECT_EQ(parse(), Error::InvalidArgument);
-    attr.affinity_policy = 0;
-    attr.period_ns = 10'000'000;  // less than the budget
-    EXPECT_EQ(parse(), Error::InvalidArgument);
+    attr.flags = abi::kAttrClamp;
+    EXPECT_EQ(checked(kernel::sched::parse_attr(attr)).budget, kernel::sched::BudgetParams{});
+    const auto parse_with = [&](std::uint64_t budget, std::uint64_t period) {
+        attr.budget_ns = budget;
+        attr.period_ns = period;
+        return parse();
+    };
+    EXPECT_EQ(parse_with(20'000'000, 100'000'000), Error{});
+    EXPECT_EQ(parse_with(100'000, 100'000), Error{});
+    EXPECT_EQ(parse_with(1'000'000'000, 1'000'000'000), Error{});
+    EXPECT_EQ(parse_with(20'000'000, 10'000'000), Error::InvalidArgument);  // more than the period
+    EXPECT_EQ(parse_with(99'999, 1'000'000), Error::InvalidArgument);
+    EXPECT_EQ(parse_with(1'000'000, 1'000'000'001), Error::InvalidArgument);
+    EXPECT_EQ(parse_with(0, 1'000'000), Error::InvalidArgument);
+    EXPECT_EQ(parse_with(1'000'000, 0), Error::InvalidArgument);
+    EXPECT_EQ(parse_with(std::uint64_t{1} << 63U, ~std::uint64_t{0}), Error::InvalidArgument);
+}
+
+TEST_F(Attr, PoliciesAndGroups) {
     attr.fields = abi::kFieldPolicy;
-    attr.affinity_policy = 2;
-    EXPECT_EQ(parse(), Error::NotSupported);
+    for (attr.affinity_policy = 0; attr.affinity_policy < 4; ++attr.affinity_policy) {
+        EXPECT_EQ(static_cast<std::uint32_t>(checked(kernel::sched::parse_attr(attr)).policy),
+                  attr.affinity_policy);
+    }
+    EXPECT_EQ(parse(), Error::InvalidArgument);
     attr.fields = abi::kFieldGroup;
     EXPECT_EQ(parse(), Error{});
-    attr.group = 1;
-    EXPECT_EQ(parse(), Error::NotSupported);
+    attr.group = 1;  // a matter of sched_set_limits
+    EXPECT_EQ(parse(), Error::InvalidArgument);
 }
 
 TEST_F(Attr, ErrorsComeInOrderAndChangeNothing) {
@@ -358,12 +370,19 @@ TEST(FillAttr, ReportsAskedAndEffective) {
     attributes.affinity = CpuMask::from_bits(0xff);
     abi::sched_attr attr;
     std::memset(&attr, 0xa5, sizeof(attr));
-    kernel::sched::fill_attr(attributes, attr);
+    const kernel::sched::Standing standing{.effective = Interactive,
+                                           .shares = 125,
+                                           .group_ceiling = 300,
+                                           .budget = {.runtime = 20_ms, .period = 100_ms}};
+    kernel::sched::fill_attr(attributes, standing, attr);
     EXPECT_EQ(attr.size, sizeof(attr));
     EXPECT_EQ(attr.qos_class, 3U);
     EXPECT_EQ(attr.effective_class, 2U);
     EXPECT_EQ(attr.shares, 250U);
-    EXPECT_EQ(attr.effective_shares, 250U);
+    EXPECT_EQ(attr.effective_shares, 125U);
+    EXPECT_EQ(attr.group, 300U);
+    EXPECT_EQ(attr.budget_ns, 20'000'000U);
+    EXPECT_EQ(attr.period_ns, 100'000'000U);
     EXPECT_EQ(attr.latency_ns, 2'000'000U);
     EXPECT_EQ(attr.burst_ns, 8'000'000U);
     EXPECT_EQ(attr.affinity, 0xffU);

@@ -110,12 +110,13 @@ TEST(PlacementRequestOf, UsesTheEffectiveMaskAndClass) {
     Attributes attributes = make(PerfBurst, 100, CpuMask::from_bits(0b110));
     attributes.affinity_prefer = CpuMask::from_bits(0b10);
     const CpuMask online = CpuMask::first(2);
-    auto request = kernel::sched::placement_request(attributes, CpuId{0}, online);
+    auto request = kernel::sched::placement_request(attributes, Interactive, CpuId{0}, online);
     EXPECT_EQ(request.allowed.bits(), 0b10U);
     EXPECT_TRUE(request.prefer.empty());  // policy Pin
     EXPECT_EQ(request.effective, Interactive);
     attributes.policy = nexus_abi::AffinityPolicy::Prefer;
-    request = kernel::sched::placement_request(attributes, CpuId{0}, online, Faults{.ignore_affinity = true});
+    request = kernel::sched::placement_request(attributes, Interactive, CpuId{0}, online,
+                                               Faults{.ignore_affinity = true});
     EXPECT_EQ(request.prefer.bits(), 0b10U);
     EXPECT_EQ(request.allowed, online);
 }

@@ -165,7 +165,7 @@ void World::nudge(std::uint8_t hart) {
 // Sends a task that is on no queue where it belongs; somebody outside the two harts does it.
 void World::place(std::uint8_t task) {
     const Entity& entity = entities_[task];
-    const auto request = kernel::sched::placement_request(entity.attributes, entity.cpu(),
+    const auto request = kernel::sched::placement_request(entity.attributes, entity.effective(), entity.cpu(),
                                                           CpuMask::first(kHarts), queues_[0].faults());
     const auto placement = kernel::sched::select_cpu(
         request, idle_mask(), [this](CpuId cpu) { return queues_[cpu.value()].load(); });

@@ -249,6 +249,9 @@ sched::Attributes read_attributes(Task& task) {
 sched::Limits read_limits(Task& task) {
     return task.entity.limits;
 }
+sched::Standing read_standing(Task& task) {
+    return task.entity.standing();
+}
 void fill_hart_stat(CpuId, nexus_abi::sched_hartstat& stat) {
     stat = {};
 }

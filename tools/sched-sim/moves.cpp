@@ -79,8 +79,8 @@ void Machine::place(Task& task, EnqueueReason reason) {
         task.waits_since = now;
     }
     task.enqueue_reason = reason;
-    const auto request = kernel::sched::placement_request(task.entity.attributes, home.queue.cpu(), online,
-                                                          home.queue.faults());
+    const auto request = kernel::sched::placement_request(task.entity.attributes, task.entity.effective(),
+                                                          home.queue.cpu(), online, home.queue.faults());
     const auto placement =
         kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return hart_of(cpu).load; });
     if (placement.is_idle) {

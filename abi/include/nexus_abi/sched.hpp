@@ -64,7 +64,7 @@ struct sched_attr {
     std::uint64_t affinity;         // mask of CpuIds, requested
     std::uint64_t affinity_prefer;  // mask of CpuIds tried first; 0 = none
     std::uint32_t affinity_policy;  // AffinityPolicy
-    std::uint32_t group;            // 0 until groups exist
+    std::uint32_t group;            // ceiling of the group in shares; 0 = none; set by sched_set_limits
     // Filled by sched_getattr; must be 0 in sched_setattr.
     std::uint32_t effective_class;     // QosClass the scheduler uses now
     std::uint32_t effective_shares;    // weight the scheduler uses now
@@ -77,7 +77,15 @@ static_assert(sizeof(sched_attr) == 112 && offsetof(sched_attr, affinity) == 56 
 inline constexpr std::size_t kMaxHartsInStat = 64;
 inline constexpr std::size_t kWakeHistogramBuckets = 16;
 
-enum class TaskState : std::uint32_t { Blocked = 0, Queued = 1, Running = 2, Migrating = 3, Dead = 4 };
+// Throttled: it could run, but its budget is used up.
+enum class TaskState : std::uint32_t {
+    Blocked = 0,
+    Queued = 1,
+    Running = 2,
+    Migrating = 3,
+    Dead = 4,
+    Throttled = 5
+};
 
 // sched_stat.flags
 inline constexpr std::uint32_t kStatAffinityBroken = 1U << 0;
@@ -101,10 +109,10 @@ struct sched_stat {
     std::uint64_t wake_latency_max_ns;             // longest wake to run
     std::uint64_t nr_latency_target_met;           // wake-ups that ran within the latency hint
     std::uint64_t nr_latency_target_missed;
-    std::uint64_t perfburst_ns;
-    std::uint64_t throttled_ns;
-    std::uint64_t nr_throttled;
-    std::int64_t lag_ns;  // service owed (+) or ahead (-), in the task's queue
+    std::uint64_t perfburst_ns;  // run as PerfBurst, boosted
+    std::uint64_t throttled_ns;  // it could have run, but its budget was used up
+    std::uint64_t nr_throttled;  // how often that began
+    std::int64_t lag_ns;         // service owed (+) or ahead (-), in the task's queue
     std::uint32_t effective_class;
     std::uint32_t effective_shares;
     std::uint64_t mask_effective;
