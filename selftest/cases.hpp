@@ -33,6 +33,12 @@ Result<Verdict> case_latency(const Machine& machine);
 Result<Verdict> case_starvation(const Machine& machine);
 Result<Verdict> case_conserving(const Machine& machine);
 Result<Verdict> case_tickless(const Machine& machine);
+Result<Verdict> case_machine(const Machine& machine);
+Result<Verdict> case_pinned(const Machine& machine);
+Result<Verdict> case_perfburst(const Machine& machine);
+Result<Verdict> case_budget(const Machine& machine);
+Result<Verdict> case_pi(const Machine& machine);
+Result<Verdict> case_stress(const Machine& machine);
 
 [[nodiscard]] std::span<const Case> all_cases();
 

@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "cases.hpp"
+#include "clock.hpp"
 #include "console.hpp"
 #include "ktap.hpp"
 #include "machine.hpp"
@@ -79,9 +81,12 @@ Tally run_cases(const Machine& machine, std::span<const Case> cases) {
     if (machine.test_cpu != machine.home_cpu) {
         metronome.emplace();
     }
+    const user::Instant begin = user::now();
     for (const Case& test : cases) {
         report(ktap, tally, test, run_case(machine, test));
     }
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    user::Ktap::diagnostic(user::format("all took %.0f ms", Milliseconds{user::now() - begin}.count()));
     return tally;
 }
 

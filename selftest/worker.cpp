@@ -16,6 +16,7 @@
 #include "nexus_abi/sched_calls.hpp"
 #include "probes.hpp"
 #include "report.hpp"
+#include "turn_log.hpp"
 #include "work.hpp"
 
 namespace selftest {
@@ -104,6 +105,30 @@ int spin(std::span<char*> arguments) {
     finish(report);
 }
 
+int capped(std::span<char*> arguments) {
+    const auto values = numbers<5>(arguments);
+    if (!values.has_value()) {
+        return 2;
+    }
+    const user::Instant a = instant((*values)[1]);
+    const user::Instant b = instant((*values)[2]);
+    constexpr std::size_t kMostTurns = 4096;
+    // Longer than an interrupt, shorter than the wait for more budget.
+    constexpr std::uint64_t kGapNs = 300'000;
+    user::TurnLog log{kMostTurns, kGapNs};
+    wait_for(instant((*values)[0]));
+    Report report{WorkerState::Done, 0, 0};
+    for (user::Instant now = user::now(); now < b; now = user::now()) {
+        log.note(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+        user::burn_unit();
+        report.first += now >= a ? 1 : 0;
+        // The end of the unit: a turn does not end before it.
+        log.note(static_cast<std::uint64_t>(user::now().time_since_epoch().count()));
+    }
+    report.second = user::most_in_any_window(log.turns(), static_cast<std::uint64_t>((*values)[4])) / 1000;
+    finish(report);
+}
+
 int periodic(std::span<char*> arguments) {
     const auto values = numbers<4>(arguments);
     if (!values.has_value()) {
@@ -135,6 +160,21 @@ int periodic(std::span<char*> arguments) {
     }
     const std::uint64_t largest = *std::ranges::max_element(late_ns);
     finish({WorkerState::Done, median(late_ns), largest});
+}
+
+int restless(std::span<char*> arguments) {
+    const auto values = numbers<2>(arguments);
+    if (!values.has_value()) {
+        return 2;
+    }
+    publish({WorkerState::Ready, 0, 0});
+    for (;;) {
+        const user::Instant enough = user::now() + std::chrono::microseconds{(*values)[0]};
+        while (user::now() < enough) {
+            user::burn_unit();
+        }
+        user::sleep_until(user::now() + std::chrono::microseconds{(*values)[1]});
+    }
 }
 
 int parent(const std::string& program) {
@@ -174,6 +214,12 @@ int run_worker(const std::string& program, std::span<char*> arguments) {
         for (;;) {
             user::burn_unit();
         }
+    }
+    if (kind == "restless") {
+        return restless(rest);
+    }
+    if (kind == "capped") {
+        return capped(rest);
     }
     if (kind == "periodic") {
         return periodic(rest);

@@ -5,7 +5,11 @@
 //   spin BEGIN A B C D   sleeps until BEGIN, then works without pause until D; first = units done in [A,B),
 //   second = in
 //                        [C,D). Late if it started after A.
+//   capped BEGIN A B C PERIOD
+//                        as spin until B; second = the most microseconds it ran in any window of PERIOD ns
 //   hog                  works until killed
+//   restless RUN_US SLEEP_US
+//                        works RUN_US by the clock and sleeps SLEEP_US, until killed
 //   periodic BEGIN END RUN_US SLEEP_US
 //                        from BEGIN: sleeps SLEEP_US, then works RUN_US of CPU time, again and again until
 //                        END; first = median lateness of its wake-ups in ns, second = the largest

@@ -16,6 +16,8 @@
 namespace gauge {
 
 namespace sched = nexus_abi::sched;
+using user::time_run;
+using user::TurnLog;
 
 namespace {
 

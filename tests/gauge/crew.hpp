@@ -34,7 +34,7 @@ struct Span {
 
 struct Member {
     nexus_abi::sched_attr attr{};
-    TurnLog log;
+    user::TurnLog log;
     std::int32_t tid{0};
     nexus_abi::sched_stat at_begin{};  // read by the observer
     nexus_abi::sched_stat at_end{};
@@ -53,7 +53,7 @@ class Crew {
 
     // Starts a member. Exits with a message when a thread or its attributes cannot be had: nothing could be
     // measured.
-    Member& add(const nexus_abi::sched_attr& attr, Body body, TurnLog log = TurnLog{0});
+    Member& add(const nexus_abi::sched_attr& attr, Body body, user::TurnLog log = user::TurnLog{0});
     // A member that does nothing but look at the clock.
     Member& add_hog(const nexus_abi::sched_attr& attr);
 

@@ -18,6 +18,12 @@ namespace gauge {
 
 using nexus_abi::QosClass;
 using user::format;
+using user::largest_lag;
+using user::longest_gap;
+using user::most_in_any_window;
+using user::time_run;
+using user::TurnLog;
+using user::Weighted;
 
 namespace {
 
@@ -44,20 +50,21 @@ std::string measure_wake(std::uint64_t window_ns) {
     }
     std::vector<std::uint64_t> late;
     late.reserve(window_ns / kMs + 1000);
-    Member& sleeper = crew.add(with_latency(attributes(QosClass::Interactive, 100, 1), 2 * kMs),
-                               [&late, window_ns](Member&, std::uint64_t end) {
-                                   // The first wakes fault in code and stack.
-                                   constexpr int kWarmUpWakes = 20;
-                                   int wakes = 0;
-                                   // Half a millisecond off the instants at which the observer reads.
-            for (std::uint64_t next = end - window_ns - kMs / 2; next < end; next += kMs) {
-                                       sleep_until_ns(next);
-                                       const std::uint64_t now = now_ns();
-                                       if (++wakes > kWarmUpWakes) {
-                                           late.push_back(now - next);
-                                       }
-                                   }
-                               });
+    Member& sleeper =
+        crew.add(with_latency(attributes(QosClass::Interactive, 100, 1), 2 * kMs),
+                 [&late, window_ns](Member&, std::uint64_t end) {
+                     // The first wakes fault in code and stack.
+                     constexpr int kWarmUpWakes = 20;
+                     int wakes = 0;
+                     // Half a millisecond off the instants at which the observer reads.
+                     for (std::uint64_t next = end - window_ns - kMs / 2; next < end; next += kMs) {
+                         sleep_until_ns(next);
+                         const std::uint64_t now = now_ns();
+                         if (++wakes > kWarmUpWakes) {
+                             late.push_back(now - next);
+                         }
+                     }
+                 });
     const Span span = crew.run(kWarmUp, window_ns);
     if (late.empty()) {
         give_up("the sleeper never woke");

@@ -12,6 +12,12 @@ namespace gauge {
 
 using nexus_abi::QosClass;
 using user::format;
+using user::largest_lag;
+using user::longest_gap;
+using user::most_in_any_window;
+using user::time_run;
+using user::TurnLog;
+using user::Weighted;
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace gauge {
+namespace user {
 
 std::uint64_t time_run(std::span<const Turn> turns, std::uint64_t from, std::uint64_t to) {
     std::uint64_t sum = 0;
@@ -71,4 +71,4 @@ double largest_lag(std::span<const Weighted> tasks, std::uint64_t from, std::uin
     return largest;
 }
 
-}  // namespace gauge
+}  // namespace user

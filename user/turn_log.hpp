@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace gauge {
+namespace user {
 
 // Times in nanoseconds of CLOCK_MONOTONIC.
 struct Turn {
@@ -71,4 +71,4 @@ struct Weighted {
 // all of them got, either way. In nanoseconds.
 [[nodiscard]] double largest_lag(std::span<const Weighted> tasks, std::uint64_t from, std::uint64_t to);
 
-}  // namespace gauge
+}  // namespace user

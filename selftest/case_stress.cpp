@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Proves: whatever is changed while tasks run, sleep and die, nobody is lost and time adds up. Twice as many
+// hogs as CPUs, and a sleeper for each CPU, free; for half a second one of them after the other gets another
+// class, mask, share, hint or budget, drawn from a fixed sequence, and now and then one is killed and another
+// born. Then all are made equal: each must run again; what the harts charged and idled must be their time,
+// and what they charged must be what the tasks were charged, both within 0.1 %. In a debug build the kernel's
+// auditor checks the queues all the while.
+#include <chrono>
+#include <memory>
+
+#include "cases.hpp"
+#include "console.hpp"
+#include "fleet.hpp"
+#include "judge_machine.hpp"
+#include "nexus_abi/sched_calls.hpp"
+
+namespace selftest {
+namespace {
+
+using namespace std::chrono_literals;
+namespace sched = nexus_abi::sched;
+namespace call = nexus_abi::call;
+using nexus_abi::QosClass;
+
+constexpr user::Duration kStorm = 500ms;
+constexpr user::Duration kCalm = 200ms;
+constexpr user::Duration kPause = 250us;
+constexpr std::uint64_t kDeathEvery = 64;  // changes
+// For the slowest machine: with eight harts on a busy host of two.
+constexpr user::Duration kPatience = 5s;
+
+// xorshift64: the same sequence in every run.
+class Sequence {
+  public:
+    std::uint64_t below(std::uint64_t bound) {
+        state_ ^= state_ << 13U;
+        state_ ^= state_ >> 7U;
+        state_ ^= state_ << 17U;
+        return (state_ >> 11U) % bound;
+    }
+
+  private:
+    std::uint64_t state_{0x2545f4914f6cdd1dU};
+};
+
+// One place in the crowd, with one task at a time.
+struct Slot {
+    std::unique_ptr<Fleet> fleet;
+    bool sleeps{false};
+};
+
+class Crowd {
+  public:
+    explicit Crowd(const Machine& machine) : machine_{machine} {}
+
+    Result<void> fill() {
+        const std::size_t cpus = machine_.cpus.size();
+        for (std::size_t i = 0; i < 3 * cpus; ++i) {
+            slots_.push_back({std::make_unique<Fleet>(machine_), i >= 2 * cpus});
+            TRY(start(slots_.back()));
+        }
+        return {};
+    }
+
+    // One change of one task.
+    bool change(Sequence& sequence) {
+        const std::int32_t pid = slots_[sequence.below(slots_.size())].fleet->pid(0);
+        switch (sequence.below(6)) {
+            case 0:
+                return call::sched_set_qos_class(pid, static_cast<std::int64_t>(sequence.below(4))).ok();
+            case 1:
+                return call::sched_set_shares(pid, static_cast<std::int64_t>(1 + sequence.below(1000))).ok();
+            case 2:
+                return call::sched_set_latency_hint(pid, static_cast<std::int64_t>(sequence.below(20))).ok();
+            case 3:
+                return call::sched_set_burst_hint(pid, static_cast<std::int64_t>(sequence.below(50))).ok();
+            case 4:
+                return call::sched_set_budget(pid, static_cast<std::int64_t>(500 + sequence.below(5000)),
+                                              10'000)
+                    .ok();
+            default:
+                return call::sched_set_affinity(pid, any_mask(sequence)).ok();
+        }
+    }
+
+    // Somebody dies and somebody is born.
+    Result<void> replace(Sequence& sequence) {
+        Slot& slot = slots_[sequence.below(slots_.size())];
+        slot.fleet->stop();
+        return start(slot);
+    }
+
+    // Everybody equal and free.
+    std::uint64_t calm() {
+        std::uint64_t refused = 0;
+        nexus_abi::sched_attr plain = attributes(QosClass::Normal, 100, machine_.online);
+        plain.fields |= nexus_abi::kFieldLatency | nexus_abi::kFieldBurst | nexus_abi::kFieldBudget;
+        for (const Slot& slot : slots_) {
+            refused += sched::set_attr(slot.fleet->pid(0), plain).ok() ? 0 : 1;
+        }
+        return refused;
+    }
+
+    // How many have not run since `before`, once all had time to.
+    Result<std::uint64_t> stuck_since(const std::vector<std::uint64_t>& before) const {
+        const user::Instant deadline = user::now() + kPatience;
+        for (;;) {
+            const std::vector<std::uint64_t> now = TRY(runtimes());
+            std::uint64_t stuck = 0;
+            for (std::size_t i = 0; i < now.size(); ++i) {
+                stuck += now[i] > before[i] ? 0 : 1;
+            }
+            if (stuck == 0 || user::now() >= deadline) {
+                return stuck;
+            }
+            user::sleep_until(user::now() + 5ms);
+        }
+    }
+
+    Result<std::vector<std::uint64_t>> runtimes() const {
+        std::vector<std::uint64_t> all;
+        for (const Slot& slot : slots_) {
+            all.push_back(TRY(sched::get_stat(slot.fleet->pid(0))).runtime_ns);
+        }
+        return all;
+    }
+
+  private:
+    Result<void> start(Slot& slot) {
+        const auto plain = attributes(QosClass::Normal, 100, machine_.online);
+        return slot.sleeps ? slot.fleet->start({"restless", "200", "700"}, plain)
+                           : slot.fleet->start({"hog"}, plain);
+    }
+
+    std::uint64_t any_mask(Sequence& sequence) const {
+        const std::uint64_t mask = sequence.below(machine_.online) + 1;
+        return (mask & machine_.online) != 0 ? mask : machine_.online;
+    }
+
+    const Machine& machine_;
+    std::vector<Slot> slots_;
+};
+
+// What one hart did until an instant of its own: reading all of them takes a while.
+struct HartTimes {
+    std::uint64_t busy_ns{0};
+    std::uint64_t accounted_ns{0};
+    std::uint64_t clock_ns{0};
+};
+
+Result<HartTimes> harts_now(const Machine& machine) {
+    HartTimes sum;
+    for (const std::uint32_t cpu : machine.cpus) {
+        const user::Instant before = user::now();
+        const nexus_abi::sched_hartstat stat = TRY(sched::hart_stat(cpu));
+        const user::Instant after = user::now();
+        sum.busy_ns += stat.busy_ns;
+        sum.accounted_ns += stat.busy_ns + stat.idle_ns;
+        sum.clock_ns +=
+            static_cast<std::uint64_t>((before + (after - before) / 2).time_since_epoch().count());
+    }
+    return sum;
+}
+
+// Charged to all tasks there are.
+Result<std::uint64_t> charged_to_tasks() {
+    std::vector<nexus_abi::sched_snapshot_entry> entries(64);
+    std::uint64_t cursor = 0;
+    std::uint64_t sum = 0;
+    for (;;) {
+        const std::size_t count = TRY(sched::snapshot(entries, cursor));
+        if (count == 0) {
+            return sum;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            sum += entries[i].runtime_ns;
+        }
+    }
+}
+
+}  // namespace
+
+Result<Verdict> case_stress(const Machine& machine) {
+    StressFigures figures;
+    Sequence sequence;
+    Crowd crowd{machine};
+    TRY(crowd.fill());
+    const HartTimes start = TRY(harts_now(machine));
+    const user::Instant end = user::now() + kStorm;
+    while (user::now() < end) {
+        figures.refused += crowd.change(sequence) ? 0 : 1;
+        if (++figures.changes % kDeathEvery == 0) {
+            TRY(crowd.replace(sequence));
+            ++figures.deaths;
+        }
+        user::sleep_until(user::now() + kPause);
+    }
+    figures.refused += crowd.calm();
+    const std::vector<std::uint64_t> stormed = TRY(crowd.runtimes());
+    figures.stuck = TRY(crowd.stuck_since(stormed));
+
+    // Nobody dies from here on, so the tasks' charges can be added up.
+    const HartTimes calm = TRY(harts_now(machine));
+    const std::uint64_t charged = TRY(charged_to_tasks());
+    const HartTimes calm_read = TRY(harts_now(machine));
+    user::sleep_until(user::now() + kCalm);
+    const HartTimes finish = TRY(harts_now(machine));
+    figures.charged_ns = TRY(charged_to_tasks()) - charged;
+    const HartTimes finish_read = TRY(harts_now(machine));
+    figures.busy_least_ns = finish.busy_ns - calm_read.busy_ns;
+    figures.busy_most_ns = finish_read.busy_ns - calm.busy_ns;
+    figures.accounted_ns = finish.accounted_ns - start.accounted_ns;
+    figures.harts_ns = finish.clock_ns - start.clock_ns;
+    return judge_stress(figures);
+}
+
+}  // namespace selftest
