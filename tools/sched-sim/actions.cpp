@@ -62,6 +62,7 @@ void Machine::act(Hart& hart, Task& task) {
         case Action::Kind::Fork: {
             NewTask& wanted = *action.child;
             Task& child = make_task(std::move(wanted.name), wanted.attributes, std::move(wanted.behaviour));
+            child.parent = task.index;
             tell([&](Observer& observer) { observer.on_fork(now, task.index, child.index); });
             start_task(child, &task);
             break;
@@ -153,6 +154,45 @@ void Machine::leave_everything(Task& task) {
     }
 }
 
-void Machine::update_donations(Task*) {}
+// What the waiters of a task's mutexes lend it, and what it lends on itself when it waits; docs/scheduler.md.
+void Machine::update_donations(Task* owner) {
+    constexpr int kChainMax = 8;
+    for (int depth = 0; owner != nullptr && depth < kChainMax; ++depth) {
+        kernel::sched::Donation donation;
+        bool is_any = false;
+        for (const MutexIndex index : owner->owned) {
+            for (const Task* lender : mutexes.at(index).waiters) {
+                const Entity& entity = lender->entity;
+                const Duration latency = entity.attributes.latency;
+                if (!is_any || entity.effective() > donation.qos_class) {
+                    donation.qos_class = entity.effective();
+                    donation.budget = entity.budget();
+                }
+                if (!latency.is_zero() && (donation.latency.is_zero() || latency < donation.latency)) {
+                    donation.latency = latency;
+                }
+                is_any = true;
+            }
+        }
+        set_donation(*owner, donation, is_any);
+        owner =
+            owner->waits_for_mutex == Task::kNoObject ? nullptr : mutexes.at(owner->waits_for_mutex).owner;
+    }
+}
+
+void Machine::set_donation(Task& task, const kernel::sched::Donation& donation, bool is_any) {
+    section();
+    if (task.run_state == RunState::Dead || (!is_any && !task.entity.is_donated())) {
+        return;
+    }
+    Hart& hart = hart_of(task.home);
+    if (is_any) {
+        hart.queue.set_donation(task.entity, donation, now);
+    } else {
+        hart.queue.end_donation(task.entity, now);
+    }
+    publish_load(hart);
+    follow_change(hart, false);
+}
 
 }  // namespace sched_sim

@@ -86,6 +86,20 @@ void Simulation::set_burst(TaskIndex task, Duration burst) {
     set_attributes(task, attributes);
 }
 
+void Simulation::set_budget(TaskIndex task, Duration quota, Duration period) {
+    Attributes attributes = entity(task).attributes;
+    attributes.budget = {.runtime = quota, .period = period};
+    set_attributes(task, attributes);
+}
+
+void Simulation::set_group(TaskIndex task, std::uint32_t ceiling) {
+    auto group = ceiling == 0 ? nullptr : std::make_shared<kernel::sched::Group>();
+    if (group != nullptr) {
+        group->set_ceiling(ceiling);
+    }
+    machine_->set_group(*machine_->tasks.at(task), std::move(group));
+}
+
 void Simulation::exit(TaskIndex task) {
     machine_->kill(*machine_->tasks.at(task));
 }
@@ -159,6 +173,15 @@ TaskIndex Simulation::running(CpuId cpu) const {
     return task == nullptr ? kNoTask : task->index;
 }
 
+bool Simulation::is_hog(TaskIndex task) const {
+    const Task& found = *machine_->tasks.at(task);
+    return found.runs_forever && found.run_state != RunState::Dead;
+}
+
+TaskIndex Simulation::parent(TaskIndex task) const {
+    return machine_->tasks.at(task)->parent;
+}
+
 const TaskRecord& Simulation::record(TaskIndex task) const {
     Task& found = *machine_->tasks.at(task);
     found.record.work = Duration::nanoseconds(found.work_done / kernel::sched::kCapacityFull);
@@ -176,10 +199,40 @@ Duration Simulation::runtime(TaskIndex task) const {
     return entity(task).runtime(machine_->now);
 }
 
+Duration Simulation::runtime_on(TaskIndex task, CpuId cpu) const {
+    const Entity& found = entity(task);
+    const Duration going_on = found.cpu() == cpu ? runtime(task) - found.statistics().runtime : Duration{};
+    return found.statistics().runtime_by_cpu[cpu.value()] + going_on;
+}
+
+Duration Simulation::service(TaskIndex task) const {
+    std::int64_t service = 0;
+    for (const auto& hart : machine_->harts) {
+        service += runtime_on(task, hart->queue.cpu()).ns() * hart->capacity;
+    }
+    return Duration::nanoseconds(service / kernel::sched::kCapacityFull);
+}
+
+double Simulation::fair_weight(TaskIndex task) const {
+    const std::uint32_t shares = entity(task).attributes.shares;
+    const kernel::sched::Group* const group = entity(task).group();
+    constexpr double kPerShare = kernel::sched::kWeightPerShare;
+    return group == nullptr ? shares : group->effective(shares * kernel::sched::kWeightPerShare) / kPerShare;
+}
+
+double Simulation::budget_rate(TaskIndex task) const {
+    const kernel::sched::BudgetParams& budget = entity(task).attributes.budget;
+    return budget.is_capped()
+               ? static_cast<double>(budget.runtime.ns()) / static_cast<double>(budget.period.ns())
+               : 1.0;
+}
+
 void Simulation::mark() {
     for (auto& task : machine_->tasks) {
         task->marked_runtime = task->entity.runtime(machine_->now);
         task->marked_work = record(task->index).work;
+        task->record.wake_latency = {};
+        task->record.wait = {};
     }
 }
 

@@ -35,7 +35,7 @@ using kernel::sched::RunQueue;
 using Chooser = std::function<std::uint32_t(std::uint32_t count)>;
 
 struct Config {
-    std::uint32_t harts{1};                 // 1..64
+    std::uint32_t harts{1};                   // 1..64
     std::vector<std::uint32_t> capacities{};  // 1..1024 per hart; empty: all full
     // From sending an IPI to the target's kernel entry. Source of 5 us: scheduler.md C.
     Duration ipi_latency{Duration::microseconds(5)};
@@ -54,7 +54,7 @@ struct Config {
 };
 
 struct TaskOptions {
-    std::string name{};// empty: "task N"
+    std::string name{};  // empty: "task N"
     Attributes attributes{};
     BehaviourPtr behaviour{};   // empty: hog()
     Instant starts_at{};        // earlier than now: now
@@ -145,12 +145,22 @@ class Simulation {
     [[nodiscard]] const Entity& entity(TaskIndex task) const;
     [[nodiscard]] const std::string& name(TaskIndex task) const;
     [[nodiscard]] TaskIndex index_of(const Entity& entity) const;
-    [[nodiscard]] TaskIndex running(CpuId cpu) const;  // kNoTask: idle
+    [[nodiscard]] TaskIndex running(CpuId cpu) const;      // kNoTask: idle
+    [[nodiscard]] bool is_hog(TaskIndex task) const;       // it asked to run for ever, and lives
+    [[nodiscard]] TaskIndex parent(TaskIndex task) const;  // who forked it; kNoTask: nobody
     [[nodiscard]] const TaskRecord& record(TaskIndex task) const;
     [[nodiscard]] const HartRecord& hart_record(CpuId cpu) const;
     // CPU time so far, the stretch that is going on included.
     [[nodiscard]] Duration runtime(TaskIndex task) const;
-    // mark() remembers every task's runtime and work; these are what came since.
+    // Service: CPU time weighed by the capacity of the hart it was spent on; what fairness is about.
+    [[nodiscard]] Duration service(TaskIndex task) const;
+    [[nodiscard]] Duration runtime_on(TaskIndex task, CpuId cpu) const;
+    // Its weight in fair_shares(): shares, scaled down when its group is over its ceiling.
+    [[nodiscard]] double fair_weight(TaskIndex task) const;
+    // The most of a hart its budget lets it use: 1 without one.
+    [[nodiscard]] double budget_rate(TaskIndex task) const;
+    // mark() starts every TaskRecord's histograms anew and remembers runtime and work; these are what came
+    // since.
     void mark();
     [[nodiscard]] Duration runtime_since_mark(TaskIndex task) const;
     [[nodiscard]] Duration work_since_mark(TaskIndex task) const;

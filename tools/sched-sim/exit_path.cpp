@@ -13,8 +13,6 @@ namespace {
 // A behaviour that asks for this many actions without letting time pass is stuck.
 constexpr std::uint32_t kActionsPerInstant = 100'000;
 
-constexpr auto kThrottled = static_cast<TaskState>(5);
-
 enum class Fate : std::uint8_t { Stays, Blocked, Evicted, Ended };
 
 }  // namespace
@@ -238,6 +236,8 @@ void Machine::settle_blocked(Task& task) {
 
 void ExitPath::end(Task& task) {
     task.run_state = RunState::Dead;
+    machine_.set_budget(task, nullptr);
+    machine_.set_group(task, nullptr);
     machine_.tell([&](Observer& observer) { observer.on_exit(machine_.now, task.index); });
 }
 
@@ -277,7 +277,7 @@ void ExitPath::note_switch(Task* previous, bool switched) {
 // Who ran out of budget, and whose budget came back, since the last look at this hart.
 void ExitPath::note_throttling(Task* previous) {
     const Instant now = machine_.now;
-    if (previous != nullptr && previous->entity.state() == kThrottled &&
+    if (previous != nullptr && previous->entity.state() == TaskState::Throttled &&
         !previous->throttled_here) {
         previous->throttled_here = true;
         previous->waits = false;
@@ -286,7 +286,7 @@ void ExitPath::note_throttling(Task* previous) {
         machine_.tell([&](Observer& observer) { observer.on_throttle(now, previous->index, true); });
     }
     std::erase_if(hart_.throttled, [&](Task* task) {
-        if (task->entity.state() == kThrottled) {
+        if (task->entity.state() == TaskState::Throttled) {
             return false;
         }
         task->throttled_here = false;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "linear_program.hpp"
@@ -22,6 +23,7 @@ constexpr double kRounding = 1e-12;
 struct Group {
     std::uint64_t mask{0};
     double weight{1};
+    double limit{1};
     double members{0};
     bool frozen{false};
     double rate{0};  // of one member, once frozen
@@ -154,7 +156,7 @@ void solve_by_flows(std::uint32_t harts, std::vector<Group>& groups) {
     while (std::ranges::any_of(groups, is_open)) {
         double level = kUnlimited;
         for (const Group& group : groups) {
-            level = group.frozen ? level : std::min(level, 1.0 / group.weight);  // a hart for itself
+            level = group.frozen ? level : std::min(level, group.limit / group.weight);
         }
         std::uint64_t tight = 0;
         while (const std::uint64_t set = find_overfull_set(harts, groups, level)) {
@@ -167,13 +169,31 @@ void solve_by_flows(std::uint32_t harts, std::vector<Group>& groups) {
         }
         for (Group& group : groups) {
             const bool stops =
-                tight != 0 ? (group.mask & ~tight) == 0 : level * group.weight >= 1 - kRounding;
+                tight != 0 ? (group.mask & ~tight) == 0 : level * group.weight >= group.limit - kRounding;
             if (!group.frozen && stops) {
                 group.frozen = true;
-                group.rate = std::min(1.0, level * group.weight);
+                group.rate = std::min(group.limit, level * group.weight);
             }
         }
     }
+}
+
+// The groups whose limit comes first below `level` keep to it; true when there are any.
+bool freeze_at_limits(std::vector<Group>& groups, double level) {
+    double first = level;
+    for (const Group& group : groups) {
+        first = group.frozen ? first : std::min(first, group.limit / group.weight);
+    }
+    if (first >= level) {
+        return false;
+    }
+    for (Group& group : groups) {
+        if (!group.frozen && group.limit / group.weight <= first) {
+            group.frozen = true;
+            group.rate = group.limit;
+        }
+    }
+    return true;
 }
 
 // One round with unequal capacities: the highest common level of the open groups, and who cannot rise above
@@ -205,6 +225,9 @@ void solve_by_programs(std::span<const double> capacities, std::vector<Group>& g
             program.add_at_most(row, groups[g].frozen ? -groups[g].rate * groups[g].members : 0.0);
         }
         const LinearProgram::Solution solution = program.maximize_variable(level_column);
+        if (freeze_at_limits(groups, solution.values[level_column])) {
+            continue;
+        }
         for (std::size_t g = 0; g < groups.size(); ++g) {
             // A price above zero: giving this group more would lower the level.
             if (!groups[g].frozen && solution.prices[first_service + g] > 1e-9) {
@@ -220,30 +243,39 @@ void solve_by_programs(std::span<const double> capacities, std::vector<Group>& g
 std::vector<double> fair_shares(std::span<const double> capacities, std::span<const Demand> demands) {
     const std::uint64_t machine =
         capacities.size() >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << capacities.size()) - 1;
-    std::map<std::pair<std::uint64_t, double>, std::size_t> index;
+    using Key = std::tuple<std::uint64_t, double, double>;
+    std::map<Key, std::size_t> index;
     std::vector<Group> groups;
+    const double first = capacities.front();
+    const bool is_uniform = std::ranges::all_of(capacities, [first](double c) { return c == first; });
+    // With equal harts everything is in units of one of them, and one is the most a task can have.
+    const double unit = is_uniform ? first : 1.0;
+    const auto key_of = [&](const Demand& demand) {
+        const double limit = is_uniform ? std::min(1.0, demand.limit / unit) : demand.limit;
+        return Key{demand.mask & machine, demand.weight, limit};
+    };
     for (const Demand& demand : demands) {
-        const std::uint64_t mask = demand.mask & machine;
-        const auto [found, is_new] = index.try_emplace({mask, demand.weight}, groups.size());
+        const Key key = key_of(demand);
+        const auto [found, is_new] = index.try_emplace(key, groups.size());
         if (is_new) {
-            groups.push_back(
-                {.mask = mask, .weight = demand.weight, .members = 0, .frozen = mask == 0, .rate = 0});
+            groups.push_back({.mask = std::get<0>(key),
+                              .weight = demand.weight,
+                              .limit = std::get<2>(key),
+                              .members = 0,
+                              .frozen = std::get<0>(key) == 0,
+                              .rate = 0});
         }
         groups[found->second].members += 1;
     }
-    const double first = capacities.front();
-    if (std::ranges::all_of(capacities, [first](double c) { return c == first; })) {
+    if (is_uniform) {
         solve_by_flows(static_cast<std::uint32_t>(capacities.size()), groups);
-        for (Group& group : groups) {
-            group.rate *= first;
-        }
     } else {
         solve_by_programs(capacities, groups);
     }
     std::vector<double> rates;
     rates.reserve(demands.size());
     for (const Demand& demand : demands) {
-        rates.push_back(groups[index.at({demand.mask & machine, demand.weight})].rate);
+        rates.push_back(groups[index.at(key_of(demand))].rate * unit);
     }
     return rates;
 }

@@ -19,6 +19,7 @@ namespace sched_sim {
 struct Demand {
     double weight{1.0};     // > 0; only ratios count
     std::uint64_t mask{0};  // harts it may use; bits beyond the machine are ignored
+    double limit{64.0};     // the most it can use, of a hart of capacity 1.0; its budget
 };
 
 // Work per second of each task in units of a hart of capacity 1.0, in the order of `demands`. A task runs on

@@ -14,6 +14,13 @@ void Machine::set_attributes(Task& task, const Attributes& attributes) {
     if (task.run_state == RunState::Dead) {
         return;
     }
+    if (!(attributes.budget == task.entity.attributes.budget)) {
+        auto budget = attributes.budget.is_capped() ? std::make_shared<kernel::sched::Budget>() : nullptr;
+        if (budget != nullptr) {
+            budget->configure(attributes.budget, now);
+        }
+        set_budget(task, std::move(budget));
+    }
     Hart& hart = hart_of(task.home);
     const bool must_leave = hart.queue.set_attributes(task.entity, attributes, now);
     bool was_waiting = false;
@@ -32,12 +39,38 @@ void Machine::set_attributes(Task& task, const Attributes& attributes) {
         place(task, EnqueueReason::Migrate);
         return;
     }
+    follow_change(hart, needs_kick);
+    nudge_idle_hart(hart);
+}
+
+void Machine::follow_change(Hart& hart, bool needs_kick) {
     if (&hart == self) {
         hart.recheck = true;
     } else if (needs_kick || hart.queue.next_event(now) < hart.programmed) {
         kick(hart.queue.cpu());
     }
-    nudge_idle_hart(hart);
+}
+
+void Machine::set_budget(Task& task, std::shared_ptr<kernel::sched::Budget> budget) {
+    if (budget == task.budget) {
+        return;
+    }
+    Hart& hart = hart_of(task.home);
+    hart.queue.set_budget(task.entity, budget.get(), now);
+    task.budget = std::move(budget);
+    publish_load(hart);
+    follow_change(hart, false);
+}
+
+void Machine::set_group(Task& task, std::shared_ptr<kernel::sched::Group> group) {
+    if (group == task.group) {
+        return;
+    }
+    Hart& hart = hart_of(task.home);
+    hart.queue.set_group(task.entity, group.get(), now);
+    task.group = std::move(group);
+    publish_load(hart);
+    follow_change(hart, false);
 }
 
 void Machine::kill(Task& task) {

@@ -34,6 +34,11 @@ Machine::Machine(Simulation& owner, Config wanted)
         hart.progress_at = now;
         publish_load(hart);
     }
+    std::vector<std::uint32_t> capacities;
+    for (const auto& hart : harts) {
+        capacities.push_back(hart->capacity);
+    }
+    shape = kernel::sched::MachineShape::of(capacities);
     if (config.lock_regions) {
         for (std::uint32_t i = 0; i <= config.harts; ++i) {
             fibers.push_back(std::make_unique<Fiber>());

@@ -25,6 +25,7 @@
 #include "next_events.hpp"
 #include "sched/balance.hpp"
 #include "sched/load.hpp"
+#include "sched/machine_shape.hpp"
 #include "sched/run_queue.hpp"
 #include "task/timer_queue.hpp"
 
@@ -56,6 +57,7 @@ struct Task {
     OwnedEntity entity{*this};
     TaskIndex index;
     std::string name;
+    TaskIndex parent{kNoTask};
     BehaviourPtr behaviour;
     Random random;
     Attributes wanted;  // masks as asked for, before harts went offline
@@ -86,6 +88,8 @@ struct Task {
     std::uint32_t waits_for_semaphore{kNoObject};
     std::uint32_t waits_for_mutex{kNoObject};
     std::vector<MutexIndex> owned;
+    std::shared_ptr<kernel::sched::Budget> budget;
+    std::shared_ptr<kernel::sched::Group> group;
 
     TaskRecord record;
     Duration marked_runtime{};
@@ -191,12 +195,17 @@ class Machine {
     void post_semaphore(Semaphore& semaphore);
     void lock_mutex(Hart& hart, Task& task, MutexIndex index);
     void unlock_mutex(Task& task, MutexIndex index);
-    void update_donations(Task* task);
+    void update_donations(Task* owner);
+    void set_donation(Task& task, const kernel::sched::Donation& donation, bool is_any);
     void cancel_waits(Task& task);
     void leave_everything(Task& task);
 
     // --- interventions.cpp ---
     void set_attributes(Task& task, const Attributes& attributes);
+    void set_budget(Task& task, std::shared_ptr<kernel::sched::Budget> budget);
+    void set_group(Task& task, std::shared_ptr<kernel::sched::Group> group);
+    // After a change of a task's standing on this hart, its lock just dropped.
+    void follow_change(Hart& hart, bool needs_kick);
     void kill(Task& task);
     void refit_masks();
     void offline(CpuId cpu);
@@ -232,6 +241,7 @@ class Machine {
     CpuMask online;
     CpuMask idle;
     MachineBalance shared;
+    kernel::sched::MachineShape shape;
     NextEvents next;
     Hart* self{nullptr};                         // whose kernel path runs; null: an intervention's
     std::vector<std::unique_ptr<Fiber>> fibers;  // one per hart and one for interventions

@@ -79,8 +79,9 @@ void Machine::place(Task& task, EnqueueReason reason) {
         task.waits_since = now;
     }
     task.enqueue_reason = reason;
-    const auto request = kernel::sched::placement_request(task.entity.attributes, task.entity.effective(),
-                                                          home.queue.cpu(), online, home.queue.faults());
+    const auto request =
+        kernel::sched::placement_request(task.entity.attributes, task.entity.effective(), home.queue.cpu(),
+                                         online, home.queue.faults(), shape);
     const auto placement =
         kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return hart_of(cpu).load; });
     if (placement.is_idle) {
@@ -206,6 +207,18 @@ void Machine::wake(Task& task) {
 
 void Machine::start_task(Task& task, Task* parent) {
     task.run_state = RunState::Ready;
+    if (task.entity.attributes.budget.is_capped()) {
+        const bool is_shared = parent != nullptr && parent->budget != nullptr &&
+                               (task.entity.attributes.flags & nexus_abi::kAttrInheritBudget) != 0;
+        auto budget = is_shared ? parent->budget : std::make_shared<kernel::sched::Budget>();
+        if (!is_shared) {
+            budget->configure(task.entity.attributes.budget, now);
+        }
+        set_budget(task, std::move(budget));
+    }
+    if (parent != nullptr && parent->group != nullptr) {
+        set_group(task, parent->group);
+    }
     if (parent != nullptr && parent->run_state == RunState::Running) {
         Hart& hart = hart_of(parent->home);
         task.home = parent->home;
