@@ -298,5 +298,87 @@ TEST(Explore, ClassAndSharesOfATaskOnTheMove) {
         kThreeHarts);
 }
 
+TEST(Explore, OfflineAgainstWake) {
+    expect_none(
+        3,
+        [](World& world) {
+            Semaphore& semaphore = world.add_semaphore();
+            Actor& sleeper = world.add("sleeper", 1, kHart1);
+            Actor& waker = world.add("waker", 0, kHart0);
+            Actor& operating = world.add("operator", 2, kHart2);
+            sleeper.calls = {World::down(semaphore), World::yield()};
+            waker.calls = {World::up(semaphore)};
+            operating.calls = {World::set_online(1, false)};
+        },
+        kThreeHarts);
+}
+
+TEST(Explore, OfflineOfABusyHart) {
+    expect_none(
+        2,
+        [](World& world) {
+            Actor& pinned = world.add("pinned", 1, kHart1);
+            Actor& free = world.add("free", 1);
+            Actor& operating = world.add("operator", 0, kHart0);
+            pinned.calls = {World::yield(), World::yield()};
+            free.spins = true;
+            operating.calls = {World::set_online(1, false), World::set_online(1, true)};
+        },
+        kTwoHarts);
+}
+
+TEST(Explore, OfflineOfTheCallersHart) {
+    expect_none(
+        2,
+        [](World& world) {
+            Actor& operating = world.add("operator", 1);
+            Actor& other = world.add("other", 1);
+            operating.calls = {World::set_online(1, false), World::yield(), World::set_online(1, true)};
+            other.calls = {World::yield(), World::yield()};
+        },
+        kTwoHarts);
+}
+
+// One of the two is refused: somebody has to run them.
+TEST(Explore, OfflineAgainstOffline) {
+    expect_none(
+        2,
+        [](World& world) {
+            Actor& first = world.add("first", 0);
+            Actor& second = world.add("second", 1);
+            first.calls = {World::set_online(1, false)};
+            second.calls = {World::set_online(0, false)};
+        },
+        kTwoHarts);
+}
+
+TEST(Explore, OfflineAgainstOnline) {
+    expect_none(
+        3,
+        [](World& world) {
+            Actor& first = world.add("first", 0, kHart0);
+            Actor& second = world.add("second", 1, kHart1);
+            Actor& free = world.add("free", 2);
+            first.calls = {World::set_online(2, false)};
+            second.calls = {World::set_online(2, true)};
+            free.calls = {World::yield()};
+        },
+        kThreeHarts);
+}
+
+TEST(Explore, OfflineAgainstSetMask) {
+    expect_none(
+        3,
+        [](World& world) {
+            Actor& hog = world.add("hog", 2);
+            hog.spins = true;
+            Actor& setter = world.add("setter", 0, kHart0);
+            Actor& operating = world.add("operator", 1, kHart1);
+            setter.calls = {World::set_mask(hog, kHart2)};
+            operating.calls = {World::set_online(2, false)};
+        },
+        kThreeHarts);
+}
+
 }  // namespace
 }  // namespace explore

@@ -13,6 +13,7 @@
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
+#include "task/task_table.hpp"
 
 namespace explore {
 
@@ -67,6 +68,20 @@ std::function<void(World&, Actor&)> down_with(Semaphore& semaphore, Duration tim
     };
 }
 
+// Takes a hart of an earlier, larger world out of the online mask.
+void retire(CpuId cpu) {
+    static Task& caller = *(*Task::create(machine::process(), "caller")).release();
+    Hart& hart = kernel::task::hart_of(cpu);
+    hart.~Hart();
+    new (&hart) Hart{};
+    hart.presence.store(kernel::task::Presence::Online);
+    as_hart(0);
+    static_cast<void>(kernel::task::set_cpu_online(caller, cpu, false));
+    as_hart(cpu.value());
+    static_cast<void>(kernel::task::leave(hart));
+    caller.run_state.store(RunState::Blocked);
+}
+
 }  // namespace
 
 World::World(std::uint32_t harts) : harts_{harts} {
@@ -82,6 +97,7 @@ World::World(std::uint32_t harts) : harts_{harts} {
         kernel::task::hart_online();
     }
     kernel::task::set_possible_cpus(CpuMask::first(harts));
+    kernel::task::online_cpus().without(CpuMask::first(harts)).for_each(retire);
 }
 
 World::~World() {
@@ -187,6 +203,18 @@ std::function<void(World&, Actor&)> World::kill(Actor& target) {
     };
 }
 
+std::function<void(World&, Actor&)> World::set_online(std::uint32_t hart, bool online) {
+    return [hart, online](World&, Actor& caller) {
+        const SysResult result = kernel::task::set_cpu_online(*caller.task, CpuId{hart}, online);
+        if (result.wants_again()) {
+            --caller.next_call;  // its next piece
+            return;
+        }
+        caller.task->call_progress = 0;
+        finish_call(caller, result);
+    };
+}
+
 // ---- Running ----
 
 void World::begin_run() {
@@ -195,6 +223,8 @@ void World::begin_run() {
         watch_lock(hart.lock);
         watch(&hart.inbox, sizeof(hart.inbox));
         watch(&hart.ipi_pending, sizeof(hart.ipi_pending));
+        watch(&hart.presence, sizeof(hart.presence));
+        watch_lock(hart.gone.lock());
     }
     watch(&kernel::task::idle_cpus, sizeof(kernel::task::idle_cpus));
     for (Actor& actor : actors_) {
@@ -247,6 +277,9 @@ void World::user_mode(std::uint32_t index) {
     const CpuMask allowed = actor.task->entity.attributes.affinity_effective;
     if (actor.setters == 0 && !allowed.contains(CpuId{index})) {
         fail(actor.name + " runs outside its mask");
+    }
+    if (kernel::task::hart_of(CpuId{index}).presence.load() == kernel::task::Presence::Offline) {
+        fail(actor.name + " runs on hart " + std::to_string(index) + ", which is offline");
     }
     choice();
     const bool has_call = actor.next_call < actor.calls.size();
@@ -422,6 +455,9 @@ Outcome explore_world(std::uint32_t harts, const std::function<void(World&)>& bu
 
 // What kernel/task asks of the layers that are not here.
 namespace kernel::task {
+Ref<Task> next_task(TaskId after) {
+    return lookup_next_task(after);
+}
 void end_killed_task(Task& task) {
     task.exit_begun = true;
     for (explore::Actor& actor : explore::the_world->actors()) {

@@ -70,6 +70,7 @@ class World {
     static std::function<void(World&, Actor&)> sleep(kernel::Duration time);
     static std::function<void(World&, Actor&)> yield();
     static std::function<void(World&, Actor&)> kill(Actor& target);
+    static std::function<void(World&, Actor&)> set_online(std::uint32_t hart, bool online);
 
     // ---- The explorer's side ----
     void begin_run();
