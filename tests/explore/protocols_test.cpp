@@ -27,6 +27,8 @@ void expect_none(std::uint32_t harts, const std::function<void(World&)>& build, 
 // The bounds: two preemptions cover every pair of steps of two protocols; with three harts one does, plus
 // random schedules.
 constexpr Bounds kTwoHarts{.preemptions = 2, .executions = 60'000, .samples = 2'000};
+// Two harts, but several times as many steps.
+constexpr Bounds kLongPath{.preemptions = 1, .executions = 60'000, .samples = 4'000};
 constexpr Bounds kThreeHarts{.preemptions = 1, .executions = 60'000, .samples = 4'000};
 
 TEST(Explore, WakeAgainstBlock) {
@@ -320,11 +322,16 @@ TEST(Explore, OfflineOfABusyHart) {
             Actor& pinned = world.add("pinned", 1, kHart1);
             Actor& free = world.add("free", 1);
             Actor& operating = world.add("operator", 0, kHart0);
-            pinned.calls = {World::yield(), World::yield()};
-            free.spins = true;
+            pinned.calls = {World::yield()};
+            pinned.spins = free.spins = true;
             operating.calls = {World::set_online(1, false), World::set_online(1, true)};
+            world.at_end = [](World& after) {
+                if (after.actors().front().ran_on.back() != 1) {
+                    fail("pinned did not return to its hart");
+                }
+            };
         },
-        kTwoHarts);
+        kLongPath);
 }
 
 TEST(Explore, OfflineOfTheCallersHart) {
@@ -336,7 +343,7 @@ TEST(Explore, OfflineOfTheCallersHart) {
             operating.calls = {World::set_online(1, false), World::yield(), World::set_online(1, true)};
             other.calls = {World::yield(), World::yield()};
         },
-        kTwoHarts);
+        kLongPath);
 }
 
 // One of the two is refused: somebody has to run them.

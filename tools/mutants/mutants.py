@@ -33,6 +33,7 @@ REQUIRED = ("name", "file", "find", "replace", "killed_by")
 OPTIONAL = ("kind",)
 KINDS = ("statement", "expression", "text")
 TIMEOUT_S = 60
+BASELINE_TIMEOUT_S = 600  # every test of the list, to its end
 
 
 class ListError(Exception):
@@ -123,14 +124,14 @@ def generate(args):
     return 0
 
 
-def run_tests(binary, number, tests):
+def run_tests(binary, number, tests, timeout=TIMEOUT_S):
     """(failed, how) of the tests with one mutant."""
     environment = dict(os.environ, NEURON_MUTANT=str(number))
     try:
         done = subprocess.run([binary, f"--gtest_filter={tests}", "--gtest_fail_fast"], env=environment,
-                              capture_output=True, text=True, timeout=TIMEOUT_S)
+                              capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return True, f"no end after {TIMEOUT_S} s"
+        return True, f"no end after {timeout} s"
     if "[==========] 0 tests" in done.stdout or "Running 0 tests" in done.stdout:
         raise ListError(f"no test matches {tests}")
     failed = [line.split("]", 1)[1].split("(")[0].strip() for line in done.stdout.splitlines()
@@ -143,7 +144,7 @@ def run_tests(binary, number, tests):
 def run(args):
     mutants = read_list(args.list)
     everything = ":".join(sorted({mutant["killed_by"] for mutant in mutants}))
-    failed, how = run_tests(args.binary, 0, everything)
+    failed, how = run_tests(args.binary, 0, everything, BASELINE_TIMEOUT_S)
     if failed:
         print(f"mutants: without any defect: {how}")
         return 1
