@@ -186,6 +186,17 @@ SysResult sys_sched_hartstat(Caller& caller, std::uint64_t cpu, Out<sched_hartst
     return copy_out_versioned(caller.space(), stat, size, answer);
 }
 
+SysResult sys_nexus_cpu_set_online(Caller& caller, std::uint64_t cpu, std::uint32_t online) {
+    if (online > 1 || cpu >= kMaxCpus ||
+        !task::possible_cpus().contains(CpuId{static_cast<std::uint32_t>(cpu)})) {
+        return Error::InvalidArgument;
+    }
+    if (!caller.has_right(nexus_abi::kRightSchedAdmin)) {
+        return Error::NotPermitted;
+    }
+    return task::set_cpu_online(caller.task, CpuId{static_cast<std::uint32_t>(cpu)}, online == 1);
+}
+
 SysResult sys_sched_snapshot(Caller& caller, Out<sched_snapshot_entry> entries, std::uint64_t count,
                              InOut<std::uint64_t> cursor) {
     const auto after = mm::copy_in(caller.space(), cursor);

@@ -214,6 +214,9 @@ namespace kernel::task {
 CpuMask online_cpus() {
     return CpuMask::first(2);
 }
+CpuMask started_cpus() {
+    return online_cpus();
+}
 CpuMask possible_cpus() {
     return CpuMask::first(4);
 }
@@ -251,6 +254,10 @@ sched::Limits read_limits(Task& task) {
 }
 sched::Standing read_standing(Task& task) {
     return task.entity.standing();
+}
+SysResult set_cpu_online(Task&, CpuId cpu, bool online) {
+    fake::record().cpus_set.emplace_back(cpu, online);
+    return std::uint64_t{0};
 }
 void fill_hart_stat(CpuId, nexus_abi::sched_hartstat& stat) {
     stat = {};

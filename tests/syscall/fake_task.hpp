@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mm/address_space.hpp"
@@ -27,6 +28,7 @@ struct Record {
     std::vector<task::Timer*> timers;  // armed, in order
     std::uint32_t reschedules{0};
     std::uint32_t yields{0};
+    std::vector<std::pair<CpuId, bool>> cpus_set;  // online or not, in order
     std::map<task::Process*, std::int32_t> ended;  // process -> wait status
     std::string console;                           // what was written
     std::size_t console_room{1 << 20};             // bytes the console takes before it says TryAgain

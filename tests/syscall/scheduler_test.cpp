@@ -168,6 +168,22 @@ TEST_F(Scheduler, TheSnapshotListsEveryTaskOnce) {
     EXPECT_EQ(call(Syscall::sched_snapshot, kMemory, 1, kCursor), error(Error::InvalidArgument));
 }
 
+TEST_F(Scheduler, CpusGoAndComeOnTheRightsHoldersWord) {
+    using kernel::CpuId;
+    EXPECT_EQ(call(Syscall::nexus_cpu_set_online, 3, 0), 0);
+    EXPECT_EQ(call(Syscall::nexus_cpu_set_online, 3, 1), 0);
+    const std::vector<std::pair<CpuId, bool>> both{{CpuId{3}, false}, {CpuId{3}, true}};
+    EXPECT_EQ(kernel::fake::record().cpus_set, both);
+    for (const std::uint64_t cpu : {std::uint64_t{4}, std::uint64_t{64}, std::uint64_t{1} << 32}) {
+        EXPECT_EQ(call(Syscall::nexus_cpu_set_online, cpu, 0), error(Error::InvalidArgument));
+    }
+    EXPECT_EQ(call(Syscall::nexus_cpu_set_online, 3, 2), error(Error::InvalidArgument));
+    drop_rights();
+    EXPECT_EQ(call(Syscall::nexus_cpu_set_online, 4, 0), error(Error::InvalidArgument)) << "the form first";
+    EXPECT_EQ(call(Syscall::nexus_cpu_set_online, 3, 0), error(Error::NotPermitted));
+    EXPECT_EQ(kernel::fake::record().cpus_set, both);
+}
+
 TEST_F(Scheduler, LinuxCallsSayTheSame) {
     put(kMemory, std::int32_t{0});
     EXPECT_EQ(call(Syscall::sched_setscheduler, 0, 5, kMemory), 0);

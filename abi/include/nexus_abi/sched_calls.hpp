@@ -149,6 +149,15 @@ struct QosClasses {
     return statistics;
 }
 
+// Takes a CPU out of scheduling or back in. Out: on return nothing runs there; tasks with no other CPU may
+// use all of their limit (kStatAffinityBroken) until one of theirs comes back. Needs kRightSchedAdmin.
+// Errors: InvalidArgument (no such CPU, or it never came up), NotPermitted, Busy (the last one, or it is on
+// its way out).
+[[nodiscard]] inline Result<void> set_cpu_online(std::uint32_t cpu, bool online) {
+    TRY(call::nexus_cpu_set_online(std::uint64_t{cpu}, online ? 1U : 0U));
+    return {};
+}
+
 // Fills `entries` with tasks in tid order, those after `cursor`, which moves on; returns how many, 0 at the
 // end. Start with cursor 0. Needs kRightSchedInspect.
 [[nodiscard]] inline Result<std::size_t> snapshot(std::span<sched_snapshot_entry> entries,
