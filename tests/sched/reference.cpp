@@ -29,17 +29,11 @@ Wide span(Duration service, Wide weight) {
 Wide rescaled(Wide distance, std::uint32_t from, std::uint32_t to) {
     return floor_of(distance * from, to);
 }
-std::uint32_t weight_of(const Attributes& attributes) {
-    return attributes.shares * 16;
-}
-QosClass served_as(QosClass asked) {
-    return asked == QosClass::PerfBurst ? QosClass::Interactive : asked;
-}
-Duration request_of(const Attributes& attributes) {
-    if (attributes.burst.is_zero()) {
-        return kClassTable[index_of(served_as(attributes.qos_class))].task_request;
+Duration request_of(const Task& task) {
+    if (task.attributes.burst.is_zero()) {
+        return kClassTable[index_of(task.effective)].task_request;
     }
-    return std::clamp(attributes.burst, Duration::microseconds(100), Duration::milliseconds(20));
+    return std::clamp(task.attributes.burst, Duration::microseconds(100), Duration::milliseconds(20));
 }
 constexpr Duration kSleepHorizon = Duration::seconds(3600);
 constexpr Duration kLagMax = Duration::milliseconds(32);
@@ -47,9 +41,76 @@ constexpr Duration kMinGranularity = Duration::microseconds(500);
 
 }  // namespace
 
-QosClass Task::effective() const {
-    return served_as(attributes.qos_class);
+// --- What a task is at present ---
+
+Duration Task::latency() const {
+    const Duration own = attributes.latency;
+    const Duration lent = is_donated ? donation.latency : Duration{};
+    return own.is_zero() || lent.is_zero() ? std::max(own, lent) : std::min(own, lent);
 }
+
+std::uint32_t Task::weight_now() const {
+    const std::uint32_t own = attributes.shares * 16;
+    if (group == nullptr || group->ceiling == 0) {
+        return own;
+    }
+    std::uint64_t sum = 0;
+    for (const Task* member : group->runnable) {
+        sum += member->attributes.shares * 16;
+    }
+    const std::uint64_t most = std::uint64_t{group->ceiling} * 16;
+    return sum <= most ? own : std::max(16U, static_cast<std::uint32_t>(own * most / sum));
+}
+
+bool Task::wants_boost() const {
+    return attributes.qos_class == QosClass::PerfBurst ||
+           (is_donated && donation.qos_class == QosClass::PerfBurst);
+}
+
+QosClass Task::class_now() const {
+    if (wants_boost() && !is_boosted) {
+        return QosClass::Interactive;
+    }
+    return is_donated ? std::max(attributes.qos_class, donation.qos_class) : attributes.qos_class;
+}
+
+namespace {
+
+// The bucket: full at `capacity` of boost, ten tenths of a nanosecond each.
+Duration capacity_of(const Task& task) {
+    const Duration hint = task.attributes.burst;
+    return hint.is_zero() ? Duration::milliseconds(20)
+                          : std::clamp(hint, Duration::milliseconds(1), Duration::milliseconds(50));
+}
+Duration boost_left(const Task& task) {
+    return Duration::nanoseconds(task.tokens / 10);
+}
+// Time up to now: fills the bucket unless the task was boosted and awake.
+void count_boost(Task& task, Instant now) {
+    const bool is_boosted = task.effective == QosClass::PerfBurst && task.state != TaskState::Blocked;
+    if (!is_boosted) {
+        const std::int64_t passed = std::max(std::int64_t{0}, (now - task.tokens_at).ns());
+        task.tokens = static_cast<std::int64_t>(
+            std::min(Wide{task.tokens} + passed, Wide{capacity_of(task).ns()} * 10));
+    }
+    task.tokens_at = std::max(task.tokens_at, now);
+}
+void consider_boost(Task& task) {
+    const bool has_half = boost_left(task) >= capacity_of(task) / 2;
+    task.is_boosted = task.wants_boost() && (task.is_boosted || has_half);
+}
+void settle_class(Task& task, Instant now) {
+    count_boost(task, now);
+    consider_boost(task);
+    task.effective = task.class_now();
+}
+void begin_life(Task& task, Instant now) {
+    task.since = task.tokens_at = now;
+    task.tokens = 0;
+    settle_class(task, now);
+}
+
+}  // namespace
 
 Hart::Hart(std::uint32_t cpu, Instant now, std::uint32_t capacity)
     : cpu_{cpu}, capacity_{capacity}, clock_{now} {}
@@ -139,23 +200,34 @@ void Hart::account(Instant now) {
     busy_ += Duration::nanoseconds(elapsed);
     current_->since = now;
     current_->runtime += Duration::nanoseconds(elapsed);
-    for (; elapsed > kPiece; elapsed -= kPiece) {
-        charge(Duration::nanoseconds(kPiece));
+    spend(Instant::from_ns(now.ns() - elapsed), now);
+    while (elapsed > 0) {
+        std::int64_t piece = std::min(elapsed, kPiece);
+        const bool is_boosted = current_->effective == QosClass::PerfBurst;
+        if (is_boosted) {
+            piece = std::min(piece, std::max(boost_left(*current_).ns(), std::int64_t{1}));
+        }
+        elapsed -= piece;
+        const Instant at = Instant::from_ns(now.ns() - elapsed);
+        charge(Duration::nanoseconds(piece), at);
+        if (is_boosted) {
+            drain(Duration::nanoseconds(piece), at);
+        }
     }
-    charge(Duration::nanoseconds(elapsed));
 }
 
-void Hart::charge(Duration service) {
+void Hart::charge(Duration service, Instant at) {
     Task& task = *current_;
-    const std::size_t index = index_of(task.effective());
+    const std::size_t index = index_of(task.effective);
     Class& its = classes_[index];
     const auto units = static_cast<std::uint64_t>(service.ns()) * capacity_ * 16;
     task.vt += (units + task.carry) / task.weight;
     task.carry = (units + task.carry) % task.weight;
     const bool has_peer = its.members.size() > 1;
-    if (task.vt >= task.request_end) {
+    const bool has_ended = task.vt >= task.request_end;
+    if (has_ended) {
         task.fresh = false;
-        task.deadline = task.request_end = task.vt + span(request_of(task.attributes), task.weight);
+        task.deadline = task.request_end = task.vt + span(request_of(task), task.weight);
         if (has_peer) {
             request_ended_ = true;
             resched_at_ = min(resched_at_, clock_);
@@ -172,6 +244,25 @@ void Hart::charge(Duration service) {
         }
     }
     root_last_ = root_now();
+    if (has_ended) {
+        follow_weight(task);
+        if (task.wants_boost() && !task.is_boosted) {
+            count_boost(task, at);
+            consider_boost(task);
+            follow_class(task, at);
+        }
+    }
+}
+
+void Hart::drain(Duration ran, Instant at) {
+    Task& task = *current_;
+    task.boosted += ran;
+    task.tokens = std::max(std::int64_t{0}, task.tokens - ran.ns() * 10);
+    task.tokens_at = std::max(task.tokens_at, at);
+    if (boost_left(task).is_zero()) {
+        task.is_boosted = false;
+        follow_class(task, at);
+    }
 }
 
 // --- Coming and going ---
@@ -199,7 +290,7 @@ Wide Hart::place(const Class& into, const Task& task, Duration credit, bool is_h
     for (const Task* member : into.members) {
         lightest = std::min(lightest, member->weight);
     }
-    const Wide fluid_turn = span(request_of(task.attributes), task.weight);
+    const Wide fluid_turn = span(request_of(task), task.weight);
     const Wide latest =
         now + std::min(span(kLagMax, lightest), fluid_turn + span(kLagMax, sum_weight(into) + task.weight));
     Wide lag = now - (task.global - into.offset);
@@ -216,6 +307,10 @@ Wide Hart::place(const Class& into, const Task& task, Duration credit, bool is_h
 
 void Hart::join(Task& task, std::size_t index, EnqueueReason reason, bool is_home) {
     Class& into = classes_[index];
+    if (task.group != nullptr) {
+        task.group->runnable.push_back(&task);
+    }
+    adopt_frame(task, is_home);
     if (runnable() <= 1) {
         resched_at_ = Instant::never();
         request_ended_ = false;
@@ -241,19 +336,22 @@ void Hart::join(Task& task, std::size_t index, EnqueueReason reason, bool is_hom
         task.vt = vt;
     } else {
         task.vt = vt;
-        const Duration request = request_of(task.attributes);
-        Duration lead = request;
-        if (task.fresh && !task.attributes.latency.is_zero()) {
-            const Wide part =
-                Wide{task.attributes.latency.ns()} * task.weight / (sum_weight(into) + task.weight);
-            lead = std::min(request, std::max(Duration::microseconds(100),
-                                              Duration::nanoseconds(static_cast<std::int64_t>(part))));
-        }
-        task.request_end = vt + span(request, task.weight);
-        task.deadline = vt + span(lead, task.weight);
+        set_request(task, into);
     }
     into.members.push_back(&task);
     stop(task);
+}
+
+void Hart::set_request(Task& task, const Class& among) const {
+    const Duration request = request_of(task);
+    Duration lead = request;
+    if (task.fresh && !task.latency().is_zero()) {
+        const Wide part = Wide{task.latency().ns()} * task.weight / (sum_weight(among) + task.weight);
+        lead = std::min(request, std::max(Duration::microseconds(100),
+                                          Duration::nanoseconds(static_cast<std::int64_t>(part))));
+    }
+    task.request_end = task.vt + span(request, task.weight);
+    task.deadline = task.vt + span(lead, task.weight);
 }
 
 void Hart::leave(Task& task, std::size_t index) {
@@ -265,16 +363,19 @@ void Hart::leave(Task& task, std::size_t index) {
     if (from.members.empty()) {
         from.empty_at = task.vt;
     }
+    task.frame = kernel::sched::class_at(index);
+    if (task.group != nullptr) {
+        std::erase(task.group->runnable, &task);
+    }
 }
 
 Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
     account(now);
-    task.weight = weight_of(task.attributes);
     if (task.state == TaskState::Blocked) {
         if (reason == EnqueueReason::Wake) {
             note_woken(task, now);
         } else {
-            task.since = now;
+            begin_life(task, now);
         }
     }
     if (reason != EnqueueReason::New && task.hart != cpu_ && !task.runtime.is_zero()) {
@@ -282,9 +383,14 @@ Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
     }
     const bool is_home = task.hart == cpu_;
     task.hart = cpu_;
-    task.state = TaskState::Queued;
     task.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && task.fresh);
-    join(task, index_of(task.effective()), reason, is_home);
+    if (task.is_capped() && !task.budget->is_available(now)) {
+        task.is_home = is_home;
+        throttle(task, now, false);
+        return {};
+    }
+    task.state = TaskState::Queued;
+    join(task, index_of(task.effective), reason, is_home);
     return judge(task, now);
 }
 
@@ -292,8 +398,8 @@ Preempt Hart::judge(const Task& task, Instant now) {
     if (current_ == nullptr) {
         return {.kind = Preempt::Kind::Now, .at = now};
     }
-    const std::size_t index = index_of(task.effective());
-    const std::size_t running = index_of(current_->effective());
+    const std::size_t index = index_of(task.effective);
+    const std::size_t running = index_of(current_->effective);
     if (index < running) {
         return {};
     }
@@ -312,7 +418,7 @@ Preempt Hart::judge(const Task& task, Instant now) {
     if (!is_eligible(classes_[index], task) || task.deadline >= current_->deadline) {
         return {};
     }
-    const bool has_hint = task.fresh && !task.attributes.latency.is_zero();
+    const bool has_hint = task.fresh && !task.latency().is_zero();
     const Instant at = has_hint ? now : std::max(now, picked_at_ + kMinGranularity);
     resched_at_ = min(resched_at_, at);
     return {.kind = at == now ? Preempt::Kind::Now : Preempt::Kind::At, .at = at};
@@ -320,15 +426,21 @@ Preempt Hart::judge(const Task& task, Instant now) {
 
 void Hart::remove(Task& task, Instant now) {
     account(now);
-    leave(task, index_of(task.effective()));
+    if (task.state == TaskState::Throttled) {
+        unthrottle(task, now);
+    } else {
+        leave(task, index_of(task.effective));
+    }
     task.state = TaskState::Migrating;
 }
 
 void Hart::put_current(Instant now, PutReason reason) {
     account(now);
     Task& task = *current_;
-    const std::size_t index = index_of(task.effective());
+    const std::size_t index = index_of(task.effective);
     const std::vector<Task*> others = waiting(classes_[index]);
+    const bool is_exhausted = task.is_capped() && task.granted.is_zero();
+    return_grant(task);
     current_ = nullptr;
     task.since = now;
     if (reason == PutReason::Preempted) {
@@ -338,7 +450,7 @@ void Hart::put_current(Instant now, PutReason reason) {
         task.preempted += request_ended_ ? 0 : 1;
     } else if (reason == PutReason::Yield) {
         task.fresh = false;
-        task.deadline = task.request_end = task.vt + span(request_of(task.attributes), task.weight);
+        task.deadline = task.request_end = task.vt + span(request_of(task), task.weight);
         for (const Task* other : others) {
             task.deadline = std::max(task.deadline, other->deadline);
         }
@@ -355,30 +467,33 @@ void Hart::put_current(Instant now, PutReason reason) {
             ++task.voluntary;
         }
     }
+    if (is_exhausted && task.state == TaskState::Queued) {
+        throttle(task, now, true);
+    }
 }
 
 Choice Hart::pick_next(Instant now) {
     account(now);
+    constexpr int kReleases = 16;
+    for (int i = 0; i < kReleases; ++i) {
+        Task* const first = first_throttled();
+        if (first == nullptr || first->release_at > now) {
+            break;
+        }
+        reconsider(*first, now);
+    }
     Task* const previous = current_;
     if (previous != nullptr) {
+        const bool is_exhausted = previous->is_capped() && previous->granted.is_zero();
         stop(*previous);
         current_ = nullptr;
-    }
-    const Class* from = nullptr;
-    for (std::size_t i = kClasses; i-- > 0;) {
-        if (!classes_[i].members.empty() && is_class_eligible(i) &&
-            (from == nullptr || classes_[i].deadline < from->deadline)) {
-            from = &classes_[i];
+        return_grant(*previous);
+        if (is_exhausted) {
+            previous->since = now;
+            throttle(*previous, now, true);
         }
     }
-    if (from != nullptr) {
-        for (Task* task : waiting(*from)) {
-            if (is_eligible(*from, *task)) {
-                current_ = task;
-                break;
-            }
-        }
-    }
+    current_ = choose(now);
     resched_at_ = Instant::never();
     const bool was_ended = request_ended_;
     request_ended_ = false;
@@ -386,76 +501,112 @@ Choice Hart::pick_next(Instant now) {
         return {.task = current_, .switched = false};
     }
     if (previous != nullptr) {
-        previous->state = TaskState::Queued;
-        previous->since = now;
         ++previous->involuntary;
-        previous->preempted += was_ended ? 0 : 1;
+        if (previous->state == TaskState::Running) {
+            previous->state = TaskState::Queued;
+            previous->since = now;
+            previous->preempted += was_ended ? 0 : 1;
+        }
     }
     if (current_ != nullptr) {
         const Duration waited = std::max(Duration{}, now - current_->since);
         current_->wait += waited;
         current_->wait_max = std::max(current_->wait_max, waited);
-        current_->wakes += current_->wake_pending ? 1 : 0;
         current_->wake_pending = false;
         current_->state = TaskState::Running;
         current_->since = now;
         picked_at_ = now;
+        count_boost(*current_, now);
     }
     const bool switched = current_ != last_run_;
     last_run_ = current_;
     return {.task = current_, .switched = switched};
 }
 
+Task* Hart::choose(Instant now) {
+    constexpr int kTries = 16;
+    for (int i = 0; i < kTries && runnable() != 0; ++i) {
+        const Class* from = nullptr;
+        for (std::size_t index = kClasses; index-- > 0;) {
+            if (!classes_[index].members.empty() && is_class_eligible(index) &&
+                (from == nullptr || classes_[index].deadline < from->deadline)) {
+                from = &classes_[index];
+            }
+        }
+        Task* next = nullptr;
+        for (Task* task : waiting(*from)) {
+            if (next == nullptr && is_eligible(*from, *task)) {
+                next = task;
+            }
+        }
+        if (take_grant(*next, now)) {
+            return next;
+        }
+        throttle(*next, now, true);
+    }
+    return nullptr;
+}
+
 // --- Changes ---
 
 bool Hart::set_attributes(Task& task, const Attributes& attributes, Instant now) {
     account(now);
-    const bool here = task.is_on_queue();
-    const std::size_t from = index_of(task.effective());
-    const std::size_t to = index_of(served_as(attributes.qos_class));
-    const bool is_running = &task == current_;
-    if (!here) {
-        rescale_saved(task, attributes, now);
-        task.attributes = attributes;
-        return false;
+    count_boost(task, now);
+    task.attributes = attributes;
+    consider_boost(task);
+    const bool is_forbidden = !attributes.affinity_effective.contains(CpuId{cpu_});
+    if (!task.is_on_queue()) {
+        rescale_saved(task, task.class_now(), task.weight_now(), now);
+        task.effective = task.class_now();
+        return task.state == TaskState::Throttled && is_forbidden;
     }
-    if (from != to) {
-        leave(task, from);
-        if (is_running) {
-            current_ = nullptr;
-        }
-        rescale_saved(task, attributes, now);
-        task.attributes = attributes;
-        if (is_running) {
-            current_ = nullptr;
-        }
-        join(task, to, EnqueueReason::New, true);
-        if (is_running) {
-            current_ = &task;
-            resched_at_ = min(resched_at_, now);
-        } else {
-            judge(task, now);
-        }
+    if (task.class_now() != task.effective) {
+        follow_class(task, now);
     } else {
-        task.attributes = attributes;
-        const std::uint32_t weight = weight_of(attributes);
-        if (weight != task.weight) {
-            const Wide now_v = virtual_now(classes_[to]);
-            const Wide vt = now_v - rescaled(now_v - task.vt, task.weight, weight);
-            task.deadline = vt + rescaled(task.deadline - task.vt, task.weight, weight);
-            task.request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
-            task.vt = vt;
-            task.weight = weight;
-            stop(task);
-        }
+        follow_weight(task);
     }
-    return !attributes.affinity_effective.contains(CpuId{cpu_});
+    return is_forbidden;
 }
 
-void Hart::rescale_saved(Task& task, const Attributes& attributes, Instant now) {
-    const QosClass from = task.effective();
-    const QosClass to = served_as(attributes.qos_class);
-    const std::uint32_t weight = weight_of(attributes);
+void Hart::follow_class(Task& task, Instant now) {
+    const QosClass to = task.class_now();
+    if (to == task.effective) {
+        return;
+    }
+    if (!task.is_on_queue()) {
+        rescale_saved(task, to, task.weight_now(), now);
+        task.effective = to;
+        return;
+    }
+    const bool is_running = &task == current_;
+    leave(task, index_of(task.effective));
+    rescale_saved(task, to, task.weight_now(), now);
+    task.effective = to;
+    join(task, index_of(to), EnqueueReason::New, true);
+    if (is_running) {
+        resched_at_ = min(resched_at_, now);
+    } else {
+        judge(task, now);
+    }
+}
+
+void Hart::follow_weight(Task& task) {
+    if (task.weight_now() != task.weight) {
+        reweigh(task, task.weight_now());
+    }
+}
+
+void Hart::reweigh(Task& task, std::uint32_t weight) {
+    const Wide now = virtual_now(classes_[index_of(task.effective)]);
+    const Wide vt = now - rescaled(now - task.vt, task.weight, weight);
+    task.deadline = vt + rescaled(task.deadline - task.vt, task.weight, weight);
+    task.request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    task.vt = vt;
+    task.weight = weight;
+    stop(task);
+}
+
+void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant now) {
     if (now - task.since > kSleepHorizon) {
         task.has_global = false;
     }
@@ -463,15 +614,29 @@ void Hart::rescale_saved(Task& task, const Attributes& attributes, Instant now) 
         return;
     }
     constexpr Wide kLongest = Wide{1} << 52;
-    Wide lag = std::clamp(global_now(from) - task.global, -kLongest, kLongest);
-    if (from != to) {
+    Wide lag = std::clamp(global_now(task.frame) - task.global, -kLongest, kLongest);
+    if (task.frame != to) {
         lag = std::min(lag, Wide{0});
         task.lag = std::min(task.lag, Wide{0});
     }
+    task.frame = to;
     task.global = global_now(to) - rescaled(lag, task.weight, weight);
     task.lag = rescaled(task.lag, task.weight, weight);
     task.deadline = task.vt + rescaled(task.deadline - task.vt, task.weight, weight);
     task.request_end = task.vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    task.weight = weight;
+}
+
+void Hart::adopt_frame(Task& task, bool is_home) {
+    const std::uint32_t weight = task.weight_now();
+    if (task.has_global && task.frame != task.effective && !is_home) {
+        task.lag = std::min(task.lag, Wide{0});
+        task.global = global_now(task.effective) - task.lag;
+        task.frame = task.effective;
+    }
+    if (task.has_global && (task.frame != task.effective || task.weight != weight)) {
+        rescale_saved(task, task.effective, weight, task.since);
+    }
     task.weight = weight;
 }
 
@@ -481,39 +646,215 @@ void Hart::note_woken(Task& task, Instant now) {
         task.has_global = false;
     }
     task.sleep += slept;
+    settle_class(task, now);
     task.state = TaskState::Migrating;
     task.since = task.woken_at = now;
     task.wake_pending = true;
 }
 
 void Hart::note_created(Task& task, Instant now) {
+    begin_life(task, now);
     task.state = TaskState::Migrating;
-    task.since = now;
 }
 
 void Hart::inherit_position(Task& child, const Task& parent) {
-    child.weight = weight_of(child.attributes);
-    const Class& its = classes_[index_of(child.effective())];
+    child.effective = child.frame = child.class_now();
+    child.weight = child.weight_now();
+    const Class& its = classes_[index_of(child.effective)];
     const Wide now = virtual_now(its) + its.offset;
-    const Wide origin = child.effective() == parent.effective() ? parent.vt + its.offset : now;
-    child.global = origin + span(request_of(child.attributes) / 2, child.weight);
+    const Wide origin = child.effective == parent.effective ? parent.vt + its.offset : now;
+    child.global = origin + span(request_of(child) / 2, child.weight);
     child.lag = now - child.global;
     child.has_global = true;
     child.hart = cpu_;
 }
 
+// --- Lent, capped, grouped ---
+
+void Hart::set_donation(Task& task, const kernel::sched::Donation& donation, Instant now) {
+    account(now);
+    if (task.state == TaskState::Dead) {
+        return;
+    }
+    return_grant(task);
+    count_boost(task, now);
+    const Duration hint = task.latency();
+    const QosClass before = task.effective;
+    task.is_donated = true;
+    task.donation = donation;
+    task.is_boosted = task.wants_boost() && !boost_left(task).is_zero();
+    follow_class(task, now);
+    if (task.state == TaskState::Throttled) {
+        release(task, now);
+    } else if (task.state == TaskState::Queued && task.effective == before && task.latency() != hint) {
+        hasten(task, now);
+    }
+}
+
+void Hart::end_donation(Task& task, Instant now) {
+    account(now);
+    if (!task.is_donated) {
+        return;
+    }
+    count_boost(task, now);
+    task.is_donated = false;
+    task.donation = {};
+    task.is_boosted = task.is_boosted && task.wants_boost();
+    follow_class(task, now);
+    if (task.state == TaskState::Running && !take_grant(task, now)) {
+        resched_at_ = min(resched_at_, now);
+    }
+}
+
+void Hart::hasten(Task& task, Instant now) {
+    Class& its = classes_[index_of(task.effective)];
+    task.lag = virtual_now(its) - task.vt;
+    task.global = task.vt + its.offset;
+    task.has_global = true;
+    std::erase(its.members, &task);
+    if (its.members.empty()) {
+        its.empty_at = task.vt;
+    }
+    const Wide deadline = task.deadline;
+    const Wide request_end = task.request_end;
+    task.fresh = true;
+    set_request(task, its);
+    task.deadline = std::min(task.deadline, deadline);
+    task.request_end = request_end;
+    its.members.push_back(&task);
+    stop(task);
+    judge(task, now);
+}
+
+bool Hart::take_grant(Task& task, Instant now) {
+    task.granted = task.is_capped() ? task.budget->grant(now) : Duration{};
+    return !task.is_capped() || !task.granted.is_zero();
+}
+
+void Hart::return_grant(Task& task) {
+    if (!task.granted.is_zero()) {
+        task.budget->give_back(task.granted);
+        task.granted = Duration{};
+    }
+}
+
+void Hart::spend(Instant from, Instant to) {
+    Task& task = *current_;
+    const bool is_lent = task.is_donated && task.donation.budget != nullptr;
+    kernel::sched::Budget* const payer = is_lent ? task.donation.budget : task.budget;
+    if (payer == nullptr) {
+        return;
+    }
+    const Duration granted = std::min(task.granted, to - from);
+    task.granted -= granted;
+    payer->use(from, to, granted, is_lent);
+    if (task.granted.is_zero() && !take_grant(task, to)) {
+        resched_at_ = min(resched_at_, to);
+    }
+}
+
+void Hart::throttle(Task& task, Instant now, bool is_waiting) {
+    if (is_waiting) {
+        leave(task, index_of(task.effective));
+        task.is_home = true;
+    }
+    const Duration waited = std::max(Duration{}, now - task.since);
+    task.wait += waited;
+    task.wait_max = std::max(task.wait_max, waited);
+    ++task.throttles;
+    task.wake_pending = false;
+    task.state = TaskState::Throttled;
+    task.since = now;
+    task.release_at = task.budget->available_at(now);
+    throttled_.push_back(&task);
+}
+
+void Hart::unthrottle(Task& task, Instant now) {
+    std::erase(throttled_, &task);
+    task.throttled += std::max(Duration{}, now - task.since);
+    task.since = now;
+}
+
+void Hart::release(Task& task, Instant now) {
+    unthrottle(task, now);
+    task.state = TaskState::Queued;
+    join(task, index_of(task.effective), EnqueueReason::Wake, task.is_home);
+    judge(task, now);
+}
+
+void Hart::reconsider(Task& task, Instant now) {
+    if (!task.is_capped() || task.budget->is_available(now)) {
+        release(task, now);
+        return;
+    }
+    std::erase(throttled_, &task);
+    task.release_at = task.budget->available_at(now);
+    throttled_.push_back(&task);
+}
+
+Task* Hart::first_throttled() const {
+    Task* first = nullptr;
+    for (Task* task : throttled_) {  // the one that came first, of several
+        if (first == nullptr || task->release_at < first->release_at) {
+            first = task;
+        }
+    }
+    return first;
+}
+
+void Hart::set_budget(Task& task, kernel::sched::Budget* budget, Instant now) {
+    account(now);
+    return_grant(task);
+    if (task.budget != budget) {
+        if (task.budget != nullptr) {
+            task.budget->detach();
+        }
+        if (budget != nullptr) {
+            budget->attach(now);
+        }
+        task.budget = budget;
+    }
+    if (task.state == TaskState::Throttled) {
+        reconsider(task, now);
+    } else if (task.state == TaskState::Running && !take_grant(task, now)) {
+        resched_at_ = min(resched_at_, now);
+    }
+}
+
+void Hart::set_group(Task& task, Group* group, Instant now) {
+    account(now);
+    if (task.is_on_queue() && task.group != nullptr) {
+        std::erase(task.group->runnable, &task);
+    }
+    task.group = group;
+    if (task.is_on_queue()) {
+        if (group != nullptr) {
+            group->runnable.push_back(&task);
+        }
+        follow_weight(task);
+    }
+}
+
 // --- Questions ---
 
-Instant Hart::next_event() const {
-    if (current_ == nullptr) {
-        return runnable() == 0 ? Instant::never() : Instant{};
+Instant Hart::next_event(Instant now) const {
+    if (current_ == nullptr && runnable() != 0) {
+        return now;
     }
-    if (runnable() == 1) {
-        return Instant::never();
+    const Task* const first = first_throttled();
+    Instant budget = first == nullptr ? Instant::never() : first->release_at;
+    if (current_ != nullptr && current_->is_capped()) {
+        budget = min(budget, clock_ + current_->granted);
     }
-    const std::size_t index = index_of(current_->effective());
+    if (runnable() <= 1) {
+        return budget;
+    }
+    const std::size_t index = index_of(current_->effective);
     const Class& its = classes_[index];
-    Instant event = resched_at_;
+    Instant event = min(budget, resched_at_);
+    if (current_->effective == QosClass::PerfBurst) {
+        event = min(event, clock_ + boost_left(*current_));
+    }
     const auto time_to = [this](Wide distance, std::uint32_t weight, std::uint64_t carry) {
         const Wide units = distance * weight - static_cast<Wide>(carry);
         const Wide ns = units <= 0 ? Wide{0} : ceiling_of(units, Wide{capacity_} * 16);
@@ -549,16 +890,25 @@ Task* Hart::find_stealable(CpuId thief) const {
 HartLoad Hart::load() const {
     HartLoad load;
     if (current_ != nullptr) {
-        load.running_class = static_cast<std::uint8_t>(current_->effective());
+        load.running_class = static_cast<std::uint8_t>(current_->effective);
     }
     load.runnable = runnable();
     for (std::size_t i = 0; i < kClasses; ++i) {
         load.weight[i] = static_cast<std::uint32_t>(sum_weight(classes_[i]));
         load.global[i] =
             kernel::sched::VirtualTime::from_raw(wrapped(virtual_now(classes_[i]) + classes_[i].offset));
-        for (const Task* task : waiting(classes_[i])) {
-            load.waiting_mask[i] = load.waiting_mask[i] | task->attributes.affinity_effective;
+        for (const Task* task : classes_[i].members) {
+            const bool is_first = load.lightest[i] == 0;
+            load.lightest[i] = is_first ? task->weight : std::min(load.lightest[i], task->weight);
         }
+        const std::vector<Task*> all = waiting(classes_[i]);
+        Wide least = all.empty() ? Wide{0} : all.front()->vt;
+        for (const Task* task : all) {
+            load.waiting_mask[i] = load.waiting_mask[i] | task->attributes.affinity_effective;
+            load.heaviest[i] = std::max(load.heaviest[i], task->weight);
+            least = std::min(least, task->vt);
+        }
+        load.least[i] = kernel::sched::VirtualTime::from_raw(wrapped(least + classes_[i].offset));
     }
     return load;
 }
@@ -568,7 +918,7 @@ Duration Hart::lag(const Task& task) const {
         return Duration{};
     }
     const Wide service =
-        (virtual_now(classes_[index_of(task.effective())]) - task.vt) * task.weight / kUnitsPerNs;
+        (virtual_now(classes_[index_of(task.effective)]) - task.vt) * task.weight / kUnitsPerNs;
     return Duration::nanoseconds(static_cast<std::int64_t>(service));
 }
 

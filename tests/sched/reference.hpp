@@ -31,6 +31,14 @@ inline std::uint64_t wrapped(Wide value) {
     return static_cast<std::uint64_t>(value);
 }
 
+struct Task;
+
+// Members count for at most `ceiling` shares together.
+struct Group {
+    std::uint32_t ceiling{0};
+    std::vector<const Task*> runnable;
+};
+
 struct Task {
     std::uint32_t id{0};
     Attributes attributes;
@@ -47,6 +55,7 @@ struct Task {
     std::uint32_t weight{0};
     bool fresh{false};
     bool has_global{false};
+    QosClass frame{QosClass::Normal};
     Wide global{0};
     Wide lag{0};
     std::uint64_t order{0};  // when it began to wait: ties go to the first
@@ -59,9 +68,27 @@ struct Task {
     std::uint64_t involuntary{0};
     std::uint64_t preempted{0};
     std::uint64_t migrations{0};
-    std::uint64_t wakes{0};
+    std::uint64_t throttles{0};
+    Duration boosted;
+    Duration throttled;
 
-    [[nodiscard]] QosClass effective() const;
+    QosClass effective{QosClass::Normal};
+    bool is_boosted{false};
+    std::int64_t tokens{0};  // tenths of a nanosecond
+    Instant tokens_at;
+    bool is_donated{false};
+    kernel::sched::Donation donation;
+    kernel::sched::Budget* budget{nullptr};
+    Duration granted;
+    Instant release_at;
+    bool is_home{true};
+    Group* group{nullptr};
+
+    [[nodiscard]] Duration latency() const;
+    [[nodiscard]] std::uint32_t weight_now() const;
+    [[nodiscard]] bool wants_boost() const;
+    [[nodiscard]] bool is_capped() const { return budget != nullptr && !is_donated; }
+    [[nodiscard]] QosClass class_now() const;
     [[nodiscard]] bool is_on_queue() const {
         return state == TaskState::Queued || state == TaskState::Running;
     }
@@ -82,12 +109,16 @@ class Hart {
     Choice pick_next(Instant now);
     bool set_attributes(Task& task, const Attributes& attributes, Instant now);
     void charge_current(Instant now) { account(now); }
+    void set_donation(Task& task, const kernel::sched::Donation& donation, Instant now);
+    void end_donation(Task& task, Instant now);
+    void set_budget(Task& task, kernel::sched::Budget* budget, Instant now);
+    void set_group(Task& task, Group* group, Instant now);
     static void note_woken(Task& task, Instant now);
     static void note_created(Task& task, Instant now);
     void inherit_position(Task& child, const Task& parent);
     void raise_frame(QosClass qos_class, Wide global);
 
-    [[nodiscard]] Instant next_event() const;
+    [[nodiscard]] Instant next_event(Instant now) const;
     [[nodiscard]] Task* find_stealable(CpuId thief) const;
     [[nodiscard]] HartLoad load() const;
     [[nodiscard]] Duration lag(const Task& task) const;
@@ -110,7 +141,9 @@ class Hart {
     };
 
     void account(Instant now);
-    void charge(Duration service);
+    void charge(Duration service, Instant at);
+    void spend(Instant from, Instant to);
+    void drain(Duration ran, Instant at);
     [[nodiscard]] static Wide sum_weight(const Class& of);
     [[nodiscard]] static Wide virtual_now(const Class& of);
     [[nodiscard]] static bool is_eligible(const Class& of, const Task& task);
@@ -121,13 +154,28 @@ class Hart {
     void join(Task& task, std::size_t index, EnqueueReason reason, bool is_home);
     void leave(Task& task, std::size_t index);
     Preempt judge(const Task& task, Instant now);
-    void rescale_saved(Task& task, const Attributes& attributes, Instant now);
+    void rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant now);
+    void adopt_frame(Task& task, bool is_home);
+    void set_request(Task& task, const Class& among) const;
+    void follow_class(Task& task, Instant now);
+    void follow_weight(Task& task);
+    void reweigh(Task& task, std::uint32_t weight);
+    void hasten(Task& task, Instant now);
+    bool take_grant(Task& task, Instant now);
+    void return_grant(Task& task);
+    void throttle(Task& task, Instant now, bool is_waiting);
+    void unthrottle(Task& task, Instant now);
+    void release(Task& task, Instant now);
+    void reconsider(Task& task, Instant now);
+    [[nodiscard]] Task* first_throttled() const;
+    [[nodiscard]] Task* choose(Instant now);
     void stop(Task& task) { task.order = ++orders_; }
     [[nodiscard]] std::vector<Task*> waiting(const Class& of) const;
 
     std::uint32_t cpu_;
     std::uint32_t capacity_;
     std::array<Class, kClasses> classes_;
+    std::vector<Task*> throttled_;
     Wide root_last_{0};
     Task* current_{nullptr};
     const Task* last_run_{nullptr};

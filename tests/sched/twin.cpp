@@ -36,9 +36,10 @@ std::optional<std::string> differ(const char* what, std::uint32_t whose, T libra
 }
 
 const char* name_of(Kind kind) {
-    static constexpr std::array kNames{"advance", "advance-to", "wake",    "note-woken",  "arrive", "fork",
-                                       "block",   "yield",      "preempt", "evict",       "exit",   "pick",
-                                       "charge",  "remove",     "steal",   "raise-frame", "set"};
+    static constexpr std::array kNames{"advance",  "advance-to", "wake",    "note-woken",  "arrive", "fork",
+                                       "block",    "yield",      "preempt", "evict",       "exit",   "pick",
+                                       "charge",   "remove",     "steal",   "raise-frame", "set",    "lend",
+                                       "end-loan", "budget",     "group",   "ceiling"};
     return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -63,12 +64,68 @@ Twin::Twin(const Shape& shape) : shape_{shape}, now_{Instant::from_ns(shape.star
         queues_.back()->start(CpuId{i}, now_, capacity, shape.faults);
         harts_.push_back(std::make_unique<reference::Hart>(i, now_, capacity));
     }
+    for (std::uint32_t i = 0; i < kPools; ++i) {
+        const kernel::sched::BudgetParams params{.runtime = Duration::milliseconds(1 + 9 * i),
+                                                 .period = Duration::milliseconds(10 + 40 * i)};
+        library_budgets_[i].configure(params, now_);
+        reference_budgets_[i].configure(params, now_);
+        library_groups_[i].set_ceiling(200 * i);
+        reference_groups_[i].ceiling = 200 * i;
+    }
     for (Slot& slot : slots_) {
         renew(slot);
     }
 }
 
 Twin::~Twin() = default;
+
+// Takes a task that has ended out of its budget and group.
+void Twin::bury(Slot& slot) {
+    set_budget(slot, kPools);
+    set_group(slot, kPools);
+}
+
+void Twin::set_budget(Slot& slot, std::uint32_t pool) {
+    const std::uint32_t home = slot.entity->cpu().value();
+    queues_[home]->set_budget(*slot.entity, pool == kPools ? nullptr : &library_budgets_[pool], now_);
+    harts_[home]->set_budget(*slot.task, pool == kPools ? nullptr : &reference_budgets_[pool], now_);
+}
+
+void Twin::set_group(Slot& slot, std::uint32_t pool) {
+    const std::uint32_t home = slot.entity->cpu().value();
+    queues_[home]->set_group(*slot.entity, pool == kPools ? nullptr : &library_groups_[pool], now_);
+    harts_[home]->set_group(*slot.task, pool == kPools ? nullptr : &reference_groups_[pool], now_);
+}
+
+// What raises and lowers a task from outside its attributes.
+std::optional<std::string> Twin::limit(const Operation& operation) {
+    Slot& slot = slots_[operation.task];
+    const std::uint32_t home = slot.entity->cpu().value();
+    const std::uint32_t pool = operation.other % (kPools + 1);
+    const bool is_alive = slot.entity->state() != TaskState::Dead;
+    const bool has_begun = slot.entity->state() != TaskState::Blocked || slot.entity->has_run();
+    if (operation.kind == Kind::Ceiling) {
+        library_groups_[pool % kPools].set_ceiling(operation.attributes.shares);
+        reference_groups_[pool % kPools].ceiling = operation.attributes.shares;
+    } else if (!is_alive || !has_begun) {
+        return std::nullopt;
+    } else if (operation.kind == Kind::Lend) {
+        kernel::sched::Donation donation{.qos_class = operation.attributes.qos_class,
+                                         .latency = operation.attributes.latency};
+        donation.budget = pool == kPools ? nullptr : &library_budgets_[pool];
+        queues_[home]->set_donation(*slot.entity, donation, now_);
+        donation.budget = pool == kPools ? nullptr : &reference_budgets_[pool];
+        harts_[home]->set_donation(*slot.task, donation, now_);
+    } else if (operation.kind == Kind::EndLoan) {
+        queues_[home]->end_donation(*slot.entity, now_);
+        harts_[home]->end_donation(*slot.task, now_);
+    } else if (operation.kind == Kind::Budget) {
+        set_budget(slot, pool);
+    } else {
+        set_group(slot, pool);
+    }
+    return std::nullopt;
+}
 
 void Twin::renew(Slot& slot) {
     if (slot.entity) {
@@ -209,13 +266,16 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
                 queues_[home]->put_current(now, PutReason::Exit);
                 harts_[home]->put_current(now, PutReason::Exit);
             } else if (state != TaskState::Dead) {
-                if (state == TaskState::Queued) {
+                if (state == TaskState::Queued || state == TaskState::Throttled) {
                     queues_[home]->remove(entity, now);
                     harts_[home]->remove(*slot.task, now);
                 }
                 RunQueue::retire(entity, now);
                 slot.task->state = TaskState::Dead;
                 slot.task->since = now;
+            }
+            if (entity.state() == TaskState::Dead) {
+                bury(slot);
             }
             break;
         }
@@ -227,7 +287,7 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             hart.charge_current(now);
             break;
         case Kind::Remove:
-            if (state == TaskState::Queued) {
+            if (state == TaskState::Queued || state == TaskState::Throttled) {
                 const std::uint32_t home = entity.cpu().value();
                 queues_[home]->remove(entity, now);
                 harts_[home]->remove(*slot.task, now);
@@ -265,6 +325,13 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
                     }
                 }
             }
+            break;
+        case Kind::Lend:
+        case Kind::EndLoan:
+        case Kind::Budget:
+        case Kind::Group:
+        case Kind::Ceiling:
+            difference = limit(operation);
             break;
     }
     return difference ? difference : compare();
@@ -308,6 +375,11 @@ std::optional<std::string> Twin::compare_task(const Slot& slot) const {
         Pair{"migrations", statistics.migrations, task.migrations},
         Pair{"frame", position.has_global ? 1U : 0U, task.has_global ? 1U : 0U},
         Pair{"weight", position.weight, task.weight},
+        Pair{"class", static_cast<std::uint64_t>(entity.effective()),
+             static_cast<std::uint64_t>(task.effective)},
+        Pair{"boosted", as_int(statistics.boosted), as_int(task.boosted)},
+        Pair{"throttled", as_int(statistics.throttled), as_int(task.throttled)},
+        Pair{"throttles", statistics.throttles, task.throttles},
     };
     for (const Pair& pair : always) {
         if (auto found = differ(pair.what, task.id, pair.library, pair.reference)) {
@@ -351,8 +423,7 @@ std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
     if (auto found = differ("idle", hart, queue.idle().ns(), expected.idle().ns())) {
         return found;
     }
-    const bool is_waiting = queue.current() == nullptr && queue.runnable() != 0;
-    const Instant event = is_waiting ? now_ : expected.next_event();
+    const Instant event = expected.next_event(now_);
     if (auto found = differ("next event", hart, queue.next_event(now_).ns(), event.ns())) {
         return found;
     }
@@ -371,6 +442,17 @@ std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
         if (auto found =
                 differ("waiting mask", hart, load.waiting_mask[i].bits(), wanted.waiting_mask[i].bits())) {
             return found;
+        }
+        if (auto found = differ("lightest", hart, load.lightest[i], wanted.lightest[i])) {
+            return found;
+        }
+        if (auto found = differ("heaviest", hart, load.heaviest[i], wanted.heaviest[i])) {
+            return found;
+        }
+        if (wanted.waiting_mask[i].bits() != 0) {
+            if (auto found = differ("least U", hart, load.least[i].raw(), wanted.least[i].raw())) {
+                return found;
+            }
         }
         if (auto found = differ("class U", hart, load.global[i].raw(), wanted.global[i].raw())) {
             return found;
@@ -413,8 +495,8 @@ Attributes OperationSource::any_attributes() {
 
 Operation OperationSource::next() {
     // How often each kind comes, of the sum.
-    static constexpr std::array<std::uint8_t, 17> kOften{10, 14, 20, 3, 8, 8, 6, 3, 2,
-                                                         1,  2,  20, 2, 2, 4, 1, 6};
+    static constexpr std::array<std::uint8_t, 22> kOften{10, 14, 20, 3, 8, 8, 6, 3, 2, 1, 2,
+                                                         20, 2,  2,  4, 1, 6, 2, 2, 2, 1, 1};
     std::uint64_t sum = 0;
     for (const auto often : kOften) {
         sum += often;

@@ -4,6 +4,7 @@
 // failing one can be cut down to what is needed and printed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -36,6 +37,11 @@ struct Operation {
         Steal,       // `hart` takes a task from `other`
         RaiseFrame,  // one class's frame on `hart` follows the one on `other`
         Set,         // new attributes for the task, in any state
+        Lend,        // the class and hint of the attributes, and the budget `other` unless it is the last
+        EndLoan,
+        Budget,   // the task draws on the budget `other`; the last one is none
+        Group,    // the task counts for the group `other`; the last one is none
+        Ceiling,  // of the group `other`: the shares of the attributes
     };
     Kind kind{Kind::Pick};
     std::uint32_t hart{0};
@@ -73,7 +79,12 @@ class Twin {
     };
     using Entity = kernel::sched::Entity;
 
+    static constexpr std::uint32_t kPools = 2;  // budgets, and groups
     void renew(Slot& slot);
+    void bury(Slot& slot);
+    void set_budget(Slot& slot, std::uint32_t pool);
+    void set_group(Slot& slot, std::uint32_t pool);
+    std::optional<std::string> limit(const Operation& operation);
     std::optional<std::string> put(const Operation& operation, kernel::sched::PutReason reason);
     std::optional<std::string> enqueue(const Operation& operation, kernel::sched::EnqueueReason reason);
     std::optional<std::string> pick(const Operation& operation);
@@ -87,6 +98,11 @@ class Twin {
     kernel::Instant now_;
     std::vector<std::unique_ptr<kernel::sched::RunQueue>> queues_;
     std::vector<std::unique_ptr<reference::Hart>> harts_;
+    // A budget decides by itself: each side has its own, so that one does not spend the other's.
+    std::array<kernel::sched::Budget, kPools> library_budgets_;
+    std::array<kernel::sched::Budget, kPools> reference_budgets_;
+    std::array<kernel::sched::Group, kPools> library_groups_;
+    std::array<reference::Group, kPools> reference_groups_;
     std::vector<Slot> slots_;
     // Of tasks that are gone: a run queue compares the address of the one that ran last, so none is reused.
     std::deque<Slot> graves_;

@@ -4,12 +4,14 @@
 
     mutants.py generate LIST --root DIR --out DIR   copies of the sources LIST names, every defect a run-time switch
     mutants.py run LIST --binary FILE               each defect must make the tests it names fail; exit 1 if not
+    mutants.py who-kills NAME LIST --binary FILE    every test of the binary that finds this one
 
 LIST is TOML, one [[mutant]] table each:
 
     name       unique
     file       source or header, relative to the root
-    find       text that occurs exactly once in the file
+    find       text that occurs exactly once in the file; any whitespace in it stands for any whitespace
+    after      optional: `find` means the first one behind this text, which occurs exactly once
     replace    what stands there in the mutant
     kind       "statement" (default): whole statements, if/else around them;
                "expression": part of one, chosen by ?:
@@ -17,20 +19,23 @@ LIST is TOML, one [[mutant]] table each:
                `replace` differ is chosen by ?:
     killed_by  a gtest filter: tests that pass without the defect and of which at least one must fail with it
 
-One build holds all defects of a list; NEURON_MUTANT=N in the environment chooses the Nth, 0 or nothing none.
+Several mutants may replace the same text, or one a part of what another replaces. In constant expressions the original
+holds. One build holds all defects of a list; NEURON_MUTANT=N in the environment chooses the Nth, 0 or nothing none.
 """
 
 import argparse
 import concurrent.futures
+import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 import tomllib
 
 REQUIRED = ("name", "file", "find", "replace", "killed_by")
-OPTIONAL = ("kind",)
+OPTIONAL = ("kind", "after")
 KINDS = ("statement", "expression", "text")
 TIMEOUT_S = 60
 BASELINE_TIMEOUT_S = 600  # every test of the list, to its end
@@ -61,6 +66,22 @@ def read_list(path):
     return mutants
 
 
+# A constant expression cannot read the switch.
+DECLARATION = """
+#ifndef NEURON_MUTANT_IS
+#define NEURON_MUTANT_IS
+extern "C" const int neuron_mutant;
+constexpr bool neuron_mutant_is(int number) {
+    return !__builtin_is_constant_evaluated() && neuron_mutant == number;
+}
+#endif
+"""
+
+
+def chosen(mutant):
+    return f"neuron_mutant_is({mutant['number']})"
+
+
 def choose_inside(mutant, text):
     """`if (A) {` and `if (B) {` become `if (neuron_mutant == N ? (B) : (A)) {`; the same with `= A;`."""
     replace = mutant["replace"]
@@ -71,44 +92,82 @@ def choose_inside(mutant, text):
         head = text[:start + len(opening)]
         if replace.startswith(head) and replace.endswith(closing):
             old, new = text[len(head):-len(closing)], replace[len(head):-len(closing)]
-            return f"{head}neuron_mutant == {mutant['number']} ? ({new}) : ({old}){closing}"
+            return f"{head}({chosen(mutant)}) ? ({new}) : ({old}){closing}"
     raise ListError(f"mutant {mutant['name']}: find and replace are not one condition or initialiser")
 
 
 def switch(mutant, text):
-    number, replace = mutant["number"], mutant["replace"]
+    replace = mutant["replace"]
     if mutant["kind"] == "expression":
-        return f"(neuron_mutant == {number} ? ({replace}) : ({text}))"
+        return f"(({chosen(mutant)}) ? ({replace}) : ({text}))"
     if mutant["kind"] == "text":
         return choose_inside(mutant, text)
-    return f"if (neuron_mutant == {number}) {{\n{replace}\n}} else {{\n{text}\n}}"
+    return f"if ({chosen(mutant)}) {{\n{replace}\n}} else {{\n{text}\n}}"
+
+
+@dataclasses.dataclass
+class Span:
+    """A stretch of the source, the mutants that replace all of it, and the stretches inside it."""
+    start: int
+    end: int
+    mutants: list = dataclasses.field(default_factory=list)
+    inner: list = dataclasses.field(default_factory=list)
+
+
+def occurrences(text, source):
+    pattern = r"\s+".join(re.escape(word) for word in text.split())
+    return [match.span() for match in re.finditer(pattern, source)]
+
+
+def find_span(mutant, source, path):
+    found = occurrences(mutant["find"], source)
+    if "after" in mutant:
+        anchors = occurrences(mutant["after"], source)
+        if len(anchors) != 1:
+            raise ListError(f"{path}: mutant {mutant['name']}: its anchor occurs {len(anchors)} times, not once")
+        found = [span for span in found if span[0] >= anchors[0][1]][:1]
+    if len(found) != 1:
+        raise ListError(f"{path}: mutant {mutant['name']}: its text occurs {len(found)} times, not once")
+    return found[0]
+
+
+def nest(spans, path):
+    """The outermost stretches, each holding those inside it."""
+    outermost = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        siblings = outermost
+        while siblings and span.start < siblings[-1].end:
+            if span.end > siblings[-1].end:
+                names = siblings[-1].mutants[0]["name"], span.mutants[0]["name"]
+                raise ListError(f"{path}: mutants {names[0]} and {names[1]} overlap")
+            siblings = siblings[-1].inner
+        siblings.append(span)
+    return outermost
+
+
+def render(source, start, end, spans):
+    out = []
+    for span in spans:
+        text = render(source, span.start, span.end, span.inner)
+        for mutant in span.mutants:
+            text = switch(mutant, text)
+        out += [source[start:span.start], text]
+        start = span.end
+    return "".join(out + [source[start:end]])
 
 
 def apply(mutants, source, path):
-    """The source with a switch for each mutant. Texts may not overlap."""
-    spans = []
+    """The source with a switch for each mutant."""
+    spans = {}
     for mutant in mutants:
-        count = source.count(mutant["find"])
-        if count != 1:
-            raise ListError(f"{path}: mutant {mutant['name']}: its text occurs {count} times, not once")
-        start = source.index(mutant["find"])
-        spans.append((start, start + len(mutant["find"]), mutant))
-    spans.sort(key=lambda span: span[0])
-    for before, after in zip(spans, spans[1:]):
-        if before[1] > after[0]:
-            raise ListError(f"{path}: mutants {before[2]['name']} and {after[2]['name']} overlap")
-    out, at = ["extern \"C\" const int neuron_mutant;\n"], 0
-    if source.lstrip().startswith("#pragma once") or "#pragma once" in source:
-        out = []  # a header: the declaration goes behind its pragma
-        head = source.index("#pragma once") + len("#pragma once")
-        if spans[0][0] < head:
-            raise ListError(f"{path}: mutant {spans[0][2]['name']} stands before #pragma once")
-        out += [source[:head], "\nextern \"C\" const int neuron_mutant;"]
-        at = head
-    for start, end, mutant in spans:
-        out += [source[at:start], switch(mutant, source[start:end])]
-        at = end
-    return "".join(out + [source[at:]])
+        place = find_span(mutant, source, path)
+        spans.setdefault(place, Span(*place)).mutants.append(mutant)
+    body = 0
+    if "#pragma once" in source:  # a header: the declaration goes behind its pragma
+        body = source.index("#pragma once") + len("#pragma once")
+    if min(start for start, _ in spans) < body:
+        raise ListError(f"{path}: a mutant stands before #pragma once")
+    return source[:body] + DECLARATION + render(source, body, len(source), nest(spans.values(), path))
 
 
 def generate(args):
@@ -159,6 +218,25 @@ def run(args):
     return 1 if survivors else 0
 
 
+def who_kills(args):
+    found = [mutant for mutant in read_list(args.list) if mutant["name"] == args.name]
+    if not found:
+        raise ListError(f"{args.list}: no mutant is named {args.name}")
+    listing = subprocess.run([args.binary, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout
+    suite, tests = "", []
+    for line in listing.splitlines():
+        name = line.split("#")[0].rstrip()
+        if line.startswith("  "):
+            tests.append(suite + name.strip())
+        elif name.endswith("."):
+            suite = name
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for test, (killed, how) in zip(tests, pool.map(lambda t: run_tests(args.binary, found[0]["number"], t), tests)):
+            if killed:
+                print(f"{test}: {how}")
+    return 0
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -170,9 +248,14 @@ def main(arguments):
     test.add_argument("list", type=pathlib.Path)
     test.add_argument("--binary", required=True)
     test.add_argument("--jobs", type=int, default=os.cpu_count())
+    who = commands.add_parser("who-kills")
+    who.add_argument("name")
+    who.add_argument("list", type=pathlib.Path)
+    who.add_argument("--binary", required=True)
+    who.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args(arguments)
     try:
-        return generate(args) if args.command == "generate" else run(args)
+        return {"generate": generate, "run": run, "who-kills": who_kills}[args.command](args)
     except (ListError, tomllib.TOMLDecodeError, OSError) as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
