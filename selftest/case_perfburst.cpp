@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Proves: PerfBurst is a boost that ends. A PerfBurst hog with a bucket of 50 ms against an Interactive one
-// on one CPU. By root weights it does twice the other's work while boosted, that is for 75 ms; then both are
-// Interactive and equal, until the bucket, filled by a tenth of the time, is half full again 250 ms later.
-// First window: 50 ms from the start; second: 200 ms, five rounds of 20 ms turns (the longest request, which
-// the burst hint asks for) each. How long the boost was is read from the kernel, not guessed.
+// Proves: PerfBurst is a boost that ends. A PerfBurst hog with a bucket for 50 ms against an Interactive one
+// on one CPU. A new task's bucket is empty and fills by a tenth of the time, so both sleep 400 ms first; 40
+// ms of boost are then 60 ms at two thirds of the CPU, which the root weights give it. First window: 45 ms
+// from the start. Afterwards both are Interactive and equal until the bucket is half full again, 250 ms
+// later. Second window: 200 ms, five rounds of a turn of 20 ms each (the longest request, which the burst
+// hint asks for). How long the boost was is read from the kernel.
 #include <chrono>
 
 #include "cases.hpp"
@@ -18,7 +19,10 @@ Result<Verdict> case_perfburst(const Machine& machine) {
     using nexus_abi::QosClass;
     constexpr std::uint64_t kBucketNs = 50'000'000;
     Fleet fleet{machine};
-    const Schedule schedule = Schedule::two_windows(2, 0ms, 50ms, 40ms, 200ms);
+    Schedule schedule = Schedule::two_windows(2, 0ms, 45ms, 35ms, 200ms);
+    for (user::Instant* instant : {&schedule.begin, &schedule.a, &schedule.b, &schedule.c, &schedule.d}) {
+        *instant += 400ms;
+    }
     nexus_abi::sched_attr boosted = attributes(QosClass::PerfBurst, 100, machine.test_mask());
     boosted.fields |= nexus_abi::kFieldBurst;
     boosted.burst_ns = kBucketNs;

@@ -19,6 +19,7 @@ constexpr Case kCases[] = {
     {"starvation", "no starvation", 1, true, case_starvation},
     {"conserving", "work conserving", 1, true, case_conserving},
     {"tickless", "tickless", 2, false, case_tickless},
+    {"perfburst", "perfburst bounded", 1, true, case_perfburst},
 };
 
 }  // namespace

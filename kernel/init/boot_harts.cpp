@@ -31,9 +31,9 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
     return wanted;
 }
 
-constexpr std::array<std::string_view, 13> kBreakable{
-    "shares", "affinity", "latency", "starvation", "conserving", "tickless", "neutral",
-    "perms",  "inherit",  "clamp",   "budget",     "boost",      "donation"};
+constexpr std::array<std::string_view, 15> kBreakable{
+    "shares",  "affinity", "latency", "starvation", "conserving", "tickless", "neutral", "perms",
+    "inherit", "clamp",    "budget",  "boost",      "donation",   "machine",  "stress"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -52,7 +52,9 @@ sched::Faults wanted_faults() {
             .hints_buy_share = feature == "neutral",
             .no_budget = feature == "budget",
             .endless_boost = feature == "boost",
-            .no_donation = feature == "donation"};
+            .no_donation = feature == "donation",
+            .no_balance = feature == "machine",
+            .lose_time = feature == "stress"};
 }
 
 // Makes a stack for each of `cpus`; those there is no memory for are left out.

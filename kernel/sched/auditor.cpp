@@ -17,7 +17,7 @@ Violation Auditor::check(const RunQueue& queue, std::uint32_t max_entities) {
     if (const Violation violation = check_throttled(queue, max_entities); violation.found()) {
         return violation;
     }
-    if (queue.busy_ + queue.idle_ != queue.clock_ - queue.start_) {
+    if (!queue.faults_.lose_time && queue.busy_ + queue.idle_ != queue.clock_ - queue.start_) {
         return {.rule = "S7: busy + idle is not the time since the start"};
     }
     const Entity* current = queue.current_;

@@ -106,6 +106,8 @@ struct Faults {
     bool no_budget{false};        // a task whose budget is used up runs on
     bool endless_boost{false};    // a boost never ends
     bool no_donation{false};      // a task others wait for is lent nothing
+    bool no_balance{false};       // only idle harts take tasks; nothing is pushed, pulled or compressed
+    bool lose_time{false};        // one of 64 nanoseconds is charged to nobody and is no idle time either
 };
 
 }  // namespace kernel::sched

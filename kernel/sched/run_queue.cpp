@@ -208,6 +208,9 @@ void RunQueue::account(Instant now) {
     }
     Duration elapsed = now - clock_;
     clock_ = now;
+    if (faults_.lose_time) {
+        elapsed -= elapsed / 64;
+    }
     if (current_ == nullptr) {
         idle_ += elapsed;
         return;
