@@ -38,10 +38,10 @@ namespace kernel::sched {
 // larger spread. 3 hogs on 2 harts: 8 ms gives a spread of 9 ms at 56 migrations/s (4 ms: 6 and 111; 16 ms:
 // 18 and 22).
 inline constexpr Duration kBalanceThreshold = Duration::milliseconds(8);
-// Least time between two pushes of one hart, between two class pulls of one hart that found nothing, and
-// between two compressions of the machine.
+// Least time between two pushes of one hart, between two pulls of one hart of which the first found nothing,
+// and between two compressions of the machine.
 inline constexpr Duration kPushSpacing = Duration::milliseconds(4);
-inline constexpr Duration kClassPullSpacing = Duration::milliseconds(1);
+inline constexpr Duration kPullSpacing = Duration::milliseconds(1);
 inline constexpr Duration kCompressSpacing = Duration::milliseconds(64);
 
 inline constexpr std::uint32_t kProbedHarts = 16;
@@ -75,6 +75,7 @@ class MachineBalance {
 struct BalanceState {
     Instant next_push;
     Instant next_class_pull;
+    Instant next_pull;
     CpuId cursor;  // where the next probe of the others starts
     // Counters, for statistics.
     std::uint64_t idle_pulls{0};
@@ -148,3 +149,5 @@ template <Harts H>
 bool compress(H& harts, BalanceState& state);
 
 }  // namespace kernel::sched
+
+#include "sched/balance_rules.hpp"

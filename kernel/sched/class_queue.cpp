@@ -10,42 +10,22 @@ namespace kernel::sched {
 
 namespace {
 
-bool is_allowed(CpuMask mask, CpuId cpu, const Faults& faults) {
-    return faults.ignore_affinity || mask.contains(cpu);
+bool is_allowed(CpuMask mask, CpuMask targets, const Faults& faults) {
+    return faults.ignore_affinity || mask.intersects(targets);
 }
 
-// The first item by deadline, of those below `item`, that may run on cpu. Pre: there is one.
-const Entity* first_allowed(const Entity* item, CpuId cpu, const Faults& faults) {
+// The first item by deadline, of those below `item`, that may run on one of `targets`. Pre: there is one.
+const Entity* first_allowed(const Entity* item, CpuMask targets, const Faults& faults) {
     for (;;) {
         const Entity* left = ClassQueue::Tree::left(*item);
-        if (left != nullptr && is_allowed(left->position().any_allowed, cpu, faults)) {
+        if (left != nullptr && is_allowed(left->position().any_allowed, targets, faults)) {
             item = left;
-        } else if (is_allowed(item->attributes.affinity_effective, cpu, faults)) {
+        } else if (is_allowed(item->attributes.affinity_effective, targets, faults)) {
             return item;
         } else {
             item = ClassQueue::Tree::right(*item);
             DCHECK(item != nullptr);
         }
-    }
-}
-
-// The next one after `item`, or null. One way up and one down: O(log n).
-const Entity* next_allowed(const Entity* item, CpuId cpu, const Faults& faults) {
-    using Tree = ClassQueue::Tree;
-    for (;;) {
-        const Entity* right = Tree::right(*item);
-        if (right != nullptr && is_allowed(right->position().any_allowed, cpu, faults)) {
-            return first_allowed(right, cpu, faults);
-        }
-        const Entity* up = Tree::parent(*item);
-        while (up != nullptr && Tree::right(*up) == item) {
-            item = up;
-            up = Tree::parent(*up);
-        }
-        if (up == nullptr || is_allowed(up->attributes.affinity_effective, cpu, faults)) {
-            return up;
-        }
-        item = up;
     }
 }
 
@@ -111,30 +91,47 @@ Entity* ClassQueue::best() const {
     return nullptr;
 }
 
-Entity* ClassQueue::find_stealable(CpuId thief, const Faults& faults) const {
+const Entity* ClassQueue::first_candidate(CpuMask targets, const Faults& faults) const {
     const Entity* root = waiting_.root();
-    if (root == nullptr || !is_allowed(root->position_.any_allowed, thief, faults)) {
-        return nullptr;
-    }
-    const Entity* item = first_allowed(root, thief, faults);
-    const Entity* least = item;
-    for (std::uint32_t probe = 1; probe < kStealProbes; ++probe) {
-        item = next_allowed(item, thief, faults);
-        if (item == nullptr) {
-            break;
-        }
-        if (is_before(item->position_.vt, least->position_.vt)) {
-            least = item;
-        }
-    }
-    return const_cast<Entity*>(least);  // found through this queue's own, non-const, members
+    const bool is_there = root != nullptr && is_allowed(root->position_.any_allowed, targets, faults);
+    return is_there ? first_allowed(root, targets, faults) : nullptr;
 }
 
-VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit, bool is_home) {
+// The next one after `item`, or null. One way up and one down: O(log n).
+const Entity* ClassQueue::next_candidate(const Entity& from, CpuMask targets, const Faults& faults) {
+    const Entity* item = &from;
+    for (;;) {
+        const Entity* right = Tree::right(*item);
+        if (right != nullptr && is_allowed(right->position_.any_allowed, targets, faults)) {
+            return first_allowed(right, targets, faults);
+        }
+        const Entity* up = Tree::parent(*item);
+        while (up != nullptr && Tree::right(*up) == item) {
+            item = up;
+            up = Tree::parent(*up);
+        }
+        if (up == nullptr || is_allowed(up->attributes.affinity_effective, targets, faults)) {
+            return up;
+        }
+        item = up;
+    }
+}
+
+Entity* ClassQueue::find_stealable(CpuId thief, const Faults& faults) const {
+    Entity* least = nullptr;
+    for_candidates(CpuMask::of(thief), faults, [&](Entity& entity) {
+        if (least == nullptr || is_before(entity.position_.vt, least->position_.vt)) {
+            least = &entity;
+        }
+    });
+    return least;
+}
+
+VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit, bool is_same_epoch) {
     const Entity::Position& position = entity.position_;
     if (empty()) {
-        if (position.has_global) {
-            raise_frame(position.global);
+        if (position.has_global && is_same_epoch && is_before(base_ + offset_, position.global)) {
+            set_frame(position.global);
         }
         return base_;
     }
@@ -149,18 +146,19 @@ VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration c
     const VirtualSpan in_real_time =
         span_of(request, position.weight) + span_of(kLagMax, sum_weight_ + position.weight);
     const VirtualTime latest = now + std::min(in_service, in_real_time);
-    VirtualSpan lag = now - (position.global - offset_);
-    if (!is_home) {
-        lag = lag > 0 ? std::clamp(position.lag, VirtualSpan{0}, lag)
-                      : std::clamp(position.lag, lag, VirtualSpan{0});
-    }
+    const VirtualSpan lag = is_same_epoch ? now - (position.global - offset_) : position.lag;
     return earlier(later(now - lag, earliest), latest);
 }
 
-void ClassQueue::raise_frame(VirtualTime global) {
-    if (empty() && is_before(base_ + offset_, global)) {
+void ClassQueue::set_frame(VirtualTime global) {
+    if (empty()) {
         offset_ = global - base_;
     }
+}
+
+void ClassQueue::take_place(Entity::Position& position) const {
+    position.lag = virtual_now() - position.vt;
+    position.global = position.vt + offset_;
 }
 
 void ClassQueue::add_waiting(Entity& entity) {
@@ -177,8 +175,7 @@ void ClassQueue::add_running(Entity& entity) {
 }
 
 void ClassQueue::remove(Entity& entity) {
-    entity.position_.lag = virtual_now() - entity.position_.vt;
-    entity.position_.global = global_of(entity);
+    take_place(entity.position_);
     entity.position_.has_global = true;
     if (running_ == &entity) {
         running_ = nullptr;

@@ -7,8 +7,9 @@
 //   a member's lag; lags sum to zero, so whoever is ahead waits until the others have caught up, and no hint
 //   can buy share.
 //
-//   U = vt + offset makes virtual times of one class comparable between harts: a task keeps its U asleep and
-//   under way.
+//   U = vt + offset makes virtual times of one class comparable between harts: a task keeps its U under way.
+//   A sleeping one keeps its vt, in the frame of this queue, so that moving the offset is neither credit nor
+//   debt for it; the offset of the day makes it U when it leaves for another hart.
 //
 // Cost: every function is O(log n) with n waiting tasks, or O(1); nothing scans.
 // Concurrency: guarded by the lock of the hart.
@@ -58,20 +59,35 @@ class ClassQueue {
     // A waiting member allowed on `thief`: the one with least U among the first kStealProbes by deadline, or
     // null.
     [[nodiscard]] Entity* find_stealable(CpuId thief, const Faults& faults) const;
+    // Calls f(Entity&) for the first kStealProbes waiting members, by deadline, that may run on one of
+    // `targets`.
+    template <class F>
+    void for_candidates(CpuMask targets, const Faults& faults, F&& f) const {
+        const Entity* item = first_candidate(targets, faults);
+        for (std::uint32_t probe = 0; probe < kStealProbes && item != nullptr; ++probe) {
+            f(const_cast<Entity&>(*item));  // found through this queue's own, non-const, members
+            item = next_candidate(*item, targets, faults);
+        }
+    }
 
-    // Where a member that is on no queue would stand. `credit`: how far behind V it may be placed, in its own
-    // service. Debt is kept, but bounded by kLagMax for the lightest member and, in real time, by the task's
-    // own fluid turn plus kLagMax. Not at home (it comes from another hart), it is neither owed nor owes more
-    // than it was or did there: as long as nothing balances the harts, their frames drift apart. On an empty
-    // queue the frame is adopted instead: the queue takes the task's U when that is ahead.
-    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit, bool is_home);
-    // Lifts an empty queue's frame to at least `global`.
-    void raise_frame(VirtualTime global);
+    // Where a member that is on no queue would stand: at its U, or, when that is of another frame epoch, at
+    // the lag it had in the queue it left. `credit`: how far behind V it may be placed, in its own service.
+    // Debt is bounded by kLagMax for the lightest member and, in real time, by the task's own fluid turn plus
+    // kLagMax. On an empty queue the frame is adopted instead: the queue takes the task's U when that is
+    // ahead.
+    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit,
+                                    bool is_same_epoch);
+    // Moves an empty queue's frame so that U is `global`. No effect on a queue with members.
+    void set_frame(VirtualTime global);
+    // Moves the frame of the queue, and with it U of every member, by `shift`. What sleeps keeps its place.
+    void shift_frame(VirtualSpan shift) { offset_ += shift; }
+    // U and lag of a sleeper of this queue, which leaves its frame behind.
+    void take_place(Entity::Position& position) const;
 
     // Counts the entity in. Pre: on no queue; its position is set.
     void add_waiting(Entity& entity);
     void add_running(Entity& entity);
-    // Counts it out and saves its U. Pre: a member.
+    // Counts it out and saves its place. Pre: a member.
     void remove(Entity& entity);
     // Between waiting and running. Pre: waiting, nobody running / running.
     void start(Entity& entity);
@@ -90,6 +106,9 @@ class ClassQueue {
 
   private:
     friend class Auditor;
+    [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;
+    [[nodiscard]] static const Entity* next_candidate(const Entity& item, CpuMask targets,
+                                                      const Faults& faults);
     void count_in(const Entity& entity);
     void count_out(const Entity& entity);
     void rebase();

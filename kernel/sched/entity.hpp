@@ -102,10 +102,14 @@ class Entity {
         std::uint64_t carry{0};   // service not yet in vt
         std::uint32_t weight{0};  // shares * 16
         bool fresh{false};        // woken, and has not used up a request since
-        bool has_global{false};   // `global` is meaningful
-        QosClass frame{QosClass::Normal};  // the class whose frame `global` is in
-        VirtualTime global;                // vt in the machine-wide frame, kept while on no queue
-        VirtualSpan lag{0};                // V - vt when it left its last queue
+        // It was on a queue: asleep, vt is in the frame of its home queue.
+        bool has_global{false};
+        QosClass frame{QosClass::Normal};  // the class whose frame vt and `global` are in
+        // Of an entity under way or throttled: vt in the machine-wide frame, the frame's epoch, and V - vt of
+        // the queue it left, which counts instead when the epoch has changed since.
+        VirtualTime global;
+        std::uint32_t epoch{0};
+        VirtualSpan lag{0};
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
         std::uint32_t min_weight{0};
@@ -138,7 +142,6 @@ class Entity {
     Budget* budget_{nullptr};
     Duration granted_;    // of the budget, set aside for the running entity
     Instant release_at_;  // while Throttled: when to try again
-    bool is_home_{true};  // while Throttled: it was on this hart before
     Group* group_{nullptr};
     std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable
 };

@@ -24,6 +24,7 @@ struct HartLoad {
     std::uint32_t epoch{0};                        // U of two harts compare only in the same frame epoch
     std::uint32_t runnable{0};                     // waiting and running
     Instant at;                                    // when this was true
+    CpuMask running_mask;                          // of the running task
     std::array<std::uint32_t, kClasses> weight{};  // sum of task weights, per class
     std::array<CpuMask, kClasses>
         waiting_mask{};  // union of the masks of the waiting tasks; empty = none waits

@@ -45,16 +45,14 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     if (reason != EnqueueReason::New && entity.cpu_ != cpu_ && entity.has_run()) {
         ++entity.statistics_.migrations;
     }
-    const bool is_home = entity.cpu_ == cpu_;
     entity.cpu_ = cpu_;
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
     if (is_capped(entity) && !entity.budget_->is_available(now)) {
-        entity.is_home_ = is_home;
         throttle(entity, now, false);
         return Preempt{};
     }
     entity.state_ = TaskState::Queued;
-    join(entity, index_of(entity.effective()), reason, is_home);
+    join(entity, index_of(entity.effective()), reason);
     return judge(entity, now);
 }
 
@@ -127,11 +125,17 @@ Pick RunQueue::pick_next(Instant now) {
     }
     Entity* const next = choose(now);
     current_ = next;
+    const std::uint8_t last_class = picked_class_;
+    picked_class_ = next == nullptr ? HartLoad::kIdle : static_cast<std::uint8_t>(next->effective());
     resched_at_ = Instant::never();
     const bool was_ended = request_ended_;
     request_ended_ = false;
+    // Others may have to be served before this one: those who wait here, elsewhere; or a higher class from
+    // there.
+    const bool is_lower = last_class == HartLoad::kIdle || picked_class_ < last_class;
+    const bool balance = next != nullptr && (was_ended || is_lower);
     if (next == previous) {
-        return Pick{.entity = next, .switched = false};
+        return Pick{.entity = next, .switched = false, .balance = balance};
     }
     if (previous != nullptr) {
         ++previous->statistics_.switches_involuntary;
@@ -147,7 +151,7 @@ Pick RunQueue::pick_next(Instant now) {
     const bool switched = next != last_run_;
     switches_ += switched && next != nullptr ? 1 : 0;
     last_run_ = next;
-    return Pick{.entity = next, .switched = switched};
+    return Pick{.entity = next, .switched = switched, .balance = balance};
 }
 
 // The entity that runs next, counted as running, with its grant; null when there is none.
@@ -344,11 +348,11 @@ void RunQueue::tidy_empty_classes() {
 
 // Places the entity in time and counts it in, as waiting. A class that had no work starts at the root's
 // present: no credit for the time without, but what it received ahead of its share stays on its account.
-void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home) {
+void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
     RootMember& member = classes_[index];
     const ClassRow& row = kClassTable[index];
     count_into_group(entity);
-    adopt_frame(entity, is_home);
+    adopt_frame(entity);
     if (runnable_ <= 1) {
         resched_at_ = Instant::never();  // left over from a competitor that is gone
         request_ended_ = false;
@@ -361,7 +365,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, boo
     const Duration credit = reason == EnqueueReason::Wake      ? row.task_request
                             : reason == EnqueueReason::Migrate ? kLagMax
                                                                : Duration{};
-    const VirtualTime vt = member.queue.place(entity, request_of(entity), credit, is_home);
+    const VirtualTime vt = member.queue.place(entity, request_of(entity), credit, position.epoch == epoch_);
     const VirtualSpan shift = vt - position.vt;
     position.vt = vt;
     if (reason == EnqueueReason::Migrate) {
@@ -378,6 +382,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason, boo
 void RunQueue::leave(Entity& entity, std::size_t index) {
     classes_[index].queue.remove(entity);
     entity.position_.frame = class_at(index);
+    entity.position_.epoch = epoch_;
     count_out_of_group(entity);
     --runnable_;
 }
@@ -453,18 +458,42 @@ void RunQueue::run(Entity& entity, Instant now) {
 
 Entity* RunQueue::find_stealable(CpuId thief) const {
     for (std::size_t i = kClasses; i-- > 0;) {
-        if (faults_.stay_put) {
-            return nullptr;
-        }
-        if (Entity* found = classes_[i].queue.find_stealable(thief, faults_); found != nullptr) {
+        if (Entity* found = find_stealable(thief, i); found != nullptr) {
             return found;
         }
     }
     return nullptr;
 }
 
+Entity* RunQueue::find_stealable(CpuId thief, std::size_t class_index) const {
+    return faults_.stay_put ? nullptr : classes_[class_index].queue.find_stealable(thief, faults_);
+}
+
+bool RunQueue::wants_frame(std::size_t class_index, Instant now) const {
+    const RootMember& member = classes_[class_index];
+    return member.queue.empty() && now - member.frame_set_at >= kFrameSpacing;
+}
+
+void RunQueue::set_frame(std::size_t class_index, VirtualTime global, Instant now) {
+    classes_[class_index].frame_set_at = now;
+    classes_[class_index].queue.set_frame(global);
+}
+
 void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
-    classes_[index_of(qos_class)].queue.raise_frame(global);
+    ClassQueue& queue = classes_[index_of(qos_class)].queue;
+    if (is_before(queue.global_now(), global)) {
+        queue.set_frame(global);
+    }
+}
+
+void RunQueue::shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std::uint32_t epoch) {
+    if (static_cast<std::int32_t>(epoch - epoch_) <= 0) {
+        return;
+    }
+    epoch_ = epoch;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        classes_[i].queue.shift_frame(shifts[i]);
+    }
 }
 
 HartLoad RunQueue::load() const {
@@ -474,6 +503,8 @@ HartLoad RunQueue::load() const {
     load.at = clock_;
     if (current_ != nullptr) {
         load.running_class = static_cast<std::uint8_t>(current_->effective());
+        load.running_mask =
+            faults_.ignore_affinity ? CpuMask::all() : current_->attributes.affinity_effective;
     }
     load.runnable = runnable_;
     for (std::size_t i = 0; i < kClasses; ++i) {
@@ -497,8 +528,8 @@ Duration RunQueue::lag(const Entity& entity) const {
     return is_here ? classes_[index_of(entity.effective())].queue.lag(entity) : Duration{};
 }
 
-bool RunQueue::allows(const Entity& entity) const {
-    return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu_);
+bool RunQueue::allows(const Entity& entity, CpuId cpu) const {
+    return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu);
 }
 
 }  // namespace kernel::sched

@@ -102,8 +102,10 @@ class RunQueue {
     // --- Off the queue ---
 
     // The entity was woken at `now` but travels (inbox) before it is enqueued: ends its sleep, starts its
-    // wake latency. Optional before enqueue(Wake). Pre: Blocked.
-    static void note_woken(Entity& entity, Instant now);
+    // wake latency, and gives it the machine-wide virtual time it travels with. Optional before
+    // enqueue(Wake); without it, or when this is not the queue it was last on, it travels with the one it
+    // fell asleep with. Pre: Blocked.
+    void note_woken(Entity& entity, Instant now);
     // The same for a new entity that travels to its first queue: its life, and its accounts, begin at `now`.
     // Pre: it was on no queue yet.
     static void note_created(Entity& entity, Instant now);
@@ -120,10 +122,27 @@ class RunQueue {
     // with least U among a bounded probe. Null: none. The thief calls remove() here, unlocks, and enqueues it
     // as Migrate there.
     [[nodiscard]] Entity* find_stealable(CpuId thief) const;
-    // Before the first task of a class arrives on a hart that has none: U of the class is at least `global`,
-    // the least U on the harts that run it, so that an idle hart's old frame is no credit. No effect on a
-    // queue with members.
+    // The same of one class.
+    [[nodiscard]] Entity* find_stealable(CpuId thief, std::size_t class_index) const;
+    // Calls f(Entity&, U) for a bounded number of waiting entities of a class that may run on one of
+    // `targets`.
+    template <class F>
+    void for_candidates(std::size_t class_index, CpuMask targets, F&& f) const {
+        const ClassQueue& queue = classes_[class_index].queue;
+        if (!faults_.stay_put) {
+            queue.for_candidates(targets, faults_,
+                                 [&](Entity& entity) { f(entity, queue.global_of(entity)); });
+        }
+    }
+    // A class without work here is about to get some, and its frame was not compared to the other harts' for
+    // kFrameSpacing: the caller does that (raise_frame_before() in balance.hpp) and calls set_frame().
+    [[nodiscard]] bool wants_frame(std::size_t class_index, Instant now) const;
+    void set_frame(std::size_t class_index, VirtualTime global, Instant now);
+    // Lifts the frame of a class without work here to at least `global`.
     void raise_frame(QosClass qos_class, VirtualTime global);
+    // Moves the frames of all classes into a new epoch. No effect when the queue is in a later one already.
+    void shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std::uint32_t epoch);
+    [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
     [[nodiscard]] HartLoad load() const;
 
     // --- What is here ---
@@ -144,7 +163,8 @@ class RunQueue {
     // Service owed to (+) or received ahead by (-) a member; 0 for others.
     [[nodiscard]] Duration lag(const Entity& entity) const;
     // May this task run here, as placement and stealing see it (Faults::ignore_affinity included)?
-    [[nodiscard]] bool allows(const Entity& entity) const;
+    [[nodiscard]] bool allows(const Entity& entity) const { return allows(entity, cpu_); }
+    [[nodiscard]] bool allows(const Entity& entity, CpuId cpu) const;
 
   private:
     friend class Auditor;
@@ -157,6 +177,7 @@ class RunQueue {
         VirtualTime deadline;
         VirtualTime request_end;
         std::uint64_t carry{0};
+        Instant frame_set_at{Instant::from_ns(-kFrameSpacing.ns())};
     };
 
     void account(Instant now);
@@ -167,14 +188,14 @@ class RunQueue {
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
-    void join(Entity& entity, std::size_t index, EnqueueReason reason, bool is_home);
+    void join(Entity& entity, std::size_t index, EnqueueReason reason);
     void leave(Entity& entity, std::size_t index);
     Preempt judge(const Entity& entity, Instant now);
     void want_resched(Instant at);
     void begin_request(Entity& entity, const ClassQueue& queue);
     void run(Entity& entity, Instant now);
     void rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now);
-    void adopt_frame(Entity& entity, bool is_home);
+    void adopt_frame(Entity& entity);
     [[nodiscard]] static Duration request_of(const Entity& entity);
 
     // What its attributes, its boost and what it is lent come to.
@@ -223,6 +244,7 @@ class RunQueue {
     const Entity* last_run_{nullptr};  // compared only: it may be gone
     std::uint32_t runnable_{0};
     bool request_ended_{false};  // since the last pick, with someone waiting
+    std::uint8_t picked_class_{HartLoad::kIdle};
     Instant start_;
     Instant clock_;  // accounts are complete up to here
     Instant picked_at_;

@@ -42,7 +42,7 @@ bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Inst
     return !allows(entity);
 }
 
-// The saved U of an entity on no queue, re-expressed for another class and weight.
+// The saved place of an entity on no queue, re-expressed for another class and weight.
 void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now) {
     Entity::Position& position = entity.position_;
     if (now - entity.since_ > kSleepHorizon) {
@@ -51,15 +51,27 @@ void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, 
     if (!position.has_global) {
         return;
     }
-    VirtualSpan lag = std::clamp(classes_[index_of(position.frame)].queue.global_now() - position.global,
-                                 -kLongestSavedLag, kLongestSavedLag);
+    const ClassQueue& source = classes_[index_of(position.frame)].queue;
+    const ClassQueue& target = classes_[index_of(to)].queue;
+    const bool is_asleep = entity.state_ == TaskState::Blocked;
+    if (is_asleep) {
+        source.take_place(position);
+        position.epoch = epoch_;
+    }
+    VirtualSpan lag =
+        std::clamp(position.epoch == epoch_ ? source.global_now() - position.global : position.lag,
+                   -kLongestSavedLag, kLongestSavedLag);
     if (position.frame != to) {
         lag = std::min(lag, VirtualSpan{0});
         position.lag = std::min(position.lag, VirtualSpan{0});
     }
     position.frame = to;
-    position.global = classes_[index_of(to)].queue.global_now() - rescale(lag, position.weight, weight);
+    position.global = target.global_now() - rescale(lag, position.weight, weight);
     position.lag = rescale(position.lag, position.weight, weight);
+    position.epoch = epoch_;
+    if (is_asleep) {
+        position.vt = position.global - target.offset();
+    }
     // Under way to another queue: what is left of the request is the same service.
     position.deadline = position.vt + rescale(position.deadline - position.vt, position.weight, weight);
     position.request_end = position.vt + rescale(position.request_end - position.vt, position.weight, weight);
@@ -68,16 +80,17 @@ void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, 
 
 // An entity that comes to this queue may have changed its class or its weight since it left the last one, as
 // no hart's business: a boost began when it woke, its group grew.
-void RunQueue::adopt_frame(Entity& entity, bool is_home) {
+void RunQueue::adopt_frame(Entity& entity) {
     Entity::Position& position = entity.position_;
     const std::uint32_t weight = weight_of(entity);
-    if (position.has_global && position.frame != entity.effective_ && !is_home) {
-        // The old frame is another hart's: what it owed there when it left stands for the debt.
+    if (position.has_global && position.frame != entity.effective_) {
+        // The old frame may be another hart's: what it owed there when it left stands for the debt.
         position.lag = std::min(position.lag, VirtualSpan{0});
         position.global = classes_[index_of(entity.effective_)].queue.global_now() - position.lag;
+        position.epoch = epoch_;
         position.frame = entity.effective_;
     }
-    if (position.has_global && (position.frame != entity.effective_ || position.weight != weight)) {
+    if (position.has_global && position.weight != weight) {
         rescale_saved(entity, entity.effective_, weight, entity.since_);
     }
     position.weight = weight;
@@ -98,8 +111,13 @@ void RunQueue::begin_life(Entity& entity, Instant now) {
 void RunQueue::note_woken(Entity& entity, Instant now) {
     CHECK(entity.state_ == TaskState::Blocked);
     const Duration slept = std::max(Duration{}, now - entity.since_);
+    Entity::Position& position = entity.position_;
     if (slept > kSleepHorizon) {
-        entity.position_.has_global = false;
+        position.has_global = false;
+    }
+    if (position.has_global && entity.cpu_ == cpu_) {
+        classes_[index_of(position.frame)].queue.take_place(position);
+        position.epoch = epoch_;
     }
     entity.statistics_.sleep += slept;
     settle_class(entity, now);
@@ -125,6 +143,7 @@ void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
     position.global = origin + span_of(request_of(child) / 2, position.weight);
     position.lag = queue.global_now() - position.global;
+    position.epoch = epoch_;
     position.has_global = true;
     child.cpu_ = cpu_;
 }

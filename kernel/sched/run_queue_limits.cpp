@@ -75,7 +75,7 @@ void RunQueue::follow_class(Entity& entity, Instant now) {
     leave(entity, index_of(entity.effective_));
     rescale_saved(entity, to, weight_of(entity), now);
     entity.effective_ = to;
-    join(entity, index_of(to), EnqueueReason::New, true);
+    join(entity, index_of(to), EnqueueReason::New);
     if (entity.state_ == TaskState::Running) {
         classes_[index_of(to)].queue.start(entity);
         want_resched(now);
@@ -181,7 +181,6 @@ void RunQueue::spend(Instant from, Instant to) {
 void RunQueue::throttle(Entity& entity, Instant now, bool is_waiting) {
     if (is_waiting) {
         leave(entity, index_of(entity.effective_));
-        entity.is_home_ = true;
     }
     Statistics& statistics = entity.statistics_;
     const Duration waited = std::max(Duration{}, now - entity.since_);
@@ -206,7 +205,7 @@ void RunQueue::unthrottle(Entity& entity, Instant now) {
 void RunQueue::release(Entity& entity, Instant now) {
     unthrottle(entity, now);
     entity.state_ = TaskState::Queued;
-    join(entity, index_of(entity.effective_), EnqueueReason::Wake, entity.is_home_);
+    join(entity, index_of(entity.effective_), EnqueueReason::Wake);
     judge(entity, now);
 }
 

@@ -123,7 +123,7 @@ void place(Task& task, sched::EnqueueReason reason) {
         // A task that is sent on from an inbox was noted where its wake-up began.
         if (task.entity.state() == sched::TaskState::Blocked) {
             if (reason == sched::EnqueueReason::Wake) {
-                sched::RunQueue::note_woken(task.entity, now);
+                hart.queue.note_woken(task.entity, now);
             } else {
                 sched::RunQueue::note_created(task.entity, now);
             }

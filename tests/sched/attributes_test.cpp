@@ -200,7 +200,7 @@ TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     };
     read(1_ms);
     EXPECT_EQ(stat.sleep_ns, 1'000'000U);
-    RunQueue::note_woken(entity, at(2_ms));
+    queue.note_woken(entity, at(2_ms));
     read(3_ms);
     EXPECT_EQ(stat.state, static_cast<std::uint32_t>(TaskState::Migrating));
     EXPECT_EQ(stat.wait_ns, 1'000'000U);

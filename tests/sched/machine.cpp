@@ -27,6 +27,8 @@ Machine::Machine(std::uint32_t harts, Faults faults, Instant start) : start_{sta
         queues_.push_back(std::make_unique<RunQueue>());
         queues_.back()->start(CpuId{i}, start, kernel::sched::kCapacityFull, faults);
     }
+    loads_.resize(harts);
+    states_.resize(harts);
 }
 
 Machine::~Machine() {
@@ -63,7 +65,7 @@ Task& Machine::add_hog(QosClass qos_class, std::uint32_t shares, CpuMask mask) {
 void Machine::place(Task& task, EnqueueReason reason) {
     CpuMask idle;
     for (const auto& queue : queues_) {
-        if (queue->load().is_idle()) {
+        if (queue->current() == nullptr && queue->runnable() == 0) {
             idle.add(queue->cpu());
         }
     }
@@ -71,9 +73,24 @@ void Machine::place(Task& task, EnqueueReason reason) {
         kernel::sched::placement_request(task.entity.attributes, task.entity.effective(), task.entity.cpu(),
                                          online(), queues_.front()->faults());
     const auto placement =
-        kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return queues_[cpu.value()]->load(); });
+        kernel::sched::select_cpu(request, idle, [this](CpuId cpu) { return loads_[cpu.value()]; });
     ASSERT_TRUE(request.allowed.contains(placement.cpu));
-    queues_[placement.cpu.value()]->enqueue(task.entity, now_, reason);
+    if (reason == EnqueueReason::Wake && task.entity.state() == TaskState::Blocked) {
+        queues_[task.entity.cpu().value()]->note_woken(task.entity, now_);
+    }
+    enqueue(task.entity, placement.cpu, reason);
+}
+
+void Machine::enqueue(Entity& entity, CpuId cpu, EnqueueReason reason) {
+    RunQueue& queue = *queues_[cpu.value()];
+    kernel::sched::raise_frame_before(harts_, queue, entity);
+    queue.enqueue(entity, now_, reason);
+    publish(cpu.value());
+}
+
+void Machine::publish(std::uint32_t hart) {
+    loads_[hart] = queues_[hart]->load();
+    balance_.note_load(CpuId{hart}, loads_[hart], online());
 }
 
 Instant Machine::next_event() const {
@@ -116,6 +133,7 @@ void Machine::run_until(Instant end) {
                 queue->put_current(now_, PutReason::Block);
                 task.wakes_at = now_ + task.behaviour.rest;
                 task.left = task.behaviour.work;
+                publish(queue->cpu().value());
             }
         }
         settle();
@@ -131,14 +149,15 @@ void Machine::settle() {
             place(*task, EnqueueReason::Wake);
         }
     }
-    for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
-        if (queues_[hart]->should_resched(now_)) {
-            pick(hart);
-        }
-    }
-    for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
-        if (queues_[hart]->current() == nullptr) {
-            pick(hart);
+    // What one hart does may give another something to decide.
+    for (bool is_settled = false; !is_settled;) {
+        is_settled = true;
+        for (std::uint32_t hart = 0; hart < queues_.size(); ++hart) {
+            const bool is_idle = queues_[hart]->current() == nullptr;
+            if (queues_[hart]->should_resched(now_) || (is_idle && !balance_.overloaded().empty())) {
+                pick(hart);
+                is_settled = is_settled && queues_[hart]->current() == nullptr;
+            }
         }
     }
     audit();
@@ -146,26 +165,25 @@ void Machine::settle() {
 
 void Machine::pick(std::uint32_t hart) {
     RunQueue& queue = *queues_[hart];
-    if (queue.pick_next(now_).entity == nullptr && steal_for(hart)) {
-        queue.pick_next(now_);
+    for (;;) {
+        const kernel::sched::Pick pick = queue.pick_next(now_);
+        publish(hart);
+        const bool is_changed =
+            pick.entity == nullptr
+                ? kernel::sched::idle_pull(harts_, CpuId{hart}, states_[hart])
+                : pick.balance && kernel::sched::balance(harts_, CpuId{hart}, states_[hart]);
+        if (!is_changed) {
+            return;
+        }
     }
 }
 
-bool Machine::steal_for(std::uint32_t hart) {
-    for (auto& victim : queues_) {
-        if (!victim->load().offers_work_to(CpuId{hart})) {
-            continue;
-        }
-        Entity* found = victim->find_stealable(CpuId{hart});
-        EXPECT_NE(found, nullptr) << "a hart offered work that was not there";
-        if (found != nullptr) {
-            victim->remove(*found, now_);
-            queues_[hart]->enqueue(*found, now_, EnqueueReason::Migrate);
-            ++steals_;
-            return true;
-        }
+std::uint64_t Machine::steals() const {
+    std::uint64_t sum = 0;
+    for (const auto& state : states_) {
+        sum += state.idle_pulls;
     }
-    return false;
+    return sum;
 }
 
 void Machine::set(Task& task, const Attributes& attributes) {
@@ -179,6 +197,7 @@ void Machine::set(Task& task, const Attributes& attributes) {
         }
         place(task, EnqueueReason::Migrate);
     }
+    publish(queue.cpu().value());
     settle();
 }
 
@@ -198,6 +217,7 @@ void Machine::exit(Task& task) {
         }
         RunQueue::retire(task.entity, now_);
     }
+    publish(queue.cpu().value());
     settle();
 }
 
@@ -214,6 +234,9 @@ void Machine::mark() {
 }
 
 void Machine::audit() {
+    if (!audits_) {
+        return;
+    }
     for (auto& queue : queues_) {
         const auto violation = kernel::sched::Auditor::check(*queue);
         ASSERT_FALSE(violation.found())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A machine for tests: harts with real run queues, tasks that run and sleep as told, a clock that jumps from
 // event to event. Switches and IPIs cost nothing. It does what the kernel's dispatcher does, in its order,
-// and has the auditor look at every queue after every step.
+// and has the auditor look at every queue after every step unless told not to.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sched/auditor.hpp"
+#include "sched/balance.hpp"
 #include "sched/params.hpp"
 #include "sched/placement.hpp"
 #include "sched/run_queue.hpp"
@@ -80,6 +81,32 @@ struct Task {
 
 class Machine {
   public:
+    // What balance.hpp needs. Each method is what the kernel does under its locks.
+    class Harts {
+      public:
+        explicit Harts(Machine& machine) : machine_{machine} {}
+        [[nodiscard]] CpuMask online() const { return machine_.online(); }
+        [[nodiscard]] const kernel::sched::HartLoad& load(CpuId cpu) const {
+            return machine_.loads_[cpu.value()];
+        }
+        template <class F>
+        auto with_queue(CpuId cpu, F&& f) {
+            const auto result = f(*machine_.queues_[cpu.value()]);
+            machine_.publish(cpu.value());
+            return result;
+        }
+        void set_home(Entity&, CpuId) {}
+        void send(Entity& entity, CpuId cpu) {
+            ++machine_.migrations_;
+            machine_.enqueue(entity, cpu, kernel::sched::EnqueueReason::Migrate);
+        }
+        [[nodiscard]] Instant now() const { return machine_.now_; }
+        [[nodiscard]] kernel::sched::MachineBalance& machine() { return machine_.balance_; }
+
+      private:
+        Machine& machine_;
+    };
+
     explicit Machine(std::uint32_t harts = 1, Faults faults = {}, Instant start = Instant{});
     ~Machine();
     Machine(const Machine&) = delete;
@@ -99,7 +126,13 @@ class Machine {
     [[nodiscard]] Instant now() const { return now_; }
     [[nodiscard]] RunQueue& queue(std::uint32_t hart = 0) { return *queues_[hart]; }
     [[nodiscard]] std::uint64_t events() const { return events_; }
-    [[nodiscard]] std::uint64_t steals() const { return steals_; }
+    // Tasks an idle hart took from another, and all that balancing moved, those included.
+    [[nodiscard]] std::uint64_t steals() const;
+    [[nodiscard]] std::uint64_t migrations() const { return migrations_; }
+    [[nodiscard]] kernel::sched::BalanceState& balance_state(std::uint32_t hart) { return states_[hart]; }
+    [[nodiscard]] Harts& harts() { return harts_; }
+    // Long runs look at the queues at their ends only.
+    void audit_every_step(bool wanted) { audits_ = wanted; }
     [[nodiscard]] std::deque<std::unique_ptr<Task>>& tasks() { return tasks_; }
     // Remembers every task's runtime; since_mark() is what it got after.
     void mark();
@@ -113,7 +146,8 @@ class Machine {
     void place(Task& task, kernel::sched::EnqueueReason reason);
     void settle();
     void pick(std::uint32_t hart);
-    bool steal_for(std::uint32_t hart);
+    void enqueue(Entity& entity, CpuId cpu, kernel::sched::EnqueueReason reason);
+    void publish(std::uint32_t hart);
     void audit();
     [[nodiscard]] Instant next_event() const;
     [[nodiscard]] CpuMask online() const {
@@ -126,7 +160,12 @@ class Machine {
     Instant start_;
     Instant now_;
     std::uint64_t events_{0};
-    std::uint64_t steals_{0};
+    std::uint64_t migrations_{0};
+    std::vector<kernel::sched::HartLoad> loads_;
+    std::vector<kernel::sched::BalanceState> states_;
+    kernel::sched::MachineBalance balance_;
+    Harts harts_{*this};
+    bool audits_{true};
 };
 
 // Attributes in one line.

@@ -277,7 +277,7 @@ void Hart::raise_frame(QosClass qos_class, Wide global) {
     raise_frame(classes_[index_of(qos_class)], global);
 }
 
-Wide Hart::place(const Class& into, const Task& task, Duration credit, bool is_home) const {
+Wide Hart::place(const Class& into, const Task& task, Duration credit) const {
     if (into.members.empty()) {
         return into.empty_at;
     }
@@ -293,24 +293,15 @@ Wide Hart::place(const Class& into, const Task& task, Duration credit, bool is_h
     const Wide fluid_turn = span(request_of(task), task.weight);
     const Wide latest =
         now + std::min(span(kLagMax, lightest), fluid_turn + span(kLagMax, sum_weight(into) + task.weight));
-    Wide lag = now - (task.global - into.offset);
-    if (!is_home) {
-        // Of what it was owed, or owed, here and there: the less.
-        if (lag > 0) {
-            lag = std::max(Wide{0}, std::min(lag, task.lag));
-        } else {
-            lag = std::min(Wide{0}, std::max(lag, task.lag));
-        }
-    }
-    return std::min(std::max(now - lag, earliest), latest);
+    return std::min(std::max(task.global - into.offset, earliest), latest);
 }
 
-void Hart::join(Task& task, std::size_t index, EnqueueReason reason, bool is_home) {
+void Hart::join(Task& task, std::size_t index, EnqueueReason reason) {
     Class& into = classes_[index];
     if (task.group != nullptr) {
         task.group->runnable.push_back(&task);
     }
-    adopt_frame(task, is_home);
+    adopt_frame(task);
     if (runnable() <= 1) {
         resched_at_ = Instant::never();
         request_ended_ = false;
@@ -329,7 +320,7 @@ void Hart::join(Task& task, std::size_t index, EnqueueReason reason, bool is_hom
     } else if (reason == EnqueueReason::Migrate) {
         credit = kLagMax;
     }
-    const Wide vt = place(into, task, credit, is_home);
+    const Wide vt = place(into, task, credit);
     if (reason == EnqueueReason::Migrate) {
         task.deadline += vt - task.vt;
         task.request_end += vt - task.vt;
@@ -356,8 +347,7 @@ void Hart::set_request(Task& task, const Class& among) const {
 
 void Hart::leave(Task& task, std::size_t index) {
     Class& from = classes_[index];
-    task.lag = virtual_now(from) - task.vt;
-    task.global = task.vt + from.offset;
+    take_place(from, task);
     task.has_global = true;
     std::erase(from.members, &task);
     if (from.members.empty()) {
@@ -367,6 +357,11 @@ void Hart::leave(Task& task, std::size_t index) {
     if (task.group != nullptr) {
         std::erase(task.group->runnable, &task);
     }
+}
+
+void Hart::take_place(const Class& from, Task& task) {
+    task.lag = virtual_now(from) - task.vt;
+    task.global = task.vt + from.offset;
 }
 
 Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
@@ -381,16 +376,14 @@ Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
     if (reason != EnqueueReason::New && task.hart != cpu_ && !task.runtime.is_zero()) {
         ++task.migrations;
     }
-    const bool is_home = task.hart == cpu_;
     task.hart = cpu_;
     task.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && task.fresh);
     if (task.is_capped() && !task.budget->is_available(now)) {
-        task.is_home = is_home;
         throttle(task, now, false);
         return {};
     }
     task.state = TaskState::Queued;
-    join(task, index_of(task.effective), reason, is_home);
+    join(task, index_of(task.effective), reason);
     return judge(task, now);
 }
 
@@ -582,7 +575,7 @@ void Hart::follow_class(Task& task, Instant now) {
     leave(task, index_of(task.effective));
     rescale_saved(task, to, task.weight_now(), now);
     task.effective = to;
-    join(task, index_of(to), EnqueueReason::New, true);
+    join(task, index_of(to), EnqueueReason::New);
     if (is_running) {
         resched_at_ = min(resched_at_, now);
     } else {
@@ -613,6 +606,9 @@ void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant 
     if (!task.has_global) {
         return;
     }
+    if (task.state == TaskState::Blocked) {
+        take_place(classes_[index_of(task.frame)], task);
+    }
     constexpr Wide kLongest = Wide{1} << 52;
     Wide lag = std::clamp(global_now(task.frame) - task.global, -kLongest, kLongest);
     if (task.frame != to) {
@@ -622,19 +618,22 @@ void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant 
     task.frame = to;
     task.global = global_now(to) - rescaled(lag, task.weight, weight);
     task.lag = rescaled(task.lag, task.weight, weight);
+    if (task.state == TaskState::Blocked) {
+        task.vt = task.global - classes_[index_of(to)].offset;
+    }
     task.deadline = task.vt + rescaled(task.deadline - task.vt, task.weight, weight);
     task.request_end = task.vt + rescaled(task.request_end - task.vt, task.weight, weight);
     task.weight = weight;
 }
 
-void Hart::adopt_frame(Task& task, bool is_home) {
+void Hart::adopt_frame(Task& task) {
     const std::uint32_t weight = task.weight_now();
-    if (task.has_global && task.frame != task.effective && !is_home) {
+    if (task.has_global && task.frame != task.effective) {
         task.lag = std::min(task.lag, Wide{0});
         task.global = global_now(task.effective) - task.lag;
         task.frame = task.effective;
     }
-    if (task.has_global && (task.frame != task.effective || task.weight != weight)) {
+    if (task.has_global && task.weight != weight) {
         rescale_saved(task, task.effective, weight, task.since);
     }
     task.weight = weight;
@@ -644,6 +643,9 @@ void Hart::note_woken(Task& task, Instant now) {
     const Duration slept = std::max(Duration{}, now - task.since);
     if (slept > kSleepHorizon) {
         task.has_global = false;
+    }
+    if (task.has_global && task.hart == cpu_) {
+        take_place(classes_[index_of(task.frame)], task);
     }
     task.sleep += slept;
     settle_class(task, now);
@@ -756,7 +758,6 @@ void Hart::spend(Instant from, Instant to) {
 void Hart::throttle(Task& task, Instant now, bool is_waiting) {
     if (is_waiting) {
         leave(task, index_of(task.effective));
-        task.is_home = true;
     }
     const Duration waited = std::max(Duration{}, now - task.since);
     task.wait += waited;
@@ -778,7 +779,7 @@ void Hart::unthrottle(Task& task, Instant now) {
 void Hart::release(Task& task, Instant now) {
     unthrottle(task, now);
     task.state = TaskState::Queued;
-    join(task, index_of(task.effective), EnqueueReason::Wake, task.is_home);
+    join(task, index_of(task.effective), EnqueueReason::Wake);
     judge(task, now);
 }
 

@@ -81,7 +81,6 @@ struct Task {
     kernel::sched::Budget* budget{nullptr};
     Duration granted;
     Instant release_at;
-    bool is_home{true};
     Group* group{nullptr};
 
     [[nodiscard]] Duration latency() const;
@@ -113,7 +112,7 @@ class Hart {
     void end_donation(Task& task, Instant now);
     void set_budget(Task& task, kernel::sched::Budget* budget, Instant now);
     void set_group(Task& task, Group* group, Instant now);
-    static void note_woken(Task& task, Instant now);
+    void note_woken(Task& task, Instant now);
     static void note_created(Task& task, Instant now);
     void inherit_position(Task& child, const Task& parent);
     void raise_frame(QosClass qos_class, Wide global);
@@ -149,13 +148,14 @@ class Hart {
     [[nodiscard]] static bool is_eligible(const Class& of, const Task& task);
     [[nodiscard]] Wide root_now() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index) const;
-    [[nodiscard]] Wide place(const Class& into, const Task& task, Duration credit, bool is_home) const;
+    [[nodiscard]] Wide place(const Class& into, const Task& task, Duration credit) const;
     void raise_frame(Class& of, Wide global) const;
-    void join(Task& task, std::size_t index, EnqueueReason reason, bool is_home);
+    void join(Task& task, std::size_t index, EnqueueReason reason);
     void leave(Task& task, std::size_t index);
+    static void take_place(const Class& from, Task& task);
     Preempt judge(const Task& task, Instant now);
     void rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant now);
-    void adopt_frame(Task& task, bool is_home);
+    void adopt_frame(Task& task);
     void set_request(Task& task, const Class& among) const;
     void follow_class(Task& task, Instant now);
     void follow_weight(Task& task);

@@ -320,7 +320,7 @@ void World::apply(const Action& action) {
         case Wake: {
             Entity& entity = entities_[who];
             if (entity.position().has_global) {
-                RunQueue::note_woken(entity, now_);
+                queues_[entity.cpu().value()].note_woken(entity, now_);
                 reasons_[who] = EnqueueReason::Wake;
             } else {
                 RunQueue::note_created(entity, now_);

@@ -222,8 +222,9 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             break;
         case Kind::NoteWoken:
             if (state == TaskState::Blocked) {
-                RunQueue::note_woken(entity, now);
-                reference::Hart::note_woken(*slot.task, now);
+                const std::uint32_t home = entity.cpu().value();
+                queues_[home]->note_woken(entity, now);
+                harts_[home]->note_woken(*slot.task, now);
             }
             break;
         case Kind::Arrive:

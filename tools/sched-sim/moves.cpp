@@ -65,7 +65,7 @@ void Machine::place(Task& task, EnqueueReason reason) {
     Hart& home = hart_of(task.home);
     if (task.entity.state() == TaskState::Blocked) {
         if (reason == EnqueueReason::Wake) {
-            RunQueue::note_woken(task.entity, now);
+            home.queue.note_woken(task.entity, now);
             task.woken_at = now;
             task.wake_pending = true;
         } else {
