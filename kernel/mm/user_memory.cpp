@@ -126,4 +126,13 @@ Result<std::uint32_t> fetch_op_word(AddressSpace& space, VirtAddr word, WordOper
     });
 }
 
+Result<std::uint32_t> compare_exchange_word(AddressSpace& space, VirtAddr word, std::uint32_t expected,
+                                            std::uint32_t wanted) {
+    return with_word(space, word, Access::Write, [&](auto value) {
+        std::uint32_t before = expected;
+        value.compare_exchange_strong(before, wanted);
+        return before;
+    });
+}
+
 }  // namespace kernel::mm

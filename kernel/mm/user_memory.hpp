@@ -97,6 +97,9 @@ enum class WordOperation : std::uint8_t { Set, Add, Or, AndNot, Xor };  // the o
 // Returns the word as it was before.
 [[nodiscard]] Result<std::uint32_t> fetch_op_word(AddressSpace& space, VirtAddr word, WordOperation operation,
                                                   std::uint32_t operand);
+// Stores `wanted` if the word is `expected`; returns the word as it was before. Makes the page writable.
+[[nodiscard]] Result<std::uint32_t> compare_exchange_word(AddressSpace& space, VirtAddr word,
+                                                          std::uint32_t expected, std::uint32_t wanted);
 
 template <class Pointer>
 [[nodiscard]] Result<std::uint32_t> load_word(AddressSpace& space, Pointer word) {

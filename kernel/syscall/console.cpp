@@ -3,7 +3,6 @@
 
 #include <array>
 #include <atomic>
-#include <limits>
 
 #include "lib/check.hpp"
 #include "mm/user_memory.hpp"
@@ -20,7 +19,8 @@ using nexus_abi::In;
 using nexus_abi::Out;
 using task::SysResult;
 
-constexpr std::uint32_t kEveryone = std::numeric_limits<std::uint32_t>::max();
+// Woken by one event. When more wait, each that gets something wakes the next: it may have left some.
+constexpr std::uint32_t kWokenPerEvent = 16;
 
 constinit ConsoleOps ops{};  // immutable after boot
 constinit task::WaitQueue readers;
@@ -35,11 +35,11 @@ void set_console_ops(const ConsoleOps& given) {
 }
 
 void console_input_ready() {
-    readers.wake(kEveryone, 0);
+    static_cast<void>(readers.wake(kWokenPerEvent, 0));
 }
 
 void console_space_ready() {
-    writers.wake(kEveryone, 0);
+    static_cast<void>(writers.wake(kWokenPerEvent, 0));
 }
 
 void console_signal(int signal) {
@@ -75,6 +75,7 @@ SysResult read(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
     if (!taken.ok()) {
         return taken.error();
     }
+    static_cast<void>(readers.wake(1, 0));
     const auto copied =
         mm::copy_to_user(caller.space(), first->start, std::as_bytes(std::span{chunk}.first(*taken)));
     return copied.ok() ? SysResult{std::uint64_t{*taken}} : SysResult{copied.error()};
@@ -107,6 +108,7 @@ SysResult write(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
     if (!taken.ok()) {
         return done(taken.error());
     }
+    static_cast<void>(writers.wake(1, 0));
     const std::uint64_t total = before + *taken;
     if (*taken == *filled && *filled < chunk.size()) {
         return total;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// futex(2): takes the operation apart. The work is in task/futex.cpp.
+// futex(2): takes the operation apart. The work is in task/futex.cpp and task/futex_pi.cpp.
 #include "task/futex.hpp"
-
-#include <algorithm>
 
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
+#include "task/futex_pi.hpp"
 
 namespace kernel::syscall {
 
@@ -21,45 +20,40 @@ enum class Operation : std::uint32_t {
     Requeue = 3,
     CompareRequeue = 4,
     WakeOperation = 5,
+    LockPi = 6,
+    UnlockPi = 7,
+    TryLockPi = 8,
     WaitBitset = 9,
     WakeBitset = 10,
+    LockPi2 = 13,  // 11 and 12, which requeue waiters to PI futexes, are not there: no C library needs them
 };
 constexpr std::uint32_t kPrivate =
     128;  // private and shared futexes are the same: no two processes share memory
 constexpr std::uint32_t kClockRealtime = 256;
 
-constexpr std::uint32_t kWakesPerStep = 32;  // what one kernel section allows
+enum class Clock : std::uint8_t { FromNow, FromBoot, From1970 };
 
-SysResult wait(Caller& caller, task::FutexWord word, std::uint32_t expected, std::uint32_t bitset,
-               std::uint64_t timeout, bool is_absolute, bool counts_from_1970) {
-    Instant deadline = Instant::never();
-    if (timeout != 0) {
-        const auto value = mm::copy_in(caller.space(), In<timespec>{timeout});
-        if (!value.ok()) {
-            return value.error();
-        }
-        const auto time = from_timespec(*value);
-        if (!time.ok()) {
-            return time.error();
-        }
-        deadline = is_absolute ? to_instant(*time, counts_from_1970) : arch::now().plus_saturating(*time);
+// The deadline at a user address; never() for none.
+Result<Instant> deadline_at(Caller& caller, std::uint64_t timeout, Clock clock) {
+    if (timeout == 0) {
+        return Instant::never();
     }
-    return task::futex_wait(caller.task, word, expected, bitset, deadline);
+    const timespec value = TRY(mm::copy_in(caller.space(), In<timespec>{timeout}));
+    const Duration time = TRY(from_timespec(value));
+    return clock == Clock::FromNow ? arch::now().plus_saturating(time)
+                                   : to_instant(time, clock == Clock::From1970);
 }
 
-// Wakes `count` waiters, kWakesPerStep at a time.
-SysResult wake(Caller& caller, task::FutexWord word, std::uint32_t count, std::uint32_t bitset) {
-    const std::uint64_t before = std::min<std::uint64_t>(caller.task.call_progress, count);
-    const auto now = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - before, kWakesPerStep));
-    const auto woken = task::futex_wake(caller.space(), word, now, bitset);
-    if (!woken.ok()) {
-        return woken.error();
-    }
-    if (*woken < kWakesPerStep) {
-        return before + *woken;
-    }
-    caller.task.call_progress = before + *woken;
-    return SysResult::again();
+SysResult wait(Caller& caller, task::FutexWord word, std::uint32_t expected, std::uint32_t bitset,
+               std::uint64_t timeout, Clock clock) {
+    const auto deadline = deadline_at(caller, timeout, clock);
+    return deadline.ok() ? task::futex_wait(caller.task, word, expected, bitset, *deadline)
+                         : SysResult{deadline.error()};
+}
+
+SysResult lock_pi(Caller& caller, task::FutexWord word, std::uint64_t timeout, Clock clock) {
+    const auto deadline = deadline_at(caller, timeout, clock);
+    return deadline.ok() ? task::futex_lock_pi(caller.task, word, *deadline) : SysResult{deadline.error()};
 }
 
 }  // namespace
@@ -67,32 +61,41 @@ SysResult wake(Caller& caller, task::FutexWord word, std::uint32_t count, std::u
 SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t operation, std::uint32_t value,
                     std::uint64_t timeout_or_value2, InOut<std::uint32_t> word2, std::uint32_t value3) {
     const auto command = static_cast<Operation>(operation & ~(kPrivate | kClockRealtime));
-    const bool counts_from_1970 = (operation & kClockRealtime) != 0;
-    if (counts_from_1970 && command != Operation::Wait && command != Operation::WaitBitset) {
+    const Clock clock = (operation & kClockRealtime) != 0 ? Clock::From1970 : Clock::FromBoot;
+    if (clock == Clock::From1970 && command != Operation::Wait && command != Operation::WaitBitset &&
+        command != Operation::LockPi2) {
         return Error::NotImplemented;
     }
     const auto value2 = static_cast<std::uint32_t>(timeout_or_value2);
     switch (command) {
         case Operation::Wait:
             // The time of FUTEX_WAIT is relative whatever the clock.
-            return wait(caller, word, value, task::kFutexMatchAny, timeout_or_value2, false, false);
+            return wait(caller, word, value, task::kFutexMatchAny, timeout_or_value2, Clock::FromNow);
         case Operation::WaitBitset:
-            return wait(caller, word, value, value3, timeout_or_value2, true, counts_from_1970);
+            return wait(caller, word, value, value3, timeout_or_value2, clock);
         case Operation::Wake:
-            return wake(caller, word, value, task::kFutexMatchAny);
+            return task::futex_wake(caller.task, word, value, task::kFutexMatchAny);
         case Operation::WakeBitset:
-            return wake(caller, word, value, value3);
+            return task::futex_wake(caller.task, word, value, value3);
         case Operation::Requeue:
         case Operation::CompareRequeue: {
             if (static_cast<std::int32_t>(value) < 0 || static_cast<std::int32_t>(value2) < 0) {
                 return Error::InvalidArgument;
             }
             const bool compares = command == Operation::CompareRequeue;
-            return task::futex_requeue(caller.space(), word, value, word2, value2,
-                                       compares ? &value3 : nullptr);
+            return task::futex_requeue(caller.task, word, value, word2, value2, compares ? &value3 : nullptr);
         }
         case Operation::WakeOperation:
-            return task::futex_wake_op(caller.space(), word, value, word2, value2, value3);
+            return task::futex_wake_op(caller.task, word, value, word2, value2, value3);
+        case Operation::LockPi:
+            // Its time counts from 1970 without saying so.
+            return lock_pi(caller, word, timeout_or_value2, Clock::From1970);
+        case Operation::LockPi2:
+            return lock_pi(caller, word, timeout_or_value2, clock);
+        case Operation::TryLockPi:
+            return task::futex_try_lock_pi(caller.task, word);
+        case Operation::UnlockPi:
+            return task::futex_unlock_pi(caller.task, word);
     }
     return Error::NotImplemented;
 }

@@ -135,7 +135,7 @@ void describe_status(task::Process& process, task::Task& leader, bool shows_memo
         const LockGuard guard{task::family_lock()};
         threads = process.thread_count;
     }
-    const std::int64_t ticks = usage_of(process).runtime.ns() / kNsPerTick;
+    const std::int64_t ticks = task::process_usage(process).runtime.ns() / kNsPerTick;
     out << entry.pid << " (" << text_of(leader.name()) << ") "
         << letter_of(static_cast<nexus_abi::TaskState>(entry.state)) << ' ' << entry.parent << ' '
         << entry.pid << ' ' << entry.pid << " 0 -1 0 0 0 0 0 "  // tty, its group, flags, faults

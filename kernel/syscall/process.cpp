@@ -239,7 +239,7 @@ SysResult sys_prlimit64(Caller& caller, std::int32_t pid, std::uint32_t resource
 SysResult sys_getrusage(Caller& caller, std::int32_t who, Out<rusage> usage) {
     switch (who) {
         case kUsageSelf:
-            return mm::copy_out(caller.space(), usage, to_rusage(usage_of(caller.process)));
+            return mm::copy_out(caller.space(), usage, to_rusage(task::process_usage(caller.process)));
         case kUsageThread:
             return mm::copy_out(caller.space(), usage, to_rusage(task::task_usage(caller.task)));
         case kUsageChildren:
@@ -251,7 +251,7 @@ SysResult sys_getrusage(Caller& caller, std::int32_t who, Out<rusage> usage) {
 
 SysResult sys_times(Caller& caller, Out<tms> buffer) {
     constexpr std::int64_t kNsPerTick = 10'000'000;  // USER_HZ = 100
-    const tms times{.user = usage_of(caller.process).runtime.ns() / kNsPerTick,
+    const tms times{.user = task::process_usage(caller.process).runtime.ns() / kNsPerTick,
                     .system = 0,
                     .children_user = usage_of_children(caller.process).runtime.ns() / kNsPerTick,
                     .children_system = 0};

@@ -14,7 +14,9 @@
 #include "syscall/time.hpp"
 #include "syscall/versioned.hpp"
 #include "task/dispatcher.hpp"
+#include "task/futex_pi.hpp"
 #include "task/lifecycle.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::syscall {
 
@@ -27,7 +29,8 @@ constinit SpinLock attribute_lock{LockRank::TaskAttr};
 
 constexpr std::uint64_t kMaskSizeMax = 1024;  // bytes of a CPU mask in sched_set_affinity_policy
 constexpr std::uint64_t kSnapshotPerCall =
-    16;  // entries of one sched_snapshot: what one kernel section allows
+    16;                                      // entries of one sched_snapshot: what one kernel section allows
+constexpr std::uint64_t kTasksPerStep = 64;  // looked at, ended ones included
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
 SysResult change_to(Caller& caller, std::int32_t pid, const Result<sched::Change>& change,
@@ -52,7 +55,9 @@ SysResult change_attributes(Caller& caller, std::int32_t pid, const sched::Chang
         }
         return next.error();
     }
-    return task::apply_attributes(caller.task, task, *next, result);
+    const SysResult outcome = task::apply_attributes(caller.task, task, *next, result);
+    task::refresh_pi_waiter(task);
+    return outcome;
 }
 
 sched::Authority authority_over(Caller& caller, task::Task& task) {
@@ -211,12 +216,18 @@ SysResult sys_sched_snapshot(Caller& caller, Out<sched_snapshot_entry> entries, 
     }
     TaskId last{static_cast<std::uint32_t>(*after)};
     std::uint64_t filled = 0;
-    for (; filled < std::min(count, kSnapshotPerCall); ++filled) {
-        const Ref<task::Task> found = task::next_task(last);
+    bool is_end = false;
+    for (std::uint64_t looked_at = 0; looked_at < kTasksPerStep && filled < std::min(count, kSnapshotPerCall);
+         ++looked_at) {
+        const Ref<task::Task> found = task::lookup_next_task(last);
         if (!found) {
+            is_end = true;
             break;
         }
         last = found->tid();
+        if (found->run_state.load(std::memory_order_acquire) == task::RunState::Dead) {
+            continue;
+        }
         const auto copied = mm::copy_out(caller.space(),
                                          Out<sched_snapshot_entry>{mm::user_address(entries).value() +
                                                                    filled * sizeof(sched_snapshot_entry)},
@@ -224,9 +235,14 @@ SysResult sys_sched_snapshot(Caller& caller, Out<sched_snapshot_entry> entries, 
         if (!copied.ok()) {
             return copied.error();
         }
+        ++filled;
     }
     const auto stored = mm::copy_out(caller.space(), cursor, std::uint64_t{last.value()});
-    return stored.ok() ? SysResult{filled} : SysResult{stored.error()};
+    if (!stored.ok()) {
+        return stored.error();
+    }
+    // 0 means the end: when only ended tasks were seen, the call goes on from where the cursor is now.
+    return filled == 0 && count != 0 && !is_end ? SysResult::again() : SysResult{filled};
 }
 
 sched_snapshot_entry snapshot_of(task::Task& task) {

@@ -51,7 +51,7 @@ class StringBuffer {
     [[nodiscard]] std::span<const char> strings() { return bytes().first(used_); }
 
   private:
-    static constexpr std::uint32_t kOrder = 4;
+    static constexpr std::uint32_t kOrder = 2;
     static_assert(mm::kPageSize << kOrder == task::kMaxArgumentBytes);
 
     [[nodiscard]] std::span<char> bytes() {

@@ -73,14 +73,4 @@ Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid,
     return found;
 }
 
-task::Usage usage_of(task::Process& process) {
-    const LockGuard guard{task::family_lock()};
-    task::Usage usage = process.dead_threads;
-    for (task::Task* thread = process.threads.front(); thread != nullptr;
-         thread = process.threads.next(*thread)) {
-        usage += task::task_usage(*thread);
-    }
-    return usage;
-}
-
 }  // namespace kernel::syscall

@@ -22,7 +22,4 @@ namespace kernel::syscall {
 [[nodiscard]] Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid,
                                                              std::uint64_t right);
 
-// What the threads of a process used, dead ones included. Locks taken: family, hart locks.
-[[nodiscard]] task::Usage usage_of(task::Process& process);
-
 }  // namespace kernel::syscall

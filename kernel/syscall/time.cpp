@@ -47,7 +47,7 @@ Result<Duration> read_cpu_clock(Caller& caller, std::int32_t clock) {
         return target.ok() ? Result<Duration>{task::task_usage(**target).runtime} : Error::InvalidArgument;
     }
     const auto target = find_target_process(caller, id, nexus_abi::kRightSchedInspect);
-    return target.ok() ? Result<Duration>{usage_of(**target).runtime} : Error::InvalidArgument;
+    return target.ok() ? Result<Duration>{task::process_usage(**target).runtime} : Error::InvalidArgument;
 }
 
 Result<Duration> read_clock(Caller& caller, std::int32_t clock) {
@@ -62,7 +62,7 @@ Result<Duration> read_clock(Caller& caller, std::int32_t clock) {
         case Clock::BootTime:
             return since_boot;
         case Clock::ProcessCpuTime:
-            return usage_of(caller.process).runtime;
+            return task::process_usage(caller.process).runtime;
         case Clock::ThreadCpuTime:
             return task::task_usage(caller.task).runtime;
     }

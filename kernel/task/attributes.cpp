@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Changing and reading the scheduling state of a task that may be anywhere: running here or elsewhere,
 // waiting, asleep, on its way. The lock of its home hart makes every state stable.
+#include <algorithm>
+
 #include "arch/contract.hpp"
+#include "sched/donation.hpp"
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
 #include "task/process.hpp"
@@ -88,6 +91,40 @@ void fit_anywhere(Task& task) {
     nudge_idle_hart(hart_of(applied.cpu));
 }
 
+namespace {
+
+// Changes what the task is lent. It moves nowhere: a loan widens no mask.
+template <class Change>
+void change_donation(Task& task, Change&& change) {
+    const Applied applied = apply_at_home(task, change);
+    DCHECK(applied.displaced == Displaced::No);
+    if (applied.needs_kick) {
+        kick(applied.cpu);
+    }
+    nudge_idle_hart(hart_of(applied.cpu));
+}
+
+}  // namespace
+
+void apply_donation(Task& task, const sched::Donation& donation) {
+    change_donation(task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+        home.queue.set_donation(task.entity, donation, now);
+    });
+}
+
+void end_donation(Task& task) {
+    change_donation(task, [&](Hart& home, Instant now)
+                              NO_THREAD_SAFETY_ANALYSIS { home.queue.end_donation(task.entity, now); });
+}
+
+sched::Donation read_donation(Task& task) {
+    return with_home(task, [&](Hart&, CpuId) {
+        const sched::Entity& entity = task.entity;
+        return sched::Donation{
+            .qos_class = entity.effective(), .latency = entity.latency(), .budget = entity.budget()};
+    });
+}
+
 sched::Attributes read_attributes(Task& task) {
     return with_home(task, [&](Hart&, CpuId) {
         return needs_fitting(task) ? fitted(task).attributes : task.entity.attributes;
@@ -115,13 +152,63 @@ void fill_task_stat(Task& task, nexus_abi::sched_stat& stat) {
     });
 }
 
-Usage task_usage(Task& task) {
-    return with_home(task, [&](Hart&, CpuId) {
-        const sched::Statistics& statistics = task.entity.statistics();
-        return Usage{.runtime = task.entity.runtime(arch::now()),
-                     .voluntary_switches = statistics.switches_voluntary,
-                     .involuntary_switches = statistics.switches_involuntary};
+namespace {
+
+// Pre: the lock of the task's home hart is held.
+Usage usage_at(const Task& task, Instant now) {
+    const sched::Statistics& statistics = task.entity.statistics();
+    return {.runtime = task.entity.runtime(now),
+            .voluntary_switches = statistics.switches_voluntary,
+            .involuntary_switches = statistics.switches_involuntary};
+}
+
+Usage unsettled(const Task& task, Instant now) {
+    Usage usage = usage_at(task, now);
+    usage -= {.runtime = task.settled_runtime,
+              .voluntary_switches = task.settled_voluntary,
+              .involuntary_switches = task.settled_involuntary};
+    return usage;
+}
+
+}  // namespace
+
+void settle_usage_locked(Task& task, Instant now) {
+    task.process().used.add(unsettled(task, now));
+    const Usage all = usage_at(task, now);
+    task.settled_runtime = all.runtime;
+    task.settled_voluntary = all.voluntary_switches;
+    task.settled_involuntary = all.involuntary_switches;
+}
+
+void settle_usage(Task& running) {
+    with_home(running, [&](Hart&, CpuId) {
+        settle_usage_locked(running, arch::now());
+        return 0;
     });
+}
+
+Usage task_usage(Task& task) {
+    return with_home(task, [&](Hart&, CpuId) { return usage_at(task, arch::now()); });
+}
+
+Usage process_usage(Process& process) {
+    // The settled part first: a thread that leaves its hart meanwhile is missed for now, and never counted
+    // twice.
+    Usage usage = process.used.load();
+    online_cpus().for_each([&](CpuId cpu) {
+        Hart& hart = hart_of(cpu);
+        const LockGuard guard{hart.lock};
+        sched::Entity* const entity = hart.queue.current();
+        if (entity != nullptr && &task_of(*entity).process() == &process) {
+            usage += unsettled(task_of(*entity), arch::now());
+        }
+    });
+    std::int64_t shown = process.used.shown_ns.load(std::memory_order_relaxed);
+    while (shown < usage.runtime.ns() && !process.used.shown_ns.compare_exchange_weak(
+                                             shown, usage.runtime.ns(), std::memory_order_relaxed)) {
+    }
+    usage.runtime = Duration::nanoseconds(std::max(usage.runtime.ns(), shown));
+    return usage;
 }
 
 }  // namespace kernel::task

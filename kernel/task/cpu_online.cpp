@@ -16,6 +16,7 @@
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::task {
 
@@ -152,12 +153,14 @@ SysResult set_cpu_online(Task& caller, CpuId cpu, bool online) {
     }
     // Everybody's next placement would do; but who never sleeps would wait for that, on another hart.
     for (std::uint32_t i = 0; i < kTasksPerRound; ++i) {
-        const Ref<Task> task = next_task(TaskId{static_cast<std::uint32_t>(caller.call_progress)});
+        const Ref<Task> task = lookup_next_task(TaskId{static_cast<std::uint32_t>(caller.call_progress)});
         if (!task) {
             return std::uint64_t{0};
         }
         caller.call_progress = task->tid().value();
-        fit_anywhere(*task);
+        if (task->run_state.load(std::memory_order_acquire) != RunState::Dead) {
+            fit_anywhere(*task);
+        }
     }
     return SysResult::again();
 }

@@ -134,6 +134,9 @@ Decision put_and_pick(Hart& hart, Instant now) {
         const sched::Pick pick = hart.queue.pick_next(now);
         hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
     }
+    if (task != nullptr && task != hart.current) {
+        settle_usage_locked(*task, now);
+    }
     if (hart.current != nullptr) {
         hart.current->run_state.store(RunState::Running, std::memory_order_relaxed);
         if (needs_fitting(*hart.current)) [[unlikely]] {

@@ -81,9 +81,13 @@ void request_exit();
 SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
                            std::uint64_t result);
 
-// Lends the task what its waiters give it (futex-PI); a default Donation ends that. Takes the lock of the
-// task's home hart; pre: no hart lock is held.
+// Lends the task what those who wait for it give it (futex-PI), instead of what they gave it before; and the
+// end of that. Each takes the lock of the task's home hart; pre: no hart lock is held.
 void apply_donation(Task& task, const sched::Donation& donation);
+void end_donation(Task& task);
+// What a task that waits lends: its effective class and latency hint, which include what is lent to it, and
+// its own budget.
+[[nodiscard]] sched::Donation read_donation(Task& task);
 
 [[nodiscard]] sched::Attributes read_attributes(Task& task);
 [[nodiscard]] sched::Limits read_limits(Task& task);

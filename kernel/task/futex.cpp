@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "task/futex.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -9,6 +10,7 @@
 #include "mm/user_memory.hpp"
 #include "task/dispatcher.hpp"
 #include "task/process.hpp"
+#include "task/task_table.hpp"
 #include "task/wait.hpp"
 
 namespace kernel::task {
@@ -16,6 +18,7 @@ namespace kernel::task {
 namespace {
 
 constexpr std::size_t kBuckets = 256;
+constexpr std::uint64_t kYoungest = ~std::uint64_t{0};
 constexpr std::uint64_t kWordBytes = sizeof(std::uint32_t);
 constexpr std::int64_t kTimedOut = -static_cast<std::int64_t>(Error::TimedOut);
 constexpr std::int64_t kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
@@ -44,10 +47,6 @@ FutexBucket& bucket_of(const Key& key) {
     return buckets[mixed >> (64 - std::countr_zero(kBuckets))];
 }
 
-bool matches(const Wait& wait, const Key& key, std::uint32_t bitset) {
-    return wait.key == key.space && wait.key_high == key.address && (wait.bitset & bitset) != 0;
-}
-
 Result<VirtAddr> checked_address(FutexWord word) {
     const VirtAddr address = mm::user_address(word);
     if (address.value() % kWordBytes != 0) {
@@ -63,26 +62,73 @@ Result<VirtAddr> mapped_address(mm::AddressSpace& space, FutexWord word) {
     return address;
 }
 
-// Pre: the bucket's lock is held.
-std::uint32_t wake_locked(FutexBucket& bucket, const Key& key, std::uint32_t count, std::uint32_t bitset) {
-    std::uint32_t woken = 0;
-    for (Wait* wait = bucket.front(); wait != nullptr && woken < count;) {
-        Wait* const following = bucket.next(*wait);
-        if (matches(*wait, key, bitset) && claim_wait(*wait)) {
-            bucket.remove(*wait);
-            finish_wait(*wait, 0);
-            ++woken;
+// A part of a call that wakes or moves many: what one kernel section does of it.
+constexpr std::uint32_t kWaitersPerStep = 32;
+struct Step {
+    std::uint32_t done{0};    // waiters woken or moved
+    std::uint64_t after{0};   // the last one looked at
+    bool is_finished{false};  // there is nobody left to look at, or enough are done
+};
+
+// Takes waiters of `key` whose sequence is in (after, until] off the bucket, claimed, up to `count` of those
+// with a bit of `bitset`, and gives each to `use`. Those somebody else has claimed are passed over; they are
+// no more than the harts are ending waits just now. Pre: the bucket's lock is held.
+template <class Use>
+Step take_locked(FutexBucket& bucket, const Key& key, std::uint32_t count, std::uint32_t bitset,
+                 std::uint64_t after, std::uint64_t until, Use&& use) {
+    Step step{.after = after};
+    std::uint32_t looked_at = 0;
+    while (step.done < count) {
+        if (looked_at == kWaitersPerStep) {
+            return step;
         }
-        wait = following;
+        Wait* const wait = bucket.first_of(key.space, key.address, step.after);
+        if (wait == nullptr || wait->sequence > until) {
+            break;
+        }
+        step.after = wait->sequence;
+        if ((wait->bitset & bitset) == 0) {
+            ++looked_at;
+        } else if (claim_wait(*wait)) {
+            ++looked_at;
+            ++step.done;
+            bucket.remove(*wait);
+            use(*wait);
+        }
     }
-    return woken;
+    step.is_finished = true;
+    return step;
 }
 
-std::uint32_t wake_key(const Key& key, std::uint32_t count, std::uint32_t bitset) {
+Step wake_step(const Key& key, std::uint32_t count, std::uint32_t bitset, std::uint64_t after = 0) {
     FutexBucket& bucket = bucket_of(key);
     const LockGuard guard{bucket.lock()};
-    return wake_locked(bucket, key, count, bitset);
+    return take_locked(bucket, key, count, bitset, after, kYoungest,
+                       [](Wait& wait) { finish_wait(wait, 0); });
 }
+
+// How far a call has come, as Task::call_progress keeps it; 0 = not begun. There are less than 2^16 tasks; a
+// bucket sees 2^46 waits in two years of one every microsecond.
+struct Progress {
+    std::uint32_t done{0};      // 16 bits
+    std::uint64_t sequence{0};  // 46 bits; in the call's own terms
+    bool is_begun{false};
+    bool flag{false};  // in the call's own terms
+
+    static constexpr unsigned kDoneBits = 16;
+    static constexpr unsigned kSequenceBits = 46;
+    static_assert(kMaxTasks <= 1U << kDoneBits);
+
+    static Progress unpack(std::uint64_t packed) {
+        return {.done = static_cast<std::uint32_t>(packed & ((1U << kDoneBits) - 1)),
+                .sequence = packed >> kDoneBits & ((std::uint64_t{1} << kSequenceBits) - 1),
+                .is_begun = packed >> 63 != 0,
+                .flag = (packed >> 62 & 1) != 0};
+    }
+    [[nodiscard]] std::uint64_t packed() const {
+        return std::uint64_t{1} << 63 | std::uint64_t{flag} << 62 | sequence << kDoneBits | done;
+    }
+};
 
 // Puts a claimed wait, on no queue, among the waiters of `key` and lets the others at it again. What came
 // while it was claimed found the claim and gave up, so it is looked for here: a deadline by arming it anew, a
@@ -107,33 +153,6 @@ void rearm(Wait& wait, const Key& key) {
         wait.task->resume = nullptr;
         finish_wait(wait, kInterrupted);
     }
-}
-
-// Takes up to `count` waiters of `key` off their bucket, claimed, and returns them one by one to `move`, with
-// no lock held.
-template <class Move>
-std::uint32_t move_waiters(const Key& key, std::uint32_t count, Move&& move) {
-    FutexBucket& bucket = bucket_of(key);
-    std::uint32_t moved = 0;
-    while (moved < count) {
-        Wait* taken = nullptr;
-        {
-            const LockGuard guard{bucket.lock()};
-            for (Wait* wait = bucket.front(); wait != nullptr; wait = bucket.next(*wait)) {
-                if (matches(*wait, key, kFutexMatchAny) && claim_wait(*wait)) {
-                    bucket.remove(*wait);
-                    taken = wait;
-                    break;
-                }
-            }
-        }
-        if (taken == nullptr) {
-            break;
-        }
-        move(*taken);
-        ++moved;
-    }
-    return moved;
 }
 
 // The operation word of FUTEX_WAKE_OP (futex(2)): 4 bits operation, 4 bits comparison, 12 bits operand, 12
@@ -215,54 +234,127 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
     return SysResult::blocked();
 }
 
-Result<std::uint64_t> futex_wake(mm::AddressSpace& space, FutexWord word, std::uint32_t count,
-                                 std::uint32_t bitset) {
+SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uint32_t bitset) {
     if (bitset == 0) {
         return Error::InvalidArgument;
     }
-    const VirtAddr address = TRY(checked_address(word));
-    return std::uint64_t{wake_key(key_of(space, address), count, bitset)};
+    const auto address = checked_address(word);
+    if (!address.ok()) {
+        return address.error();
+    }
+    // Progress::sequence: up to whom all were looked at.
+    Progress progress = Progress::unpack(caller.call_progress);
+    progress.done = std::min(progress.done, count);
+    const Step step = wake_step(key_of(caller.process().space(), *address), count - progress.done, bitset,
+                                progress.sequence);
+    progress.done += step.done;
+    if (step.is_finished) {
+        return std::uint64_t{progress.done};
+    }
+    progress.sequence = step.after;
+    caller.call_progress = progress.packed();
+    return SysResult::again();
 }
 
-Result<std::uint64_t> futex_requeue(mm::AddressSpace& space, FutexWord from, std::uint32_t wake_count,
-                                    FutexWord to, std::uint32_t move_count, const std::uint32_t* expected) {
-    const Key from_key = key_of(space, TRY(mapped_address(space, from)));
-    const Key to_key = key_of(space, TRY(mapped_address(space, to)));
-    std::uint32_t affected = 0;
+SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, FutexWord to,
+                        std::uint32_t move_count, const std::uint32_t* expected) {
+    mm::AddressSpace& space = caller.process().space();
+    const auto from_address = mapped_address(space, from);
+    if (!from_address.ok()) {
+        return from_address.error();
+    }
+    const auto to_address = mapped_address(space, to);
+    if (!to_address.ok()) {
+        return to_address.error();
+    }
+    const Key from_key = key_of(space, *from_address);
+    const Key to_key = key_of(space, *to_address);
+    // Progress::sequence: the youngest waiter at the time of the comparison; who came later stays.
+    Progress progress = Progress::unpack(caller.call_progress);
+    std::array<Wait*, kWaitersPerStep> moved;
+    std::uint32_t moved_count = 0;
+    bool is_finished = false;
     {
         FutexBucket& bucket = bucket_of(from_key);
         const LockGuard guard{bucket.lock()};
-        if (expected != nullptr && TRY(mm::load_word(space, VirtAddr{from_key.address})) != *expected) {
-            return Error::TryAgain;
+        if (!progress.is_begun) {
+            if (expected != nullptr) {
+                const auto value = mm::load_word(space, *from_address);
+                if (!value.ok() || *value != *expected) {
+                    return value.ok() ? Error::TryAgain : value.error();
+                }
+            }
+            progress.sequence = bucket.last_sequence();
         }
-        affected = wake_locked(bucket, from_key, wake_count, kFutexMatchAny);
+        const std::uint64_t wanted = std::min<std::uint64_t>(
+            std::uint64_t{wake_count} + (from_key == to_key ? 0 : move_count), kMaxTasks);
+        const auto left = static_cast<std::uint32_t>(wanted - std::min<std::uint64_t>(progress.done, wanted));
+        const Step step =
+            take_locked(bucket, from_key, left, kFutexMatchAny, 0, progress.sequence, [&](Wait& wait) {
+                if (progress.done++ < wake_count) {
+                    finish_wait(wait, 0);
+                } else {
+                    moved[moved_count++] = &wait;
+                }
+            });
+        is_finished = step.is_finished;
     }
-    if (from_key != to_key) {
-        affected += move_waiters(from_key, move_count, [&](Wait& wait) { rearm(wait, to_key); });
+    for (std::uint32_t i = 0; i < moved_count; ++i) {
+        rearm(*moved[i], to_key);
     }
-    return std::uint64_t{affected};
+    if (is_finished) {
+        return std::uint64_t{progress.done};
+    }
+    caller.call_progress = progress.packed();
+    return SysResult::again();
 }
 
-Result<std::uint64_t> futex_wake_op(mm::AddressSpace& space, FutexWord first, std::uint32_t count,
-                                    FutexWord second, std::uint32_t second_count, std::uint32_t operation) {
-    const VirtAddr first_address = TRY(checked_address(first));
-    const VirtAddr second_address = TRY(checked_address(second));
-    const WakeOperation decoded = TRY(decode(operation));
-    // A waiter that compares before this change sees the old value and is woken below; one that compares
-    // after it sees the new value. That holds without both bucket locks, because waiting starts under the
-    // bucket's lock.
-    const auto old = static_cast<std::int32_t>(
-        TRY(mm::fetch_op_word(space, second_address, decoded.change, decoded.operand)));
-    std::uint32_t woken = wake_key(key_of(space, first_address), count, kFutexMatchAny);
-    if (passes(old, decoded.comparison, decoded.compared)) {
-        woken += wake_key(key_of(space, second_address), second_count, kFutexMatchAny);
+SysResult futex_wake_op(Task& caller, FutexWord first, std::uint32_t count, FutexWord second,
+                        std::uint32_t second_count, std::uint32_t operation) {
+    mm::AddressSpace& space = caller.process().space();
+    const auto first_address = checked_address(first);
+    if (!first_address.ok()) {
+        return first_address.error();
     }
-    return std::uint64_t{woken};
+    const auto second_address = checked_address(second);
+    if (!second_address.ok()) {
+        return second_address.error();
+    }
+    const auto decoded = decode(operation);
+    if (!decoded.ok()) {
+        return decoded.error();
+    }
+    // Progress::done: woken at `first`; sequence: woken at `second`; flag: these are to be woken.
+    Progress progress = Progress::unpack(caller.call_progress);
+    if (!progress.is_begun) {
+        // A waiter that compares before this change sees the old value and is woken below; one that compares
+        // after it sees the new value. That holds without both bucket locks, because waiting starts under the
+        // bucket's lock.
+        const auto old = mm::fetch_op_word(space, *second_address, decoded->change, decoded->operand);
+        if (!old.ok()) {
+            return old.error();
+        }
+        progress.flag = passes(static_cast<std::int32_t>(*old), decoded->comparison, decoded->compared);
+    }
+    const auto done_at_second =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(progress.sequence, second_count));
+    progress.done = std::min(progress.done, count);
+    Step step = wake_step(key_of(space, *first_address), count - progress.done, kFutexMatchAny);
+    progress.done += step.done;
+    if (step.is_finished && progress.flag) {
+        step = wake_step(key_of(space, *second_address), second_count - done_at_second, kFutexMatchAny);
+        progress.sequence = done_at_second + step.done;
+    }
+    if (step.is_finished) {
+        return progress.done + progress.sequence;
+    }
+    caller.call_progress = progress.packed();
+    return SysResult::again();
 }
 
 void wake_futex(mm::AddressSpace& space, std::uint64_t user_address, std::uint32_t count) {
     if (user_address % kWordBytes == 0) {
-        wake_key(key_of(space, VirtAddr{user_address}), count, kFutexMatchAny);
+        static_cast<void>(wake_step(key_of(space, VirtAddr{user_address}), count, kFutexMatchAny));
     }
 }
 

@@ -2,6 +2,8 @@
 // Futexes: wait until somebody says that a word in user memory changed (futex(2)). A futex is named by
 // address space and address; 256 buckets of waiters, each behind its own lock. The word is compared under the
 // bucket's lock, so no wake-up falls between the comparison and the wait. No path holds two buckets.
+// Calls that concern many waiters do a bounded number at a time and answer SysResult::again(), with their
+// progress in caller.call_progress; between two pieces others have their turn.
 #pragma once
 
 #include <cstdint>
@@ -28,22 +30,22 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
                      Instant deadline);
 
 // Wakes up to `count` waiters with a bit of `bitset`, oldest first; returns how many.
-Result<std::uint64_t> futex_wake(mm::AddressSpace& space, FutexWord word, std::uint32_t count,
-                                 std::uint32_t bitset);
+SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uint32_t bitset);
 
-// Wakes up to `wake_count` waiters of `from` and moves up to `move_count` others to `to`; returns how many of
-// both together. With `expected`, TryAgain and nothing happens unless *from == *expected.
-Result<std::uint64_t> futex_requeue(mm::AddressSpace& space, FutexWord from, std::uint32_t wake_count,
-                                    FutexWord to, std::uint32_t move_count, const std::uint32_t* expected);
+// Wakes up to `wake_count` waiters of `from` and moves up to `move_count` others to `to`, of those that wait
+// when the call begins; returns how many of both together. With `expected`, TryAgain and nothing happens
+// unless *from == *expected.
+SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, FutexWord to,
+                        std::uint32_t move_count, const std::uint32_t* expected);
 
 // FUTEX_WAKE_OP: changes *second as `operation` (encoded as in futex(2)) says, wakes up to `count` waiters of
 // `first` and, if the old value passes the encoded comparison, up to `second_count` of `second`.
 // NotImplemented for an unknown operation or comparison.
-Result<std::uint64_t> futex_wake_op(mm::AddressSpace& space, FutexWord first, std::uint32_t count,
-                                    FutexWord second, std::uint32_t second_count, std::uint32_t operation);
+SysResult futex_wake_op(Task& caller, FutexWord first, std::uint32_t count, FutexWord second,
+                        std::uint32_t second_count, std::uint32_t operation);
 
-// For thread exit: wakes up to `count` waiters at a user address; does nothing for an address that is not
-// aligned.
+// For thread exit: wakes up to `count` (at most 32) waiters at a user address; does nothing for an address
+// that is not aligned.
 void wake_futex(mm::AddressSpace& space, std::uint64_t user_address, std::uint32_t count);
 
 }  // namespace kernel::task

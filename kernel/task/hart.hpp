@@ -143,6 +143,11 @@ void fit_anywhere(Task& task);
 // it is the calling hart and runs no task.
 [[nodiscard]] bool leave(Hart& hart);
 
+// ---- accounts ----
+
+// settle_usage() of a task whose home this hart is. Pre: the hart's lock is held.
+void settle_usage_locked(Task& task, Instant now);
+
 // ---- timers ----
 
 // Ends up to a bounded number of waits whose deadline has passed; true when there may be more.

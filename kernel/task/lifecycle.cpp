@@ -9,6 +9,7 @@
 #include "sched/params.hpp"
 #include "task/dispatcher.hpp"
 #include "task/futex.hpp"
+#include "task/futex_pi.hpp"
 #include "task/hart.hpp"
 #include "task/program.hpp"
 #include "task/signal.hpp"
@@ -26,6 +27,8 @@ constinit std::atomic<std::uint32_t> processes{0};
 
 // Threads told to end in one go; each of them tells as many more.
 constexpr std::uint32_t kKickedPerStep = 16;
+// Children handed to pid 1 in one go.
+constexpr std::uint32_t kChildrenPerStep = 16;
 // Resident pages unmapped in one go at the end of a process: some 10 000 instructions.
 constexpr std::uint32_t kTeardownPages = 64;
 
@@ -77,26 +80,48 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
     }
 }
 
-// The last thread of a process is gone and so is its memory: tell the parent, hand the children to pid 1.
-void become_zombie(Process& process) {
+// Waits of wait4 for any child have this key; others have the pid.
+constexpr std::uint64_t kAnyChild = 0;
+
+// One more child can be collected. Each wait that ends finds out for itself whether it was the one; a wait
+// that finds nothing left to wait for wakes the next of its kind. Two wake-ups, however many wait.
+void tell_child_ended(Process& parent, Process& child) REQUIRES(family_lock()) {
+    parent.zombies.push_back(child);
+    parent.child_exited.wake_one(child.pid().value(), 0);
+    parent.child_exited.wake_one(kAnyChild, 0);
+}
+
+// The last thread of a process is gone, but for this one, and so is its memory: hands the children to pid 1,
+// a few at a time, and tells the parent.
+void become_zombie(Task& task) {
+    Process& process = task.process();
     if (&process == init_process) {
         const std::int32_t status = process.exit_status;
         init_ended(status);
     }
+    settle_usage(task);
     const LockGuard guard{family_lock()};
-    while (process.first_child != nullptr) {
+    for (std::uint32_t i = 0; i < kChildrenPerStep && process.first_child != nullptr; ++i) {
         Process& child = *process.first_child;
+        if (child.is_zombie) {
+            process.zombies.remove(child);
+        }
         unlink_child(child);
         link_child(*init_process, child);
         if (child.is_zombie) {
-            static_cast<void>(init_process->child_exited.wake(~0U, 0));
+            tell_child_ended(*init_process, child);
         }
+    }
+    if (process.first_child != nullptr) {
+        task.resume = &become_zombie;
+        return;
     }
     process.wait_status = process.exit_status;
     process.is_zombie = true;
     processes.fetch_sub(1, std::memory_order_relaxed);
-    static_cast<void>(process.parent->child_exited.wake(~0U, 0));
+    tell_child_ended(*process.parent, process);
     signal_child_ended(*process.parent, process.pid(), process.wait_status);
+    request_exit();
 }
 
 void continue_teardown(Task& task) {
@@ -108,14 +133,18 @@ void continue_teardown(Task& task) {
     mm::AddressSpace::destroy(&process.space());
     process.set_space(nullptr);
     process.files.close_all();
-    become_zombie(process);
-    request_exit();
+    become_zombie(task);
 }
 
 // The end of one thread, in its own context. The last one goes on to take the process apart.
 void end_thread(Task& task) {
     Process& process = task.process();
     task.exit_begun = true;
+    if (!pass_on_pi_futexes(task)) {
+        task.resume = &end_thread;
+        request_reschedule();
+        return;
+    }
     if (task.clear_child_tid != 0) {
         // pthread_join waits on this word (set_tid_address(2)). A bad address is the program's loss.
         if (mm::store_word(process.space(), VirtAddr{task.clear_child_tid}, 0).ok()) {
@@ -124,14 +153,13 @@ void end_thread(Task& task) {
     }
     // This hart must not be in the space any more when the last thread takes it apart.
     leave_address_space(this_hart());
-    const Usage usage = task_usage(task);
+    settle_usage(task);
     bool is_last = false;
     {
         const LockGuard guard{family_lock()};
         process.threads.remove(task);
         --process.thread_count;
         remove_signal_thread(process, task);
-        process.dead_threads += usage;
         is_last = process.thread_count == 0;
         if (process.is_exiting.load(std::memory_order_relaxed)) {
             tell_threads_to_end(process);
@@ -204,16 +232,6 @@ Ref<Process> find_process(TaskId pid) {
         return {};
     }
     return Ref<Process>::share(task->process());
-}
-
-Ref<Task> next_task(TaskId after) {
-    while (true) {
-        Ref<Task> task = lookup_next_task(after);
-        if (!task || task->run_state.load(std::memory_order_acquire) != RunState::Dead) {
-            return task;
-        }
-        after = task->tid();
-    }
 }
 
 Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, const SpawnOptions& options) {
@@ -298,41 +316,39 @@ void end_killed_task(Task& task) {
 }
 
 ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child) {
+    const bool takes_any = pid == TaskId{};
+    // These references go with no lock held.
+    const Ref<Process> named = takes_any ? Ref<Process>{} : find_process(pid);
     Ref<Process> reaped;
     Ref<Task> leader;
-    {
-        const LockGuard guard{family_lock()};
-        bool has_candidate = false;
-        for (Process* at = parent.first_child; at != nullptr; at = at->next_sibling) {
-            if (pid != TaskId{} && at->pid() != pid) {
-                continue;
-            }
-            has_candidate = true;
-            if (!at->is_zombie) {
-                continue;
-            }
-            child.pid = at->pid();
-            child.wait_status = at->wait_status;
-            child.usage = at->dead_threads;
-            child.usage += at->dead_children;
-            parent.dead_children += child.usage;
-            unlink_child(*at);
-            leader = std::move(at->leader);
-            reaped = Ref<Process>::adopt(*at);
-            break;
-        }
-        if (!reaped) {
-            if (!has_candidate) {
-                return ReapOutcome::NoChild;
-            }
-            if (wait_in != nullptr) {
-                const LockGuard wait_guard{parent.child_exited.lock()};
-                begin_wait(*wait_in, &parent.child_exited, {.run_again = true});
-            }
-            return ReapOutcome::NoneYet;
-        }
+    const LockGuard guard{family_lock()};
+    const bool has_candidate = takes_any ? parent.first_child != nullptr : named && named->parent == &parent;
+    if (!has_candidate) {
+        parent.child_exited.wake_one(pid.value(), 0);  // nor has anybody else who waits for the same
+        return ReapOutcome::NoChild;
     }
-    return ReapOutcome::Reaped;  // the last references go here, with no lock held
+    Process* const found = takes_any ? parent.zombies.front() : named->is_zombie ? named.get() : nullptr;
+    if (found == nullptr) {
+        if (wait_in != nullptr) {
+            const LockGuard wait_guard{parent.child_exited.lock()};
+            begin_wait(*wait_in, &parent.child_exited, {.run_again = true, .key = pid.value()});
+        }
+        return ReapOutcome::NoneYet;
+    }
+    child.pid = found->pid();
+    child.wait_status = found->wait_status;
+    child.usage = found->used.load();
+    child.usage += found->dead_children;
+    parent.dead_children += child.usage;
+    parent.zombies.remove(*found);
+    unlink_child(*found);
+    leader = std::move(found->leader);
+    reaped = Ref<Process>::adopt(*found);
+    parent.child_exited.wake_one(child.pid.value(), 0);
+    if (parent.first_child == nullptr) {
+        parent.child_exited.wake_one(kAnyChild, 0);
+    }
+    return ReapOutcome::Reaped;
 }
 
 }  // namespace kernel::task

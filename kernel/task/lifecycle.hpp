@@ -23,8 +23,6 @@ namespace kernel::task {
 [[nodiscard]] Ref<Task> find_task(TaskId id);
 // The process with this pid, zombies included. Empty when there is none.
 [[nodiscard]] Ref<Process> find_process(TaskId pid);
-// The live task with the smallest id greater than `after`, for listing.
-[[nodiscard]] Ref<Task> next_task(TaskId after);
 [[nodiscard]] std::uint32_t process_count();
 
 // ---- Birth ----
@@ -39,8 +37,8 @@ struct ProgramArguments {
     std::uint32_t environment_count{0};
 };
 // At most this many bytes of strings and this many of them: beyond is TooBig.
-inline constexpr std::size_t kMaxArgumentBytes = 64U << 10;
-inline constexpr std::uint32_t kMaxArguments = 1024;
+inline constexpr std::size_t kMaxArgumentBytes = 16U << 10;
+inline constexpr std::uint32_t kMaxArguments = 512;
 
 // Creates a process that runs a program, as a child of `parent` (null: pid 1), with `attributes` in force
 // before its first instruction. `limits` are its ceilings; `prepare` runs on the new process before it does,

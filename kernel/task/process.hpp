@@ -35,7 +35,7 @@ struct SignalInfo {
 
 // Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
 struct ProcessSignals {
-    WaitQueue waiters;  // threads in rt_sigtimedwait; Wait::key is the set they wait for
+    WaitQueue waiters;                                                // threads in rt_sigtimedwait
     std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};  // handlers are stored and not run
     std::uint64_t pending{0};                      // sent to the process while every thread blocked them
     std::array<SignalInfo, kSignalCount> infos{};  // of the pending ones
@@ -49,6 +49,18 @@ struct Usage {
     std::uint64_t voluntary_switches{0};
     std::uint64_t involuntary_switches{0};
     Usage& operator+=(const Usage& other);
+    Usage& operator-=(const Usage& other);
+};
+
+// What the threads of a process used, as far as it is settled: each thread's part is added when it leaves a
+// hart, so that nobody ever has to visit all threads. Atomic.
+struct SettledUsage {
+    std::atomic<std::int64_t> runtime_ns{0};
+    std::atomic<std::uint64_t> voluntary_switches{0};
+    std::atomic<std::uint64_t> involuntary_switches{0};
+    std::atomic<std::int64_t> shown_ns{0};  // the longest runtime that was ever shown
+    void add(const Usage& usage);
+    [[nodiscard]] Usage load() const;
 };
 
 class Process : public RefCounted<Process> {
@@ -77,9 +89,10 @@ class Process : public RefCounted<Process> {
     Process* first_child{nullptr};
     Process* previous_sibling{nullptr};
     Process* next_sibling{nullptr};
+    ListNode zombie_node;                                   // on parent->zombies
+    IntrusiveList<Process, &Process::zombie_node> zombies;  // children that ended, the oldest end first
     bool is_zombie{false};
     std::int32_t wait_status{0};  // as wait4 reports it
-    Usage dead_threads;           // of threads that ended
     Usage dead_children;          // of children that were waited for
     Ref<Task> leader;             // the first task: keeps pid() taken until the process is waited for
 
@@ -89,7 +102,9 @@ class Process : public RefCounted<Process> {
 
     ProcessSignals signals;
 
-    // wait4 callers of this process.
+    SettledUsage used;
+
+    // wait4 callers of this process; key: the pid they wait for, 0 for any child.
     WaitQueue child_exited;
 
   private:
@@ -104,6 +119,12 @@ class Process : public RefCounted<Process> {
 
 // What the task used so far.
 [[nodiscard]] Usage task_usage(Task& task);
+// What all threads of the process used, ended ones included; its runtime never goes back. Takes hart locks,
+// one at a time; work by the number of harts, not of threads.
+[[nodiscard]] Usage process_usage(Process& process);
+// Adds what the running task used since this was last done to its process. The dispatcher does it when a task
+// leaves a hart.
+void settle_usage(Task& running);
 
 // Guards the family of all processes. Rank Process.
 [[nodiscard]] SpinLock& family_lock();

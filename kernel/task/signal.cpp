@@ -44,7 +44,8 @@ bool all_threads_block(const Process& process, std::uint32_t number) {
 // Gives the signal to a thread that waits for it; false when it does not, or its wait has just ended.
 bool hand_over(Process& process, Wait& wait, std::uint32_t number, const SignalInfo& info) {
     Task& task = *wait.task;
-    if ((wait.key & signal::bit(number)) == 0 || !is_blocked(task, number) || !claim_wait(wait)) {
+    if ((wait.task->waited_signals & signal::bit(number)) == 0 || !is_blocked(task, number) ||
+        !claim_wait(wait)) {
         return false;
     }
     process.signals.waiters.remove(wait);
@@ -237,7 +238,8 @@ SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant 
         return Error::NoMemory;
     }
     caller.taken_signal = 0;
-    begin_wait(caller, &waiters, {.deadline = deadline, .resume = resume, .key = set});
+    caller.waited_signals = set;
+    begin_wait(caller, &waiters, {.deadline = deadline, .resume = resume});
     return SysResult::blocked();
 }
 

@@ -19,6 +19,7 @@ Task::Task(TaskId tid, Process& process, std::string_view name)
     : tid_{tid}, process_{Ref<Process>::share(process)} {
     wait.task = this;
     wait.timer.wait = &wait;
+    pi_waiter.task = this;
     set_name(name);
 }
 

@@ -21,6 +21,7 @@
 #include "mm/slab.hpp"
 #include "sched/entity.hpp"
 #include "sched/run_queue.hpp"
+#include "task/pi_state.hpp"
 #include "task/sys_result.hpp"
 #include "task/wait.hpp"
 
@@ -62,8 +63,15 @@ class Task : public RefCounted<Task> {
 
     arch::TrapFrame frame{};
     sched::Entity entity;
+    // How much of what it used its process's account has. Guarded as entity.
+    Duration settled_runtime;
+    std::uint64_t settled_voluntary{0};
+    std::uint64_t settled_involuntary{0};
     std::atomic<RunState> run_state{RunState::Blocked};
     Wait wait;
+    // What it waits for and owns of PI futexes; see pi_state.hpp.
+    PiWaiter pi_waiter;
+    PiOwner pi_owner;
     // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that
     // was cut in pieces, or waits and looks again, goes on.
     void (*resume)(Task&){nullptr};
@@ -89,6 +97,7 @@ class Task : public RefCounted<Task> {
     std::atomic<std::uint64_t> signal_mask{0};
     std::uint64_t pending_signals{0};                // sent to this task while blocked
     std::array<std::uint16_t, 64> signal_senders{};  // of the pending ones
+    std::uint64_t waited_signals{0};                 // what its rt_sigtimedwait is for
     std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
     std::int32_t taken_code{0};     // and its SignalInfo
     TaskId taken_sender{};

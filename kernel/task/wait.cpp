@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "task/wait.hpp"
 
+#include <tuple>
+
 #include "lib/check.hpp"
 #include "task/dispatcher.hpp"
 #include "task/task.hpp"
@@ -20,27 +22,59 @@ void set_rerun_hook(void (*hook)(Task&)) {
     rerun_hook = hook;
 }
 
-void WaitQueue::push(Wait& wait) {
-    waits_.push_back(wait);
+bool WaitQueue::Order::before(const Wait& a, const Wait& b) {
+    return std::tie(a.key, a.key_high, a.sequence) < std::tie(b.key, b.key_high, b.sequence);
 }
 
-void WaitQueue::remove(Wait& wait) {
-    waits_.remove(wait);
+void WaitQueue::push(Wait& wait) {
+    wait.sequence = ++last_sequence_;
+    waits_.insert(wait);
+}
+
+Wait* WaitQueue::first_of(std::uint64_t key, std::uint64_t key_high, std::uint64_t after) {
+    const auto wanted = std::tie(key, key_high, after);
+    Wait* found = nullptr;
+    for (Wait* at = waits_.root(); at != nullptr;) {
+        const bool is_after = wanted < std::tie(at->key, at->key_high, at->sequence);
+        found = is_after ? at : found;
+        at = is_after ? waits_.left(*at) : waits_.right(*at);
+    }
+    return found != nullptr && found->key == key && found->key_high == key_high ? found : nullptr;
+}
+
+void WaitQueue::wake_one(std::uint64_t key, std::int64_t result) {
+    const LockGuard guard{lock_};
+    // Those that are claimed already are no more than the harts are ending waits just now.
+    for (Wait* wait = first_of(key, 0); wait != nullptr; wait = first_of(key, 0, wait->sequence)) {
+        if (claim_wait(*wait)) {
+            waits_.erase(*wait);
+            finish_wait(*wait, result);
+            return;
+        }
+    }
 }
 
 std::uint32_t WaitQueue::wake(std::uint32_t count, std::int64_t result) {
     const LockGuard guard{lock_};
     std::uint32_t woken = 0;
-    for (Wait* wait = waits_.front(); wait != nullptr && woken < count;) {
+    for (Wait* wait = waits_.first(); wait != nullptr && woken < count;) {
         Wait* const following = waits_.next(*wait);
         if (claim_wait(*wait)) {
-            waits_.remove(*wait);
+            waits_.erase(*wait);
             finish_wait(*wait, result);
             ++woken;
         }
         wait = following;
     }
     return woken;
+}
+
+void WaitQueue::give_up(Wait& wait) {
+    const LockGuard guard{lock_};
+    waits_.erase(wait);
+    if (given_up_ != nullptr) {
+        given_up_(wait);
+    }
 }
 
 void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
@@ -91,8 +125,7 @@ void interrupt_wait(Task& task) {
         return;
     }
     if (WaitQueue* queue = task.wait.queue; queue != nullptr) {
-        const LockGuard guard{queue->lock()};
-        queue->remove(task.wait);
+        queue->give_up(task.wait);
     }
     task.resume = nullptr;
     finish_wait(task.wait, kInterrupted);
@@ -100,8 +133,7 @@ void interrupt_wait(Task& task) {
 
 void expire_wait(Wait& wait) {
     if (WaitQueue* queue = wait.queue; queue != nullptr) {
-        const LockGuard guard{queue->lock()};
-        queue->remove(wait);
+        queue->give_up(wait);
     }
     finish_wait(wait, wait.on_timeout);
 }

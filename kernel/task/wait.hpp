@@ -25,7 +25,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "lib/intrusive_list.hpp"
+#include "lib/avl_tree.hpp"
 #include "lib/units.hpp"
 #include "sync/spinlock.hpp"
 #include "task/timer_queue.hpp"
@@ -44,10 +44,11 @@ struct Wait {
     std::atomic<std::uint32_t> token{None};
     Task* task{nullptr};        // the owner; immutable
     WaitQueue* queue{nullptr};  // null: waits for its deadline only
-    ListNode node;
+    AvlNode<Wait> node;
     Timer timer;
     std::uint64_t key{0};  // which event of the queue, e.g. a futex's address space and address
     std::uint64_t key_high{0};
+    std::uint64_t sequence{0};  // of its queue: the older first; given by push()
     std::uint32_t bitset{~0U};
     std::int64_t on_timeout{0};  // the call's result when the deadline passes
     bool has_deadline{false};    // timer was armed for this wait
@@ -65,31 +66,50 @@ struct WaitOptions {
     std::uint32_t bitset{~0U};
 };
 
-// A list of waiting tasks behind a lock of its own. Ranks: FutexBucket for futexes, WaitQueue for everything
-// else.
+// Waiting tasks behind a lock of their own, by key and, where equal, by age. Ranks: FutexBucket for futexes,
+// WaitQueue for everything else. Cost: O(log n) each.
 class WaitQueue {
   public:
-    constexpr explicit WaitQueue(LockRank rank = LockRank::WaitQueue) : lock_{rank} {}
+    // `given_up`, if set, is told of each wait that ended by its deadline or an interruption, right after it
+    // left the queue and with the lock held.
+    using GivenUp = void (*)(Wait&);
+    constexpr explicit WaitQueue(LockRank rank = LockRank::WaitQueue, GivenUp given_up = nullptr)
+        : lock_{rank}, given_up_{given_up} {}
 
     [[nodiscard]] SpinLock& lock() { return lock_; }
 
-    // Pre for these five: lock() is held.
+    // Pre for all of these: lock() is held.
     void push(Wait& wait);
-    void remove(Wait& wait);
-    [[nodiscard]] Wait* front() { return waits_.front(); }
+    void remove(Wait& wait) { waits_.erase(wait); }
+    [[nodiscard]] Wait* front() { return waits_.first(); }
     [[nodiscard]] Wait* next(Wait& wait) { return waits_.next(wait); }
     [[nodiscard]] bool empty() const { return waits_.empty(); }
+    // The oldest wait with this key that is younger than `after`; null when there is none.
+    [[nodiscard]] Wait* first_of(std::uint64_t key, std::uint64_t key_high, std::uint64_t after = 0);
+    // The sequence of the youngest wait there ever was.
+    [[nodiscard]] std::uint64_t last_sequence() const { return last_sequence_; }
 
     // Ends up to `count` waits with `result` (ignored by waits that run again), oldest first; returns how
     // many. Takes the lock.
     std::uint32_t wake(std::uint32_t count, std::int64_t result);
+    // Ends the oldest wait with this key (and key_high 0). Takes the lock.
+    void wake_one(std::uint64_t key, std::int64_t result);
+
+    // Takes a claimed wait off that ended without its event. Takes the lock.
+    void give_up(Wait& wait);
 
   private:
     SpinLock lock_;
-    IntrusiveList<Wait, &Wait::node> waits_;
+    GivenUp given_up_;
+    struct Order {
+        static bool before(const Wait& a, const Wait& b);
+        static void update(Wait&, const Wait*, const Wait*) {}  // no augment
+    };
+    AvlTree<Wait, &Wait::node, Order> waits_;
+    std::uint64_t last_sequence_{0};
 };
 
-// Starts a wait of the task that is running on this hart, at the end of `queue` (null: only the deadline ends
+// Starts a wait of the task that is running on this hart, on `queue` (null: only the deadline ends
 // it). Pre: its handler holds queue->lock() and returns SysResult::blocked() next.
 void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options);
 // True for exactly one of the callers that race to end this wait.

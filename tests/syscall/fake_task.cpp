@@ -7,6 +7,7 @@
 #include "mm/frames.hpp"
 #include "mm/page_table.hpp"
 #include "mm/user_memory.hpp"
+#include "sched/donation.hpp"
 #include "sched/params.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
@@ -265,7 +266,25 @@ void fill_hart_stat(CpuId, nexus_abi::sched_hartstat& stat) {
 void fill_task_stat(Task&, nexus_abi::sched_stat& stat) {
     stat = {};
 }
+void apply_donation(Task& task, const sched::Donation& donation) {
+    fake::record().donations[&task] = donation;
+}
+void end_donation(Task& task) {
+    fake::record().donations.erase(&task);
+}
+sched::Donation read_donation(Task& task) {
+    sched::Donation lends{.qos_class = task.entity.attributes.qos_class,
+                          .latency = task.entity.attributes.latency};
+    if (const auto lent = fake::record().donations.find(&task); lent != fake::record().donations.end()) {
+        lends.qos_class = std::max(lends.qos_class, lent->second.qos_class);
+        lends.latency = shorter_hint(lends.latency, lent->second.latency);
+    }
+    return lends;
+}
 Usage task_usage(Task&) {
+    return {};
+}
+Usage process_usage(Process&) {
     return {};
 }
 
@@ -277,9 +296,6 @@ Ref<Task> find_task(TaskId id) {
 Ref<Process> find_process(TaskId pid) {
     const Ref<Task> task = lookup_task(pid);
     return task && task->process().pid() == pid ? Ref<Process>::share(task->process()) : Ref<Process>{};
-}
-Ref<Task> next_task(TaskId after) {
-    return lookup_next_task(after);
 }
 std::uint32_t process_count() {
     return 1;

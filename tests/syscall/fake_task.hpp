@@ -16,6 +16,7 @@
 
 #include "mm/address_space.hpp"
 #include "nexus_abi/numbers.hpp"
+#include "sched/donation.hpp"
 #include "syscall/console_ops.hpp"
 #include "task/process.hpp"
 #include "task/task.hpp"
@@ -28,11 +29,12 @@ struct Record {
     std::vector<task::Timer*> timers;  // armed, in order
     std::uint32_t reschedules{0};
     std::uint32_t yields{0};
-    std::vector<std::pair<CpuId, bool>> cpus_set;  // online or not, in order
-    std::map<task::Process*, std::int32_t> ended;  // process -> wait status
-    std::string console;                           // what was written
-    std::size_t console_room{1 << 20};             // bytes the console takes before it says TryAgain
-    std::string input;                             // what can be read from the terminal
+    std::vector<std::pair<CpuId, bool>> cpus_set;      // online or not, in order
+    std::map<task::Process*, std::int32_t> ended;      // process -> wait status
+    std::map<task::Task*, sched::Donation> donations;  // what each task is lent
+    std::string console;                               // what was written
+    std::size_t console_room{1 << 20};                 // bytes the console takes before it says TryAgain
+    std::string input;                                 // what can be read from the terminal
 };
 [[nodiscard]] Record& record();
 void reset();

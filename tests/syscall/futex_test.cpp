@@ -20,9 +20,9 @@ constexpr std::uint64_t kWake = 1;
 constexpr std::uint64_t kRequeue = 3;
 constexpr std::uint64_t kCompareRequeue = 4;
 constexpr std::uint64_t kWakeOperation = 5;
-constexpr std::uint64_t kLockPi = 6;
 constexpr std::uint64_t kWaitBitset = 9;
 constexpr std::uint64_t kWakeBitset = 10;
+constexpr std::uint64_t kWaitRequeuePi = 11;
 constexpr std::uint64_t kPrivate = 128;
 constexpr std::uint64_t kRealtime = 256;
 constexpr std::uint64_t kAny = 0xffff'ffff;
@@ -61,7 +61,7 @@ TEST_F(Futex, RefusesBadArguments) {
     EXPECT_EQ(futex(0, 8, kWait, 5), error(Error::BadAddress));
     EXPECT_EQ(futex(0, kFirst, kWaitBitset, 5, 0, 0, 0), error(Error::InvalidArgument));
     EXPECT_EQ(futex(0, kFirst, kWakeBitset, 5, 0, 0, 0), error(Error::InvalidArgument));
-    EXPECT_EQ(futex(0, kFirst, kLockPi, 0), error(Error::NotImplemented));
+    EXPECT_EQ(futex(0, kFirst, kWaitRequeuePi, 0), error(Error::NotImplemented));
     EXPECT_EQ(futex(0, kFirst, kWake | kRealtime, 1), error(Error::NotImplemented));
     EXPECT_EQ(futex(0, kFirst, kWait, 5, 8), error(Error::BadAddress));
     put_time(1'000'000'000);
@@ -134,6 +134,50 @@ TEST_F(Futex, RequeueWakesSomeAndMovesOthers) {
     EXPECT_EQ(futex(0, kSecond, kWake, kAll), 3);
     EXPECT_TRUE(is_waiting(5));
     EXPECT_EQ(futex(0, kFirst, kWake, kAll), 1);
+}
+
+TEST_F(Futex, ManyAreMovedInSteps) {
+    for (std::uint32_t n = 1; n < kThreads; ++n) {
+        wait(n, kFirst, 5);
+    }
+    EXPECT_EQ(futex(0, kFirst, kCompareRequeue, 2, kAll, kSecond, 5), kThreads - 1);
+    EXPECT_EQ(pieces(), 2U);
+    EXPECT_FALSE(is_waiting(2));
+    EXPECT_TRUE(is_waiting(3));
+    EXPECT_EQ(futex(0, kFirst, kWake, kAll), 0);
+    EXPECT_EQ(futex(0, kSecond, kRequeue, 33, 1, kFirst), 34) << "no more than asked for";
+    EXPECT_EQ(futex(0, kFirst, kWake, kAll), 1);
+    EXPECT_EQ(futex(0, kSecond, kWake, kAll), 3);
+}
+
+TEST_F(Futex, ManyThatDoNotMatchArePassedOverInSteps) {
+    for (std::uint32_t n = 1; n < kThreads; ++n) {
+        ASSERT_EQ(futex(n, kFirst, kWaitBitset, 5, 0, 0, n + 1 == kThreads ? 0b10 : 0b01), std::nullopt);
+    }
+    EXPECT_EQ(futex(0, kFirst, kWakeBitset, 1, 0, 0, 0b10), 1);
+    EXPECT_EQ(pieces(), 2U);
+    EXPECT_FALSE(is_waiting(kThreads - 1));
+}
+
+TEST_F(Futex, WakeOperationGoesOnInSteps) {
+    for (std::uint32_t n = 1; n <= 36; ++n) {
+        wait(n, n % 2 == 0 ? kFirst : kSecond, n % 2 == 0 ? 5 : 7);
+    }
+    // The second word becomes 8; the comparison is with what it was.
+    EXPECT_EQ(futex(0, kFirst, kWakeOperation, 17, 18, kSecond, 1U << 28 | 1U << 12 | 7U), 35);
+    EXPECT_EQ(get<std::uint32_t>(kSecond), 8U);
+    for (std::uint32_t n = 1; n < kThreads; ++n) {
+        if (!is_waiting(n) && n > 36) {
+            wait(n, kFirst, 5);
+        }
+    }
+    EXPECT_EQ(futex(0, kFirst, kWake, kAll), 1 + 3);
+    for (std::uint32_t n = 1; n < kThreads; ++n) {
+        wait(n, kFirst, 5);
+    }
+    EXPECT_EQ(futex(0, kFirst, kWakeOperation, kAll, kAll, kSecond, 1U << 28 | 1U << 12 | 8U), kThreads - 1);
+    EXPECT_EQ(pieces(), 2U);
+    EXPECT_EQ(get<std::uint32_t>(kSecond), 9U) << "changed once";
 }
 
 TEST_F(Futex, AMovedWaiterKeepsItsDeadline) {

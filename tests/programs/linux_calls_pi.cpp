@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// PI futexes, as the C library's PTHREAD_PRIO_INHERIT mutexes use them and as such. Nothing waits for time to
+// pass: a waiter shows itself by the bit the kernel sets in the word before it sleeps.
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <thread>
+#include <vector>
+
+#include "checks.hpp"
+
+namespace {
+
+using checks::bad_pointer;
+using checks::equal;
+using checks::fails;
+using checks::succeeds;
+using checks::truth;
+
+using Word = std::atomic<std::uint32_t>;
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
+
+long futex(void* word, int operation, const timespec* deadline = nullptr) {
+    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, 0, deadline, nullptr, 0);
+}
+
+std::uint32_t own_id() {
+    return static_cast<std::uint32_t>(gettid());
+}
+
+// Until somebody waits for the word in the kernel.
+void await_waiter(const Word& word) {
+    while ((word.load() & FUTEX_WAITERS) == 0) {
+        sched_yield();
+    }
+}
+
+timespec soon(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    time.tv_nsec += 1'000'000;
+    if (time.tv_nsec >= 1'000'000'000) {
+        time.tv_nsec -= 1'000'000'000;
+        ++time.tv_sec;
+    }
+    return time;
+}
+
+pthread_mutex_t pi_mutex(int type) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    equal("its type", pthread_mutexattr_settype(&attributes, type), 0);
+    equal("its protocol", pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT), 0);
+    pthread_mutex_t mutex;
+    equal("there are such mutexes", pthread_mutex_init(&mutex, &attributes), 0);
+    return mutex;
+}
+
+void exclude_each_other() {
+    pthread_mutex_t mutex = pi_mutex(PTHREAD_MUTEX_NORMAL);
+    constexpr int kThreads = 8;
+    constexpr int kRounds = 300;
+    int count = 0;
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+        threads.emplace_back([&] {
+            for (int round = 0; round < kRounds; ++round) {
+                pthread_mutex_lock(&mutex);
+                const int before = *static_cast<volatile int*>(&count);
+                if (round % 8 == 0) {
+                    sched_yield();
+                }
+                *static_cast<volatile int*>(&count) = before + 1;
+                pthread_mutex_unlock(&mutex);
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    equal("no step was lost", count, kThreads * kRounds);
+    equal("it is free", pthread_mutex_trylock(&mutex), 0);
+    equal("unlock", pthread_mutex_unlock(&mutex), 0);
+    equal("destroy", pthread_mutex_destroy(&mutex), 0);
+}
+
+void tell_what_is_wrong() {
+    pthread_mutex_t mutex = pi_mutex(PTHREAD_MUTEX_ERRORCHECK);
+    equal("lock", pthread_mutex_lock(&mutex), 0);
+    equal("lock again", pthread_mutex_lock(&mutex), EDEADLK);
+    std::array<int, 4> answers{};
+    std::thread other{[&] {
+        answers[0] = pthread_mutex_unlock(&mutex);
+        answers[1] = pthread_mutex_trylock(&mutex);
+        const timespec deadline = soon(CLOCK_REALTIME);
+        answers[2] = pthread_mutex_timedlock(&mutex, &deadline);
+        const timespec other_deadline = soon(CLOCK_MONOTONIC);
+        answers[3] = pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &other_deadline);
+    }};
+    other.join();
+    equal("unlock of another's", answers[0], EPERM);
+    equal("try", answers[1], EBUSY);
+    equal("lock until a time of day", answers[2], ETIMEDOUT);
+    equal("lock until a time since boot", answers[3], ETIMEDOUT);
+    equal("unlock", pthread_mutex_unlock(&mutex), 0);
+
+    Word word{0};
+    fails("unlock of nobody's", futex(&word, FUTEX_UNLOCK_PI), EPERM);
+    succeeds("lock", futex(&word, FUTEX_LOCK_PI));
+    equal("the word names the owner", word.load(), own_id());
+    fails("lock again", futex(&word, FUTEX_LOCK_PI), EDEADLK);
+    succeeds("unlock", futex(&word, FUTEX_UNLOCK_PI));
+    equal("the word is free", word.load(), 0);
+    succeeds("try", futex(&word, FUTEX_TRYLOCK_PI));
+    word = 30'000;
+    fails("lock of a thread's that is not there", futex(&word, FUTEX_LOCK_PI), ESRCH);
+    word = 30'000;
+    fails("try", futex(&word, FUTEX_TRYLOCK_PI), ESRCH);
+    fails("a word of the kernel's", futex(bad_pointer<void>(), FUTEX_LOCK_PI), EFAULT);
+    fails("unlock of one", futex(bad_pointer<void>(), FUTEX_UNLOCK_PI), EFAULT);
+    fails("a word that is not aligned", futex(reinterpret_cast<char*>(&word) + 1, FUTEX_LOCK_PI), EINVAL);
+    fails("a time of the kernel's", futex(&word, FUTEX_LOCK_PI, bad_pointer<timespec>()), EFAULT);
+    const timespec wrong{.tv_sec = 0, .tv_nsec = 1'000'000'000};
+    fails("a second of nanoseconds", futex(&word, FUTEX_LOCK_PI2, &wrong), EINVAL);
+    fails("wait, to be requeued", futex(&word, FUTEX_WAIT_REQUEUE_PI), ENOSYS);
+    fails("requeue", futex(&word, FUTEX_CMP_REQUEUE_PI), ENOSYS);
+}
+
+void refuse_circles() {
+    Word first{0};
+    Word second{0};
+    succeeds("the first", futex(&first, FUTEX_LOCK_PI));
+    std::thread other{[&] {
+        futex(&second, FUTEX_LOCK_PI);
+        futex(&first, FUTEX_LOCK_PI);  // waits for the main thread
+        futex(&first, FUTEX_UNLOCK_PI);
+        futex(&second, FUTEX_UNLOCK_PI);
+    }};
+    await_waiter(first);
+    fails("the second would never come", futex(&second, FUTEX_LOCK_PI), EDEADLK);
+    succeeds("let go", futex(&first, FUTEX_UNLOCK_PI));
+    other.join();
+    equal("both are free", first.load() + second.load(), 0);
+}
+
+void pass_on_at_the_end() {
+    Word word{0};
+    std::atomic<bool> may_end{false};
+    std::atomic<bool> has_it{false};
+    std::thread owner{[&] {
+        futex(&word, FUTEX_LOCK_PI);
+        has_it = true;
+        has_it.notify_all();
+        may_end.wait(false);
+    }};
+    has_it.wait(false);
+    std::uint32_t seen = 0;
+    long result = -1;
+    std::thread waiter{[&] {
+        result = futex(&word, FUTEX_LOCK_PI);
+        seen = word.load() ^ own_id();
+    }};
+    await_waiter(word);
+    may_end = true;
+    may_end.notify_all();
+    owner.join();
+    waiter.join();
+    equal("the waiter gets it", result, 0);
+    equal("and is told that an owner died", seen, FUTEX_OWNER_DIED);
+    fails("it ended, too, and nobody waited", futex(&word, FUTEX_LOCK_PI), ESRCH);
+}
+
+// Waiters in a chain when the process ends, which the program that checks this one would not survive if the
+// kernel got it wrong.
+void leave_with_waiters() {
+    static std::array<Word, 6> words;
+    futex(&words[0], FUTEX_LOCK_PI);
+    for (std::size_t n = 1; n < words.size(); ++n) {
+        std::thread{[n] {
+            futex(&words[n], FUTEX_LOCK_PI);
+            futex(&words[n - 1], FUTEX_LOCK_PI);
+        }}.detach();
+        await_waiter(words[n - 1]);
+    }
+    truth("they wait", true);
+}
+
+constexpr checks::Case kCases[]{
+    {"exclude each other", exclude_each_other}, {"tell what is wrong", tell_what_is_wrong},
+    {"refuse circles", refuse_circles},         {"pass on at the end", pass_on_at_the_end},
+    {"leave with waiters", leave_with_waiters},
+};
+
+}  // namespace
+
+int main(int, char** argv) {
+    return checks::run(argv[0], kCases);
+}
