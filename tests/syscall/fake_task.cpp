@@ -75,6 +75,10 @@ Record the_record;
 Record& record() {
     return the_record;
 }
+sched::RunQueue& hart() {
+    static sched::RunQueue queue;
+    return queue;
+}
 void reset() {
     the_record = {};
 }
@@ -244,7 +248,7 @@ void cancel_timer(Timer& timer) {
 }
 
 SysResult apply_attributes(Task&, Task& target, const sched::Attributes& attributes, std::uint64_t result) {
-    target.entity.attributes = attributes;
+    static_cast<void>(fake::hart().set_attributes(target.entity, attributes, Instant{}));
     return result;
 }
 sched::Attributes read_attributes(Task& task) {

@@ -37,6 +37,8 @@ struct Record {
     std::string input;                                 // what can be read from the terminal
 };
 [[nodiscard]] Record& record();
+// The run queue of the only hart: tasks are never on it, but what they are lent and granted goes through it.
+[[nodiscard]] sched::RunQueue& hart();
 void reset();
 
 // Ends the waits whose deadline is not after `now`, as the timer interrupt would.

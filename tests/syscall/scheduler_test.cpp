@@ -102,7 +102,8 @@ TEST_F(Scheduler, MaskPolicyChecksSizePolicyAndAddress) {
     }
     EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 8, 8, 4), error(Error::InvalidArgument));
     EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 8, 8, 0), error(Error::BadAddress));
-    EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 8, kMemory, 2), error(Error::NotSupported));
+    EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 8, kMemory, 2), 0);
+    EXPECT_EQ(task().entity.attributes.policy, nexus_abi::AffinityPolicy::Perf);
     put(kMemory + 8, ~std::uint64_t{0});
     EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 16, kMemory, 1), 0);
     EXPECT_EQ(task().entity.attributes.affinity_prefer.bits(), 1U);
