@@ -418,8 +418,8 @@ Preempt RunQueue::judge(const Entity& entity, Instant now) {
             return Preempt{};  // it had more than its share and warp; its turn comes with the class requests
         }
         VirtualTime& deadline = classes_[index].deadline;
-        for (std::size_t i = 0; i < kClasses; ++i) {
-            if (i != index && !classes_[i].queue.empty()) {
+        for (std::size_t i = 0; i < index; ++i) {  // not past a higher class that woke just before
+            if (!classes_[i].queue.empty()) {
                 deadline = earlier(deadline, classes_[i].deadline - 1);
             }
         }

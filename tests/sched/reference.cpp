@@ -400,8 +400,8 @@ Preempt Hart::judge(const Task& task, Instant now) {
         if (!is_class_eligible(index)) {
             return {};
         }
-        for (std::size_t i = 0; i < kClasses; ++i) {
-            if (i != index && !classes_[i].members.empty()) {
+        for (std::size_t i = 0; i < index; ++i) {
+            if (!classes_[i].members.empty()) {
                 classes_[index].deadline = std::min(classes_[index].deadline, classes_[i].deadline - 1);
             }
         }

@@ -131,6 +131,15 @@ TEST_F(Timetable, ALowerClassNeverPreempts) {
     expect(100_us, &a, at(3_ms));
 }
 
+// The order in which an inbox is emptied says nothing about who is urgent.
+TEST_F(Timetable, OfTwoThatWakeTogetherTheHigherClassRuns) {
+    arrives(0_ms, a, make(Idle), EnqueueReason::New);
+    expect(0_ms, &a, kNever);
+    EXPECT_EQ(arrives(100_us, b, make(Interactive), EnqueueReason::Wake), Preempt::Kind::Now);
+    EXPECT_EQ(arrives(100_us, c, make(Normal), EnqueueReason::Wake), Preempt::Kind::Now);
+    expect(100_us, &b, at(3100_us));
+}
+
 TEST_F(Timetable, AnUnhintedPeerWaitsForTheMinimumGranularity) {
     arrives(0_ms, a, make(Normal), EnqueueReason::New);
     arrives(0_ms, b, make(Normal), EnqueueReason::New);
