@@ -149,6 +149,104 @@ TEST(Engine, KilledTasksEndInEveryState) {
     EXPECT_EQ(simulation.violation(), "");
 }
 
+TEST(Engine, ABudgetHoldsInEveryWindow) {
+    // Every switch is seen, so the longest stretch without a pause is too.
+    class Stretches final : public Observer {
+      public:
+        void on_throttle(Instant, TaskIndex, bool begins) override { (begins ? throttled : released)++; }
+        int throttled{0};
+        int released{0};
+    };
+    Stretches stretches;
+    Simulation simulation{{.audit = true}};
+    simulation.add_observer(stretches);
+    TaskOptions capped = with(hog());
+    capped.attributes.budget = {.runtime = ms(20), .period = ms(100)};
+    const TaskIndex task = simulation.add_task(std::move(capped));
+    simulation.run_until(at_ms(10'050));
+    // A lone hog: 20 ms at the start of every 100, the last window begun.
+    EXPECT_NEAR(static_cast<double>(simulation.runtime(task).ns()), 101 * 20e6, 101 * 50e3);
+    EXPECT_EQ(simulation.entity(task).state(), TaskState::Throttled);
+    EXPECT_EQ(stretches.throttled, 101);
+    EXPECT_EQ(stretches.released, 100);
+    // The last stretch of waiting for budget is still going on.
+    EXPECT_NEAR(static_cast<double>(simulation.record(task).throttled.ns()), 100 * 80e6, 100 * 50e3);
+    EXPECT_EQ(simulation.violation(), "");
+}
+
+TEST(Engine, AGroupCountsForItsCeiling) {
+    Simulation simulation{{.audit = true}};
+    NewTask child{.name = "member"};
+    const TaskIndex head = simulation.add_task(with(forker(child, hog, 3, us(100), false)));
+    simulation.set_group(head, 100);
+    const TaskIndex other = simulation.add_hog(100);
+    simulation.run_until(at_ms(100));
+    simulation.mark();
+    simulation.run_for(Duration::seconds(10));
+    // Four members share what one task of 100 shares has; a request of 3 ms of 10 s either way.
+    EXPECT_NEAR(static_cast<double>(simulation.runtime_since_mark(other).ns()), 5e9, 5e6);
+    EXPECT_DOUBLE_EQ(simulation.fair_weight(head), 25);
+}
+
+TEST(Engine, AMutexLendsTheClassOfItsWaiters) {
+    Simulation simulation{{.audit = true}};
+    const MutexIndex door = simulation.make_mutex();
+    const TaskIndex low = simulation.add_task(
+        with(script({lock(door), run(ms(5)), unlock(door), run_forever()}), QosClass::Idle));
+    simulation.run_until(at_ms(1));
+    simulation.add_hog(100);
+    const TaskIndex high = simulation.add_task(
+        with(script({lock(door), run(ms(1)), unlock(door), sleep_for(ms(1000))}), QosClass::Interactive));
+    simulation.run_until(at_ms(2));
+    EXPECT_TRUE(simulation.entity(low).is_donated());
+    EXPECT_EQ(simulation.entity(low).effective(), QosClass::Interactive);
+    simulation.run_until(at_ms(12));
+    EXPECT_FALSE(simulation.entity(low).is_donated());
+    EXPECT_EQ(simulation.entity(low).effective(), QosClass::Idle);
+    EXPECT_EQ(simulation.runtime(high), ms(1));
+    EXPECT_EQ(simulation.violation(), "");
+}
+
+TEST(Engine, ThreeHogsOnTwoHartsInterleaved) {
+    Simulation simulation{{.harts = 2, .lock_regions = true, .audit = true}};
+    for (int i = 0; i < 3; ++i) {
+        simulation.add_hog(100);
+    }
+    simulation.run_until(at_ms(1000));
+    simulation.mark();
+    simulation.run_for(Duration::seconds(10));
+    for (TaskIndex i = 0; i < 3; ++i) {
+        // 0.5 % of two thirds, and what the sections of migrations take.
+        EXPECT_NEAR(static_cast<double>(simulation.runtime_since_mark(i).ns()), 20e9 / 3, 0.005 * 20e9 / 3);
+    }
+    EXPECT_EQ(simulation.violation(), "");
+}
+
+TEST(Engine, AChooserDecidesWhoGoesFirst) {
+    std::uint64_t asked = 0;
+    Simulation simulation{{.harts = 2, .section_time = {}, .chooser = [&](std::uint32_t count) {
+                               EXPECT_GE(count, 2U);
+                               ++asked;
+                               return count - 1;
+                           }}};
+    simulation.add_hog(100, CpuMask::of(CpuId{0}));
+    simulation.add_hog(100, CpuMask::of(CpuId{1}));
+    simulation.run_until(at_ms(10));
+    EXPECT_EQ(asked, 1U);  // both IPIs arrive at the same instant; lone tasks need no timer
+}
+
+TEST(Engine, LargeMachinesRun) {
+    Simulation simulation{{.harts = 64}};
+    for (std::uint32_t i = 0; i < 10'000; ++i) {
+        simulation.add_hog(1 + i % 1000);
+    }
+    simulation.run_until(at_ms(200));
+    EXPECT_EQ(simulation.audit(), "");
+    for (std::uint32_t hart = 0; hart < 64; ++hart) {
+        EXPECT_NE(simulation.running(CpuId{hart}), kNoTask);
+    }
+}
+
 // A busy mix of everything, for determinism and races.
 std::uint64_t run_mix(std::uint64_t seed, bool lock_regions, std::uint64_t* events = nullptr) {
     Simulation simulation{

@@ -54,6 +54,12 @@ TEST(FairShares, NoUsableHartNoService) {
     expect_rates(fair_shares(2, std::vector<Demand>{{1, 4}, {1, 1}}), {0, 1});
 }
 
+TEST(FairShares, LimitsLeaveTheRestToOthers) {
+    expect_rates(fair_shares(1, std::vector<Demand>{{1, 1, 0.2}, {1, 1}, {2, 1}}), {0.2, 0.8 / 3, 1.6 / 3});
+    expect_rates(fair_shares(std::vector<double>{1.0, 0.5}, std::vector<Demand>{{1, 3, 0.1}, {1, 3}, {1, 3}}),
+                 {0.1, 0.7, 0.7});
+}
+
 TEST(FairShares, SlowAndFastHart) {
     const std::vector<double> capacities{1.0, 0.5};
     // Two tasks: each half its time on each hart. One task: the fast hart.

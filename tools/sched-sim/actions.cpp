@@ -8,6 +8,14 @@
 
 namespace sched_sim {
 
+// A Sleep or Wait begins.
+void Machine::note_response(Task& task) {
+    if (task.released_at) {
+        task.record.response.add(now - *task.released_at);
+        task.released_at.reset();
+    }
+}
+
 void Machine::begin_block(Hart& hart, Task& task) {
     task.run_state = RunState::Blocking;
     hart.recheck = true;
@@ -30,6 +38,7 @@ void Machine::act(Hart& hart, Task& task) {
         case Action::Kind::SleepUntil: {
             const Instant until = action.kind == Action::Kind::Sleep ? now + action.duration : action.until;
             if (until > now) {
+                note_response(task);
                 begin_block(hart, task);
                 arm_timer(hart, task, until);
             }
@@ -41,6 +50,7 @@ void Machine::act(Hart& hart, Task& task) {
             if (semaphore.units > 0) {
                 --semaphore.units;
             } else {
+                note_response(task);
                 semaphore.waiters.push_back(&task);
                 task.waits_for_semaphore = action.object;
                 begin_block(hart, task);
@@ -100,6 +110,7 @@ void Machine::lock_mutex(Hart& hart, Task& task, MutexIndex index) {
     CHECK(mutex.owner != &task);
     mutex.waiters.push_back(&task);
     task.waits_for_mutex = index;
+    task.takes_mutex = true;
     begin_block(hart, task);
     update_donations(mutex.owner);
 }

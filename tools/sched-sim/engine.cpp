@@ -233,6 +233,7 @@ void Simulation::mark() {
         task->marked_work = record(task->index).work;
         task->record.wake_latency = {};
         task->record.wait = {};
+        task->record.response = {};
     }
 }
 

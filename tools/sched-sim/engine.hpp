@@ -79,10 +79,12 @@ class LatencyHistogram {
 
 // What the scheduler does not count itself. The rest is in Entity::statistics().
 struct TaskRecord {
-    LatencyHistogram wake_latency;  // from the wake-up until it runs
-    LatencyHistogram wait;          // every stretch of waiting, runnable but not running
-    Duration work{};                // done, in time of a hart of full capacity
-    std::uint64_t completions{0};   // Run actions finished
+    LatencyHistogram wake_latency;  // from the wake-up until it does work: IPI, wait and switch
+    // From the end of a Sleep or Wait to the beginning of the next one: work, waits, and locks on the way.
+    LatencyHistogram response;
+    LatencyHistogram wait;         // every stretch of waiting, runnable but not running
+    Duration work{};               // done, in time of a hart of full capacity
+    std::uint64_t completions{0};  // Run actions finished
     Duration throttled{};
 };
 

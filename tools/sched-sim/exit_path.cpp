@@ -75,6 +75,9 @@ void Machine::exit_to_user(Hart& hart) {
         }
         Task* const task = hart.current;
         if (task == nullptr) {
+            if (hart.recheck) {
+                continue;  // what it was about to run was pushed to another hart
+            }
             if (!look_for_work(hart)) {
                 return;
             }
@@ -184,6 +187,9 @@ void ExitPath::choose() {
     if (task != nullptr) {
         fate = put(*task, yields, ends);
         if (fate == Fate::Stays && !yields && !hart_.queue.should_resched(now)) {
+            if (hart_.load_is_stale) {
+                machine_.publish_load(hart_);
+            }
             machine_.program_timer(hart_);
             machine_.nudge_idle_hart(hart_);
             return;
@@ -262,7 +268,8 @@ void ExitPath::note_switch(Task* previous, bool switched) {
         }
         if (task->wake_pending) {
             task->wake_pending = false;
-            task->record.wake_latency.add(now - task->woken_at);
+            const Duration work_after = switched ? machine_.config.switch_cost : Duration{};
+            task->record.wake_latency.add(now - task->woken_at + work_after);
         }
         task->ran_on = hart_.queue.cpu();
         if (switched) {

@@ -80,6 +80,7 @@ struct Task {
     std::optional<CpuId> ran_on;
     Instant woken_at{};
     bool wake_pending{false};
+    std::optional<Instant> released_at;  // the end of its last Sleep or Wait
     Instant waits_since{};
     bool waits{false};
     Instant throttled_since{};
@@ -87,6 +88,7 @@ struct Task {
     OwnedTimer timer{*this};
     std::uint32_t waits_for_semaphore{kNoObject};
     std::uint32_t waits_for_mutex{kNoObject};
+    bool takes_mutex{false};  // what it waits for, or is woken with
     std::vector<MutexIndex> owned;
     std::shared_ptr<kernel::sched::Budget> budget;
     std::shared_ptr<kernel::sched::Group> group;
@@ -102,6 +104,7 @@ struct Hart {
     RunQueue queue;
     std::uint32_t capacity{kernel::sched::kCapacityFull};
     HartLoad load;  // as published
+    bool load_is_stale{false};
     std::vector<Task*> throttled;
     BalanceState balance;
     kernel::task::TimerQueue timers;
@@ -173,7 +176,6 @@ class Machine {
     void send_to(CpuId cpu, Task& task);
     void kick(CpuId cpu);
     void nudge_idle_hart(Hart& hart);
-    void raise_frame_for(Hart& hart, const Entity& entity);
     bool idle_pull(Hart& hart);
     bool balance(Hart& hart, const kernel::sched::Pick& pick);
     void wake(Task& task);
@@ -191,6 +193,7 @@ class Machine {
 
     // --- actions.cpp ---
     void act(Hart& hart, Task& task);
+    void note_response(Task& task);
     void begin_block(Hart& hart, Task& task);
     void post_semaphore(Semaphore& semaphore);
     void lock_mutex(Hart& hart, Task& task, MutexIndex index);
@@ -266,7 +269,7 @@ struct Machine::HartsView {
         machine_.publish_load(hart);
         return result;
     }
-    void set_home(Entity& entity, CpuId cpu) const { task_of(entity).home = cpu; }
+    void set_home(Entity& entity, CpuId cpu) const;
     void send(Entity& entity, CpuId cpu);
     [[nodiscard]] Instant now() const { return machine_.now; }
     [[nodiscard]] MachineBalance& machine() const { return machine_.shared; }

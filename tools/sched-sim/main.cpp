@@ -42,7 +42,9 @@ beside what it deserved. Exit status: 0, or 1 when an expectation of the workloa
   --seed N           instead of the workload's
   --duration TIME    instead of the workload's, such as 30s
   --view FROM SPAN   what the pictures show, such as 1s 200ms
-  --break NAME       break a rule on purpose: shares, affinity, preempt, classes, migration, hints
+  --break NAME       break a rule on purpose, as neuron.break= does in the kernel: shares,
+                     affinity, latency, starvation, conserving, tickless, neutral, budget, boost,
+                     donation, machine, stress
   --bench            how many events the simulator does per second on this computer
 )";
 

@@ -10,6 +10,7 @@
 namespace sched_sim {
 
 void Machine::publish_load(Hart& hart) {
+    hart.load_is_stale = false;
     hart.load = hart.queue.load();
     shared.note_load(hart.queue.cpu(), hart.load, online);
 }
@@ -42,10 +43,10 @@ void Machine::nudge_idle_hart(Hart& hart) {
 
 void Machine::enqueue_here(Hart& hart, Task& task) {
     const CpuId cpu = hart.queue.cpu();
-    raise_frame_for(hart, task.entity);
+    HartsView view{*this};
+    raise_frame_before(view, hart.queue, task.entity);
     static_cast<void>(hart.queue.enqueue(task.entity, now, task.enqueue_reason));
-    hart.recheck = true;
-    publish_load(hart);
+    hart.recheck = hart.load_is_stale = true;  // others see it when the hart decides
     if (task.ran_on && *task.ran_on != cpu && task.enqueue_reason != EnqueueReason::New) {
         const CpuId from = *task.ran_on;
         tell([&](Observer& observer) { observer.on_migrate(now, task.index, from, cpu, task.move_reason); });
@@ -127,6 +128,24 @@ bool Machine::drain_inbox(Hart& hart) {
     return true;
 }
 
+// Called under the lock of the queue the entity was just taken off.
+void Machine::HartsView::set_home(Entity& entity, CpuId cpu) const {
+    Task& task = task_of(entity);
+    Hart& from = machine_.hart_of(task.home);
+    task.home = cpu;
+    if (from.current != &task) {
+        return;
+    }
+    // A hart pushes the task it was about to run.
+    from.current = nullptr;
+    from.progress_at = machine_.now;
+    task.run_state = RunState::Ready;
+    task.waits = true;
+    task.waits_since = machine_.now;
+    machine_.tell(
+        [&](Observer& observer) { observer.on_switch(machine_.now, from.queue.cpu(), task.index, kNoTask); });
+}
+
 void Machine::HartsView::send(Entity& entity, CpuId cpu) {
     Task& task = task_of(entity);
     task.enqueue_reason = EnqueueReason::Migrate;
@@ -143,58 +162,23 @@ void Machine::HartsView::send(Entity& entity, CpuId cpu) {
     static_cast<void>(machine_.take_in(*here, task));
 }
 
-// A class that comes to life here starts no earlier in virtual time than where the machine is.
-void Machine::raise_frame_for(Hart& hart, const Entity& entity) {
-    const QosClass qos_class = entity.effective();
-    if (!hart.queue.queue(qos_class).empty()) {
-        return;
-    }
-    const auto index = kernel::sched::index_of(qos_class);
-    const Hart* least = nullptr;
-    for (const auto& other : harts) {
-        if (other.get() != &hart && other->load.weight[index] != 0 &&
-            (least == nullptr || is_before(other->load.global[index], least->load.global[index]))) {
-            least = other.get();
-        }
-    }
-    if (least != nullptr) {
-        hart.queue.raise_frame(qos_class, least->load.global[index]);
-    }
-}
-
 bool Machine::idle_pull(Hart& hart) {
-    const CpuId cpu = hart.queue.cpu();
-    CpuMask victims = online;
-    victims.remove(cpu);
-    CpuId at = cpu;
     HartsView view{*this};
-    for (std::uint32_t probe = 0; probe < 8 && !victims.empty(); ++probe) {
-        at = victims.next_from(at);
-        victims.remove(at);
-        if (!hart_of(at).load.offers_work_to(cpu)) {
-            continue;
-        }
-        Entity* const found = view.with_queue(at, [&](RunQueue& queue) {
-            Entity* const entity = queue.find_stealable(cpu);
-            if (entity != nullptr) {
-                queue.remove(*entity, now);
-                view.set_home(*entity, cpu);
-            }
-            return entity;
-        });
-        if (found != nullptr) {
-            view.send(*found, cpu);
-            return true;
-        }
-    }
-    return false;
+    return kernel::sched::idle_pull(view, hart.queue.cpu(), hart.balance);
 }
 
-bool Machine::balance(Hart&, const kernel::sched::Pick&) {
-    return false;
+bool Machine::balance(Hart& hart, const kernel::sched::Pick& pick) {
+    if (!config.balancing || config.faults.no_balance || !pick.balance || pick.entity == nullptr) {
+        return false;
+    }
+    HartsView view{*this};
+    return kernel::sched::balance(view, hart.queue.cpu(), hart.balance);
 }
 
 void Machine::wake(Task& task) {
+    if (!std::exchange(task.takes_mutex, false)) {
+        task.released_at = now;
+    }
     if (task.run_state == RunState::Blocking) {
         task.run_state = RunState::Woken;
         return;

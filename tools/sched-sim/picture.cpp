@@ -13,6 +13,8 @@ namespace {
 constexpr int kLeft = 64;
 constexpr int kRight = 12;
 constexpr int kPlotWidth = kPictureWidth - kLeft - kRight;
+constexpr int kBarTop = 8;  // above: wake-ups; below: arrivals
+constexpr int kBarHeight = kLaneHeight - 2 * kBarTop;
 constexpr int kHistoryHeight = 150;
 // Beyond this colours cannot be told apart; tasks of one [[task]] share theirs when there are more.
 constexpr std::size_t kColours = 24;
@@ -77,6 +79,12 @@ double ms(Duration d) {
     return static_cast<double>(d.ns()) * 1e-6;
 }
 
+std::string moment(Instant t) {
+    std::array<char, 32> buffer{};
+    std::snprintf(buffer.data(), buffer.size(), "%.3f ms", ms(t - Instant{}));
+    return buffer.data();
+}
+
 void draw_incident(std::ostream& out, const Report& report, const Incident& incident, double x) {
     const double y = incident.cpu.value() * kLaneHeight;
     const bool is_move = incident.kind == Incident::Kind::Move;
@@ -92,9 +100,8 @@ void draw_incident(std::ostream& out, const Report& report, const Incident& inci
         out << "<line class=\"incident\" x1=\"" << number(x) << "\" x2=\"" << number(x) << "\" y1=\""
             << number(y) << "\" y2=\"" << number(y + kLaneHeight) << "\">";
     }
-    out << "<title>" << escaped(who) << ' ' << word_of(incident.kind) << " at "
-        << show(incident.at - Instant{}) << "</title>"
-        << (incident.kind == Incident::Kind::Wake || is_move ? "</path>\n" : "</line>\n");
+    out << "<title>" << escaped(who) << ' ' << word_of(incident.kind) << " at " << moment(incident.at)
+        << "</title>" << (incident.kind == Incident::Kind::Wake || is_move ? "</path>\n" : "</line>\n");
 }
 
 }  // namespace
@@ -148,9 +155,9 @@ int draw_timeline(std::ostream& out, const Report& report) {
     const double span = std::max(1e-6, ms(report.view_to - report.view_from));
     const auto x_of = [&](Instant t) { return kLeft + (ms(t - Instant{}) - from) / span * kPlotWidth; };
     for (int h = 0; h < lanes; ++h) {
-        out << "<rect class=\"lane\" x=\"" << kLeft << "\" y=\"" << h * kLaneHeight + 7 << "\" width=\""
-            << kPlotWidth << "\" height=\"" << kLaneHeight - 16 << "\"/><text x=\"4\" y=\""
-            << h * kLaneHeight + 19 << "\">cpu" << h << "</text>\n";
+        out << "<rect class=\"lane\" x=\"" << kLeft << "\" y=\"" << h * kLaneHeight + kBarTop << "\" width=\""
+            << kPlotWidth << "\" height=\"" << kBarHeight << "\"/><text x=\"4\" y=\"" << h * kLaneHeight + 21
+            << "\">cpu" << h << "</text>\n";
     }
     draw_time_axis(out, from, span, height);
     for (int h = 0; h < lanes; ++h) {
@@ -158,11 +165,9 @@ int draw_timeline(std::ostream& out, const Report& report) {
             const double x = x_of(segment.from);
             const double width = std::max(0.3, x_of(segment.to) - x);
             out << "<rect class=\"seg c" << colour_of(report, segment.task) << "\" x=\"" << number(x)
-                << "\" y=\"" << h * kLaneHeight + 7 << "\" width=\"" << number(width) << "\" height=\""
-                << kLaneHeight - 16 << "\"><title>" << escaped(report.names[segment.task]) << " on cpu" << h
-                << '\n'
-                << show(segment.from - Instant{}) << " + " << show(segment.to - segment.from)
-                << "</title></rect>\n";
+                << "\" y=\"" << h * kLaneHeight + kBarTop << "\" width=\"" << number(width) << "\" height=\""
+                << kBarHeight << "\"><title>" << escaped(report.names[segment.task]) << " on cpu" << h << '\n'
+                << moment(segment.from) << " + " << show(segment.to - segment.from) << "</title></rect>\n";
         }
     }
     for (const Incident& incident : report.incidents) {
@@ -177,8 +182,8 @@ int draw_history(std::ostream& out, const Report& report) {
         return 0;
     }
     float top = 0.01F;
-    for (const auto& bucket : report.history) {
-        for (const float share : bucket) {
+    for (const Bucket& bucket : report.history) {
+        for (const float share : bucket.shares) {
             top = std::max(top, share);
         }
     }
@@ -192,13 +197,13 @@ int draw_history(std::ostream& out, const Report& report) {
             << number(y_of(share)) << "\" y2=\"" << number(y_of(share)) << "\"/><text class=\"value\" x=\""
             << kLeft - 6 << "\" y=\"" << number(y_of(share) + 4) << "\">" << number(share) << "</text>\n";
     }
-    const double per_bucket = static_cast<double>(kPlotWidth) / static_cast<double>(report.history.size());
     for (TaskIndex task = 0; task < report.names.size(); ++task) {
         out << "<polyline class=\"line l" << colour_of(report, task) << "\" points=\"";
-        for (std::size_t b = 0; b < report.history.size(); ++b) {
-            if (task < report.history[b].size()) {
-                out << number(kLeft + (static_cast<double>(b) + 0.5) * per_bucket) << ','
-                    << number(y_of(static_cast<double>(report.history[b][task]))) << ' ';
+        for (const Bucket& bucket : report.history) {
+            if (task < bucket.shares.size()) {
+                const double middle = (ms(bucket.from - Instant{}) + ms(bucket.to - Instant{})) / 2;
+                out << number(kLeft + middle / span * kPlotWidth) << ','
+                    << number(y_of(static_cast<double>(bucket.shares[task]))) << ' ';
             }
         }
         out << "\"><title>" << escaped(report.names[task]) << "</title></polyline>\n";

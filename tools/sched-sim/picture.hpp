@@ -11,7 +11,7 @@
 namespace sched_sim {
 
 inline constexpr int kPictureWidth = 1000;
-inline constexpr int kLaneHeight = 30;
+inline constexpr int kLaneHeight = 34;
 
 // `text` with <, >, & and quotes as entities.
 [[nodiscard]] std::string escaped(const std::string& text);

@@ -24,7 +24,8 @@ Recorder::Recorder(const Simulation& simulation, Instant from, Instant to, Insta
       lanes_(simulation.hart_count()),
       bucket_start_{simulation.now()},
       bucket_length_{
-          Duration::nanoseconds(std::max<std::int64_t>((end - simulation.now()).ns() / kBuckets, 1))} {}
+          Duration::nanoseconds(std::max<std::int64_t>((end - simulation.now()).ns() / kBuckets, 1))},
+      next_bucket_{bucket_start_ + bucket_length_} {}
 
 void Recorder::on_switch(Instant now, CpuId cpu, TaskIndex previous, TaskIndex task) {
     const std::size_t hart = cpu.value();
@@ -92,7 +93,7 @@ void Recorder::on_online(Instant now, CpuId cpu, bool online) {
 }
 
 std::string Recorder::after_event(const Simulation&) {
-    while (simulation_.now() >= bucket_start_ + bucket_length_ && history_.size() < kBuckets) {
+    if (simulation_.now() >= next_bucket_) {
         close_bucket();
     }
     return {};
@@ -101,6 +102,9 @@ std::string Recorder::after_event(const Simulation&) {
 // An event may come long after the bucket's end; with hogs it never does by more than a request.
 void Recorder::close_bucket() {
     const Duration passed = simulation_.now() - bucket_start_;
+    while (next_bucket_ <= simulation_.now()) {
+        next_bucket_ += bucket_length_;
+    }
     const std::uint32_t tasks = std::min(simulation_.task_count(), kTasksInHistory);
     at_bucket_start_.resize(tasks);
     std::vector<float> shares(tasks);
@@ -110,7 +114,7 @@ void Recorder::close_bucket() {
             static_cast<float>((service - at_bucket_start_[i]).ns()) / static_cast<float>(passed.ns());
         at_bucket_start_[i] = service;
     }
-    history_.push_back(std::move(shares));
+    history_.push_back({.from = bucket_start_, .to = simulation_.now(), .shares = std::move(shares)});
     bucket_start_ = simulation_.now();
 }
 
@@ -122,7 +126,7 @@ void Recorder::finish() {
     for (std::uint32_t hart = 0; hart < running_.size(); ++hart) {
         on_switch(simulation_.now(), CpuId{hart}, running_[hart], running_[hart]);
     }
-    if (history_.size() < kBuckets && simulation_.now() > bucket_start_) {
+    if (simulation_.now() - bucket_start_ > bucket_length_ / 2) {
         close_bucket();
     }
 }

@@ -24,6 +24,13 @@ struct Incident {
     CpuId cpu{};  // where it went
 };
 
+// Part of a full hart each task had in a stretch of time.
+struct Bucket {
+    Instant from{};
+    Instant to{};
+    std::vector<float> shares{};
+};
+
 class Recorder final : public Observer {
   public:
     // Shows [from, to); shares over [start, end) in kBuckets parts.
@@ -48,8 +55,7 @@ class Recorder final : public Observer {
     [[nodiscard]] const std::vector<Incident>& incidents() const { return incidents_; }
     [[nodiscard]] Instant from() const { return from_; }
     [[nodiscard]] Instant to() const { return to_; }
-    // Part of a full hart each task had in each bucket: [bucket][task].
-    [[nodiscard]] const std::vector<std::vector<float>>& history() const { return history_; }
+    [[nodiscard]] const std::vector<Bucket>& history() const { return history_; }
     [[nodiscard]] Duration lag_max(TaskIndex task) const;
     [[nodiscard]] std::uint64_t migrations() const { return migrations_; }
     // The most CPU time the task had in any window of this length. Pre: it has a budget.
@@ -68,10 +74,11 @@ class Recorder final : public Observer {
     std::vector<TaskIndex> running_;
     std::vector<std::vector<Segment>> lanes_;
     std::vector<Incident> incidents_;
-    std::vector<std::vector<float>> history_;
+    std::vector<Bucket> history_;
     std::vector<Duration> at_bucket_start_;
     Instant bucket_start_;
     Duration bucket_length_;
+    Instant next_bucket_;
     std::vector<Duration> lags_;
     std::vector<std::vector<Segment>> budgeted_;  // per task, of those with a budget
     std::uint64_t migrations_{0};

@@ -141,6 +141,7 @@ void Run::add_to(Row& row, TaskIndex task) {
     row.lag_max = std::max(row.lag_max, recorder_.lag_max(task));
     row.wait_max = std::max(row.wait_max, record.wait.max());
     row.wake.merge(record.wake_latency);
+    row.response.merge(record.response);
     row.wakes_met += after.met - before.met;
     row.wakes_missed += after.missed - before.missed;
     row.migrations += after.migrations - before.migrations;
@@ -203,6 +204,7 @@ std::optional<double> Run::measure(const Report& report, const ExpectSpec& expec
         sum.wait_max = std::max(sum.wait_max, row.wait_max);
         sum.window_max = std::max(sum.window_max, row.window_max);
         sum.wake.merge(row.wake);
+        sum.response.merge(row.response);
         sum.wakes_met += row.wakes_met;
         sum.wakes_missed += row.wakes_missed;
         sum.completions += row.completions;
@@ -226,6 +228,12 @@ std::optional<double> Run::measure(const Report& report, const ExpectSpec& expec
             return seconds(sum.wake.percentile(0.999));
         case Measure::WakeMax:
             return seconds(sum.wake.max());
+        case Measure::ResponseP50:
+            return seconds(sum.response.percentile(0.5));
+        case Measure::ResponseP99:
+            return seconds(sum.response.percentile(0.99));
+        case Measure::ResponseMax:
+            return seconds(sum.response.max());
         case Measure::LagMax:
             return seconds(sum.lag_max);
         case Measure::LatencyMissed: {

@@ -30,6 +30,7 @@ struct Row {
     Duration lag_max{};
     Duration wait_max{};
     LatencyHistogram wake{};
+    LatencyHistogram response{};
     std::uint64_t wakes_met{0};
     std::uint64_t wakes_missed{0};
     bool has_target{false};
@@ -67,7 +68,7 @@ struct Report {
     std::vector<std::size_t> specs{};  // the [[task]] every task belongs to
     std::vector<std::vector<Segment>> lanes{};
     std::vector<Incident> incidents{};
-    std::vector<std::vector<float>> history{};
+    std::vector<Bucket> history{};
     Instant view_from{};
     Instant view_to{};
 

@@ -59,7 +59,8 @@ void write_verdicts(std::ostream& out, const Report& report) {
 void write_tasks(std::ostream& out, const Report& report) {
     out << "<h2>Tasks</h2>\n<table><tr><th>task</th><th>class</th><th>shares</th><th>share</th><th>fair</th>"
            "<th>error</th><th>lag max</th><th>wait max</th><th>wakes</th><th>p50</th><th>p99</th>"
-           "<th>p99.9</th><th>max</th><th>hint met</th><th>moves</th><th>switches</th></tr>\n";
+           "<th>p99.9</th><th>max</th><th>response p99</th><th>max</th><th>hint "
+           "met</th><th>moves</th><th>switches</th></tr>\n";
     for (const Row& row : report.rows) {
         const auto wakes = static_cast<double>(row.wakes_met + row.wakes_missed);
         out << "<tr><td class=\"text\">" << escaped(row.name)
@@ -71,7 +72,8 @@ void write_tasks(std::ostream& out, const Report& report) {
         for (const double part : {0.5, 0.99, 0.999, 1.0}) {
             out << "<td>" << show(row.wake.percentile(part)) << "</td>";
         }
-        out << "<td>"
+        out << "<td>" << show(row.response.percentile(0.99)) << "</td><td>" << show(row.response.max())
+            << "</td><td>"
             << (row.has_target && wakes > 0 ? fraction(static_cast<double>(row.wakes_met) / wakes) : "-")
             << "</td><td>" << row.migrations << "</td><td>" << row.switches << "</td></tr>\n";
     }

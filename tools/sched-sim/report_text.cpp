@@ -107,7 +107,8 @@ void write_table(std::ostream& out, const Report& report) {
         << show(report.measured_for) << " measured after " << show(workload.warmup) << ", seed "
         << workload.machine.seed << ", " << report.events << " events\n\n";
     std::vector<Line> lines{{"task", "class", "shares", "share", "fair", "error", "lag max", "wait max",
-                             "wakes", "wake p50", "p99", "p99.9", "max", "met", "moves", "switches"}};
+                             "wakes", "wake p50", "p99", "p99.9", "max", "met", "response p99", "max",
+                             "moves", "switches"}};
     for (const Row& row : report.rows) {
         lines.push_back({row.members > 1 ? row.name + " x" + std::to_string(row.members) : row.name,
                          show_class(row.qos_class), std::to_string(row.shares), fraction(row.share),
@@ -115,6 +116,7 @@ void write_table(std::ostream& out, const Report& report) {
                          show(row.lag_max), show(row.wait_max), std::to_string(row.wake.count()),
                          show(row.wake.percentile(0.5)), show(row.wake.percentile(0.99)),
                          show(row.wake.percentile(0.999)), show(row.wake.max()), met(row),
+                         show(row.response.percentile(0.99)), show(row.response.max()),
                          std::to_string(row.migrations), std::to_string(row.switches)});
     }
     write_columns(out, lines);
@@ -187,7 +189,8 @@ void write_timeline(std::ostream& out, const Report& report, std::uint32_t colum
 
 void write_csv(std::ostream& out, const Report& report) {
     out << "task,members,class,shares,mask,share,fair,error_max,lag_max_ns,wait_max_ns,wakes,wake_p50_ns,"
-           "wake_p99_ns,wake_p999_ns,wake_max_ns,met,missed,migrations,switches,completions,throttled_ns,"
+           "wake_p99_ns,wake_p999_ns,wake_max_ns,response_p99_ns,response_max_ns,met,missed,migrations,"
+           "switches,completions,throttled_ns,"
            "window_max_ns\n";
     for (const Row& row : report.rows) {
         out << csv_quoted(row.name) << ',' << row.members << ',' << show_class(row.qos_class) << ','
@@ -196,9 +199,10 @@ void write_csv(std::ostream& out, const Report& report) {
             << (row.fair ? print("%.9f", row.error_max) : "") << ',' << row.lag_max.ns() << ','
             << row.wait_max.ns() << ',' << row.wake.count() << ',' << row.wake.percentile(0.5).ns() << ','
             << row.wake.percentile(0.99).ns() << ',' << row.wake.percentile(0.999).ns() << ','
-            << row.wake.max().ns() << ',' << row.wakes_met << ',' << row.wakes_missed << ',' << row.migrations
-            << ',' << row.switches << ',' << row.completions << ',' << row.throttled.ns() << ','
-            << row.window_max.ns() << '\n';
+            << row.wake.max().ns() << ',' << row.response.percentile(0.99).ns() << ','
+            << row.response.max().ns() << ',' << row.wakes_met << ',' << row.wakes_missed << ','
+            << row.migrations << ',' << row.switches << ',' << row.completions << ',' << row.throttled.ns()
+            << ',' << row.window_max.ns() << '\n';
     }
 }
 
@@ -219,7 +223,9 @@ void write_json(std::ostream& out, const Report& report) {
             << ", \"wakes\": " << row.wake.count() << ", \"wake_p50_ns\": " << row.wake.percentile(0.5).ns()
             << ", \"wake_p99_ns\": " << row.wake.percentile(0.99).ns()
             << ", \"wake_p999_ns\": " << row.wake.percentile(0.999).ns()
-            << ", \"wake_max_ns\": " << row.wake.max().ns() << ", \"met\": " << row.wakes_met
+            << ", \"wake_max_ns\": " << row.wake.max().ns()
+            << ", \"response_p99_ns\": " << row.response.percentile(0.99).ns()
+            << ", \"response_max_ns\": " << row.response.max().ns() << ", \"met\": " << row.wakes_met
             << ", \"missed\": " << row.wakes_missed << ", \"migrations\": " << row.migrations
             << ", \"switches\": " << row.switches << ", \"completions\": " << row.completions
             << ", \"throttled_ns\": " << row.throttled.ns() << ", \"window_max_ns\": " << row.window_max.ns()

@@ -79,6 +79,9 @@ enum class Measure : std::uint8_t {
     WakeP99,
     WakeP999,
     WakeMax,
+    ResponseP50,  // from a wake-up to the next sleep
+    ResponseP99,
+    ResponseMax,
     LagMax,
     LatencyMissed,  // part of the wake-ups that missed the hint
     WindowMax,      // most CPU time in any window of the task's budget period

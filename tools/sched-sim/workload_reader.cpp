@@ -32,7 +32,7 @@ constexpr std::array<std::pair<std::string_view, Conduct::Kind>, 9> kConducts{{
     {"build", Conduct::Kind::Build},
 }};
 
-constexpr std::array<std::pair<std::string_view, Measure>, 14> kMeasures{{
+constexpr std::array<std::pair<std::string_view, Measure>, 17> kMeasures{{
     {"share", Measure::Share},
     {"share error", Measure::ShareError},
     {"share spread", Measure::ShareSpread},
@@ -41,6 +41,9 @@ constexpr std::array<std::pair<std::string_view, Measure>, 14> kMeasures{{
     {"wake p99", Measure::WakeP99},
     {"wake p99.9", Measure::WakeP999},
     {"wake max", Measure::WakeMax},
+    {"response p50", Measure::ResponseP50},
+    {"response p99", Measure::ResponseP99},
+    {"response max", Measure::ResponseMax},
     {"lag max", Measure::LagMax},
     {"latency missed", Measure::LatencyMissed},
     {"window max", Measure::WindowMax},
@@ -49,14 +52,20 @@ constexpr std::array<std::pair<std::string_view, Measure>, 14> kMeasures{{
     {"idle", Measure::Idle},
 }};
 
-constexpr std::array<std::pair<std::string_view, bool Faults::*>, 7> kFaults{{
+// The names neuron.break= has for the kernel (docs/testing.md).
+constexpr std::array<std::pair<std::string_view, bool Faults::*>, 12> kFaults{{
     {"shares", &Faults::ignore_shares},
     {"affinity", &Faults::ignore_affinity},
-    {"preempt", &Faults::never_preempt},
-    {"classes", &Faults::strict_classes},
-    {"migration", &Faults::stay_put},
+    {"latency", &Faults::never_preempt},
+    {"starvation", &Faults::strict_classes},
+    {"conserving", &Faults::stay_put},
     {"tickless", &Faults::always_tick},
-    {"hints", &Faults::hints_buy_share},
+    {"neutral", &Faults::hints_buy_share},
+    {"budget", &Faults::no_budget},
+    {"boost", &Faults::endless_boost},
+    {"donation", &Faults::no_donation},
+    {"machine", &Faults::no_balance},
+    {"stress", &Faults::lose_time},
 }};
 
 // scheduler.md B.14
@@ -514,6 +523,9 @@ bool is_duration(Measure measure) {
         case Measure::WakeP99:
         case Measure::WakeP999:
         case Measure::WakeMax:
+        case Measure::ResponseP50:
+        case Measure::ResponseP99:
+        case Measure::ResponseMax:
         case Measure::LagMax:
         case Measure::WindowMax:
             return true;
