@@ -105,6 +105,7 @@ void RunQueue::note_created(Entity& entity, Instant now) {
 void RunQueue::begin_life(Entity& entity, Instant now) {
     entity.since_ = now;
     entity.boost_.start(now);
+    entity.is_boosted_ = false;  // attributes may have been set before it was born
     settle_class(entity, now);
 }
 

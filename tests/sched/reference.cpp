@@ -107,6 +107,7 @@ void settle_class(Task& task, Instant now) {
 void begin_life(Task& task, Instant now) {
     task.since = task.tokens_at = now;
     task.tokens = 0;
+    task.is_boosted = false;
     settle_class(task, now);
 }
 

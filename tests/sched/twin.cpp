@@ -133,6 +133,7 @@ void Twin::renew(Slot& slot) {
     }
     slot.entity = std::make_unique<Entity>();
     slot.task = std::make_unique<reference::Task>();
+    slot.was_enqueued = false;
     slot.task->id = static_cast<std::uint32_t>(&slot - slots_.data());
 }
 
@@ -147,6 +148,7 @@ std::uint32_t Twin::id_of(const Entity* entity) const {
 
 std::optional<std::string> Twin::enqueue(const Operation& operation, EnqueueReason reason) {
     Slot& slot = slots_[operation.task];
+    slot.was_enqueued = true;
     const Instant now = Instant::from_ns(now_.ns() - operation.late);
     const auto library = queues_[operation.hart]->enqueue(*slot.entity, now, reason);
     const auto reference = harts_[operation.hart]->enqueue(*slot.task, now, reason);
@@ -174,6 +176,11 @@ std::optional<std::string> Twin::pick(const Operation& operation) {
                             reference.task == nullptr ? kNobody : reference.task->id)) {
         return found;
     }
+    const RunQueue& queue = *queues_[operation.hart];
+    if (operation.late == 0 && queue.throttled() == 0 && library.entity != nullptr &&
+        queue.next_event(now) <= now) {
+        return "a decision is due again at the instant it was made";
+    }
     return differ("switched", operation.hart, library.switched, reference.switched);
 }
 
@@ -197,6 +204,25 @@ std::optional<std::string> Twin::steal(const Operation& operation) {
     return enqueue(arrive, EnqueueReason::Migrate);
 }
 
+std::optional<std::string> Twin::set(const Operation& operation, Instant now) {
+    Slot& slot = slots_[operation.task];
+    Entity& entity = *slot.entity;
+    if (entity.state() == TaskState::Dead) {
+        return std::nullopt;
+    }
+    const std::uint32_t home = entity.cpu().value();
+    const bool library = queues_[home]->set_attributes(entity, operation.attributes, now);
+    const bool reference = harts_[home]->set_attributes(*slot.task, operation.attributes, now);
+    if (library && entity.state() == TaskState::Running) {  // as a dispatcher does
+        queues_[home]->put_current(now, PutReason::Migrate);
+        harts_[home]->put_current(now, PutReason::Migrate);
+    } else if (library) {
+        queues_[home]->remove(entity, now);
+        harts_[home]->remove(*slot.task, now);
+    }
+    return differ("must move", operation.task, library, reference);
+}
+
 std::optional<std::string> Twin::apply(const Operation& operation) {
     const Instant now = Instant::from_ns(now_.ns() - operation.late);
     RunQueue& queue = *queues_[operation.hart];
@@ -216,12 +242,11 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             break;
         case Kind::Wake:
             if (state == TaskState::Blocked && fits) {
-                const bool is_new = !entity.has_run() && !entity.position().has_global;
-                difference = enqueue(operation, is_new ? EnqueueReason::New : EnqueueReason::Wake);
+                difference = enqueue(operation, slot.was_enqueued ? EnqueueReason::Wake : EnqueueReason::New);
             }
             break;
         case Kind::NoteWoken:
-            if (state == TaskState::Blocked) {
+            if (state == TaskState::Blocked && slot.was_enqueued) {
                 const std::uint32_t home = entity.cpu().value();
                 queues_[home]->note_woken(entity, now);
                 harts_[home]->note_woken(*slot.task, now);
@@ -229,8 +254,9 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             break;
         case Kind::Arrive:
             if (state == TaskState::Migrating && fits) {
-                const bool is_wake = slot.task->wake_pending;
-                difference = enqueue(operation, is_wake ? EnqueueReason::Wake : EnqueueReason::Migrate);
+                difference = enqueue(operation, slot.task->wake_pending ? EnqueueReason::Wake
+                                                : slot.was_enqueued     ? EnqueueReason::Migrate
+                                                                        : EnqueueReason::New);
             }
             break;
         case Kind::Fork:
@@ -306,26 +332,7 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             break;
         }
         case Kind::Set:
-            if (state == TaskState::Dead) {
-                break;
-            }
-            if (state == TaskState::Blocked && !entity.has_run() && !entity.position().has_global) {
-                entity.attributes = slot.task->attributes = operation.attributes;
-            } else {
-                const std::uint32_t home = entity.cpu().value();
-                const bool library = queues_[home]->set_attributes(entity, operation.attributes, now);
-                const bool reference = harts_[home]->set_attributes(*slot.task, operation.attributes, now);
-                difference = differ("must move", operation.task, library, reference);
-                if (library) {  // as a dispatcher does
-                    if (entity.state() == TaskState::Running) {
-                        queues_[home]->put_current(now, PutReason::Migrate);
-                        harts_[home]->put_current(now, PutReason::Migrate);
-                    } else {
-                        queues_[home]->remove(entity, now);
-                        harts_[home]->remove(*slot.task, now);
-                    }
-                }
-            }
+            difference = set(operation, now);
             break;
         case Kind::Lend:
         case Kind::EndLoan:

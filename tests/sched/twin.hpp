@@ -76,6 +76,7 @@ class Twin {
     struct Slot {
         std::unique_ptr<kernel::sched::Entity> entity;
         std::unique_ptr<reference::Task> task;
+        bool was_enqueued{false};
     };
     using Entity = kernel::sched::Entity;
 
@@ -84,6 +85,7 @@ class Twin {
     void bury(Slot& slot);
     void set_budget(Slot& slot, std::uint32_t pool);
     void set_group(Slot& slot, std::uint32_t pool);
+    std::optional<std::string> set(const Operation& operation, kernel::Instant now);
     std::optional<std::string> limit(const Operation& operation);
     std::optional<std::string> put(const Operation& operation, kernel::sched::PutReason reason);
     std::optional<std::string> enqueue(const Operation& operation, kernel::sched::EnqueueReason reason);
