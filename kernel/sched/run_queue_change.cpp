@@ -69,12 +69,14 @@ void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, 
     position.global = target.global_now() - rescale(lag, position.weight, weight);
     position.lag = rescale(position.lag, position.weight, weight);
     position.epoch = epoch_;
+    // Under way to another queue: what is left of the request is the same service.
+    const VirtualSpan lead = rescale(position.deadline - position.vt, position.weight, weight);
+    const VirtualSpan rest = rescale(position.request_end - position.vt, position.weight, weight);
     if (is_asleep) {
         position.vt = position.global - target.offset();
     }
-    // Under way to another queue: what is left of the request is the same service.
-    position.deadline = position.vt + rescale(position.deadline - position.vt, position.weight, weight);
-    position.request_end = position.vt + rescale(position.request_end - position.vt, position.weight, weight);
+    position.deadline = position.vt + lead;
+    position.request_end = position.vt + rest;
     position.weight = weight;
 }
 

@@ -322,7 +322,7 @@ void Hart::join(Task& task, std::size_t index, EnqueueReason reason) {
         credit = kLagMax;
     }
     const Wide vt = place(into, task, credit);
-    if (reason == EnqueueReason::Migrate) {
+    if (reason == EnqueueReason::Migrate && task.request_end > task.vt) {
         task.deadline += vt - task.vt;
         task.request_end += vt - task.vt;
         task.vt = vt;
@@ -619,11 +619,13 @@ void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant 
     task.frame = to;
     task.global = global_now(to) - rescaled(lag, task.weight, weight);
     task.lag = rescaled(task.lag, task.weight, weight);
+    const Wide lead = rescaled(task.deadline - task.vt, task.weight, weight);
+    const Wide rest = rescaled(task.request_end - task.vt, task.weight, weight);
     if (task.state == TaskState::Blocked) {
         task.vt = task.global - classes_[index_of(to)].offset;
     }
-    task.deadline = task.vt + rescaled(task.deadline - task.vt, task.weight, weight);
-    task.request_end = task.vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    task.deadline = task.vt + lead;
+    task.request_end = task.vt + rest;
     task.weight = weight;
 }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <sstream>
 
+#include "sched/auditor.hpp"
+
 namespace sched_test {
 
 using kernel::CpuId;
@@ -420,6 +422,9 @@ std::optional<std::string> Twin::compare_task(const Slot& slot) const {
 std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
     const RunQueue& queue = *queues_[hart];
     const reference::Hart& expected = *harts_[hart];
+    if (const auto found = kernel::sched::Auditor::check(queue); found.found()) {
+        return std::string{found.rule};
+    }
     const reference::Task* const current = expected.current();
     if (auto found =
             differ("current", hart, id_of(queue.current()), current == nullptr ? kNobody : current->id)) {
