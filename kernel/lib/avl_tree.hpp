@@ -5,13 +5,15 @@
 //
 // Order is a type with two static functions:
 //     bool before(const T& a, const T& b);                      a strict weak order; equal items keep
-//     insertion order void update(T& item, const T* left, const T* right);      recompute item's augment from
-//     its two subtrees
+//     insertion order
+//     bool update(T& item, const T* left, const T* right);      recompute item's augment from its two
+//     subtrees; whether it is another one now (or void: it may be)
 // The fields before() and update() read must not change while the item is linked, or refresh() must be
 // called. Concurrency: none of its own; guarded by whatever guards the tree.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "lib/check.hpp"
 
@@ -86,7 +88,7 @@ class AvlTree {
         node.height_ = 1;
         (up == nullptr ? root_ : goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
         ++size_;
-        rebalance_from(&item);
+        rebalance_from(&item, &item);
     }
 
     // Pre: item is on this tree.
@@ -94,6 +96,7 @@ class AvlTree {
         AvlNode<T>& node = item.*Member;
         DCHECK(node.is_linked());
         T* dirty = nullptr;  // the lowest item whose subtree changed
+        T* top = nullptr;    // the highest one that has other children now
         if (node.left_ == nullptr || node.right_ == nullptr) {
             dirty = node.parent_;
             replace_child(node.parent_, item, node.left_ != nullptr ? node.left_ : node.right_);
@@ -108,11 +111,12 @@ class AvlTree {
             }
             adopt_left(heir, node.left_);
             replace_child(node.parent_, item, heir);
+            top = heir;
         }
         node.parent_ = node.left_ = node.right_ = nullptr;
         node.height_ = 0;
         --size_;
-        rebalance_from(dirty);
+        rebalance_from(dirty, top);
     }
 
     // Recomputes the augments from item to the root, after a field that update() reads has changed.
@@ -166,9 +170,17 @@ class AvlTree {
         }
     }
 
-    static void measure(T* item) {
-        (item->*Member).height_ = 1 + taller(left(*item), right(*item));
-        Order::update(*item, left(*item), right(*item));
+    // Whether height or augment is another one now.
+    static bool measure(T* item) {
+        const std::int32_t before = (item->*Member).height_;
+        const std::int32_t now = 1 + taller(left(*item), right(*item));
+        (item->*Member).height_ = now;
+        if constexpr (std::is_void_v<decltype(Order::update(*item, item, item))>) {
+            Order::update(*item, left(*item), right(*item));
+            return true;
+        } else {
+            return Order::update(*item, left(*item), right(*item)) || now != before;
+        }
     }
     T* rotate_right(T* top) {
         T* pivot = left(*top);
@@ -188,11 +200,12 @@ class AvlTree {
         measure(pivot);
         return pivot;
     }
-    // Restores balance and augments from `item` up. Goes all the way: an augment may change where no height
-    // does.
-    void rebalance_from(T* item) {
+    // Restores balance and augments from `item` up, beyond `top` (null: nothing to pass) only as long as
+    // something changes: an augment may change where no height does.
+    void rebalance_from(T* item, const T* top) {
         while (item != nullptr) {
-            measure(item);
+            const bool changed = measure(item);
+            const bool is_top = item == top;
             const auto lean = height(left(*item)) - height(right(*item));
             if (lean > 1) {
                 T* child = left(*item);
@@ -206,6 +219,11 @@ class AvlTree {
                     rotate_right(child);
                 }
                 item = rotate_left(item);
+            } else if (!changed && top == nullptr) {
+                return;
+            }
+            if (is_top) {
+                top = nullptr;
             }
             item = parent(*item);
         }

@@ -35,19 +35,27 @@ bool EntityOrder::before(const Entity& a, const Entity& b) {
     return is_before(a.position_.deadline, b.position_.deadline);
 }
 
-void EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
+bool EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
     Entity::Position& position = item.position_;
-    position.min_vt = position.vt;
-    position.min_weight = position.max_weight = position.weight;
-    position.any_allowed = item.attributes.affinity_effective;
+    VirtualTime min_vt = position.vt;
+    std::uint32_t min_weight = position.weight;
+    std::uint32_t max_weight = position.weight;
+    CpuMask any_allowed = item.attributes.affinity_effective;
     for (const Entity* child : {left, right}) {
         if (child != nullptr) {
-            position.min_vt = earlier(position.min_vt, child->position_.min_vt);
-            position.min_weight = std::min(position.min_weight, child->position_.min_weight);
-            position.max_weight = std::max(position.max_weight, child->position_.max_weight);
-            position.any_allowed = position.any_allowed | child->position_.any_allowed;
+            min_vt = earlier(min_vt, child->position_.min_vt);
+            min_weight = std::min(min_weight, child->position_.min_weight);
+            max_weight = std::max(max_weight, child->position_.max_weight);
+            any_allowed = any_allowed | child->position_.any_allowed;
         }
     }
+    const bool is_same = position.min_vt == min_vt && position.min_weight == min_weight &&
+                         position.max_weight == max_weight && position.any_allowed == any_allowed;
+    position.min_vt = min_vt;
+    position.min_weight = min_weight;
+    position.max_weight = max_weight;
+    position.any_allowed = any_allowed;
+    return !is_same;
 }
 
 VirtualTime ClassQueue::virtual_now() const {

@@ -26,7 +26,7 @@ namespace kernel::sched {
 
 struct EntityOrder {
     static bool before(const Entity& a, const Entity& b);
-    static void update(Entity& item, const Entity* left, const Entity* right);
+    static bool update(Entity& item, const Entity* left, const Entity* right);
 };
 
 class ClassQueue {

@@ -251,6 +251,7 @@ void RunQueue::charge(Duration service, Instant at) {
         want_resched(clock_);
     }
     member.vt = member.vt + advance(service, capacity_, row.weight, member.carry);
+    root_known_ = false;
     if (!is_before(member.vt, member.request_end)) {
         member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
         if (member.queue.count() < runnable_) {
@@ -276,6 +277,14 @@ void RunQueue::want_resched(Instant at) {
 // --- The root ---
 
 VirtualTime RunQueue::root_now() const {
+    if (!root_known_) {
+        root_cache_ = compute_root();
+        root_known_ = true;
+    }
+    return root_cache_;
+}
+
+VirtualTime RunQueue::compute_root() const {
     // Sums of 64 bits will do unless a class ran for days while the machine stood still.
     constexpr std::uint64_t kNear = std::uint64_t{1} << 48U;
     std::int64_t weighted_sum = 0;
@@ -359,6 +368,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
     }
     if (member.queue.empty()) {
         member.vt = later(member.vt, root_now());
+        root_known_ = false;
         member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
     }
     Entity::Position& position = entity.position_;
@@ -384,6 +394,7 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
 // Counts the entity out; its saved U stays. Pre: a member.
 void RunQueue::leave(Entity& entity, std::size_t index) {
     classes_[index].queue.remove(entity);
+    root_known_ = false;
     entity.position_.frame = class_at(index);
     entity.position_.epoch = epoch_;
     count_out_of_group(entity);

@@ -185,6 +185,7 @@ class RunQueue {
     void charge(Duration service, Instant at);
     void tidy_empty_classes();
     [[nodiscard]] VirtualTime root_now() const;
+    [[nodiscard]] VirtualTime compute_root() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
@@ -238,6 +239,9 @@ class RunQueue {
     std::uint32_t epoch_{0};  // of the frames: changes when compress() moves them
     Faults faults_;
     std::array<RootMember, kClasses> classes_{};
+    // root_now() until a class's time changes, or whether it has work.
+    mutable VirtualTime root_cache_;
+    mutable bool root_known_{false};
     VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
     ThrottledTree throttled_;
     Entity* current_{nullptr};

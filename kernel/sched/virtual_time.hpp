@@ -113,11 +113,18 @@ constexpr Duration time_to_advance(VirtualSpan span, std::uint32_t capacity, std
     if (span <= 0) {
         return Duration{};
     }
+    const std::uint32_t per_ns = capacity << (kVirtualShift - 10);
+    // Nearly always both factors are small; a weight is at most 16 000.
+    constexpr VirtualSpan kShort = VirtualSpan{1} << 47U;
+    if (span < kShort && weight < (1U << 14U)) [[likely]] {
+        const std::int64_t units =
+            span * static_cast<std::int64_t>(weight) - static_cast<std::int64_t>(carry);
+        return units <= 0 ? Duration{} : Duration::nanoseconds((units + per_ns - 1) / per_ns);
+    }
     const Int128 units = Int128{span} * weight - static_cast<Int128>(carry);
     if (units <= 0) {
         return Duration{};
     }
-    const std::uint32_t per_ns = capacity << (kVirtualShift - 10);
     return Duration::nanoseconds(floor_divide(units + per_ns - 1, per_ns));
 }
 

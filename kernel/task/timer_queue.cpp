@@ -7,13 +7,16 @@
 
 namespace kernel::task {
 
-void TimerQueue::Order::update(Timer& item, const Timer* left, const Timer* right) {
-    item.least_latest = item.latest;
+bool TimerQueue::Order::update(Timer& item, const Timer* left, const Timer* right) {
+    Instant least = item.latest;
     for (const Timer* child : {left, right}) {
         if (child != nullptr) {
-            item.least_latest = min(item.least_latest, child->least_latest);
+            least = min(least, child->least_latest);
         }
     }
+    const bool is_same = item.least_latest == least;
+    item.least_latest = least;
+    return !is_same;
 }
 
 void TimerQueue::add(Timer& timer, Instant deadline, Duration slack) {

@@ -52,7 +52,7 @@ class TimerQueue {
   private:
     struct Order {
         static bool before(const Timer& a, const Timer& b) { return a.deadline < b.deadline; }
-        static void update(Timer& item, const Timer* left, const Timer* right);
+        static bool update(Timer& item, const Timer* left, const Timer* right);
     };
     using Tree = AvlTree<Timer, &Timer::node, Order>;
     Tree timers_;
