@@ -20,6 +20,7 @@ constexpr Case kCases[] = {
     {"conserving", "work conserving", 1, true, case_conserving},
     {"tickless", "tickless", 2, false, case_tickless},
     {"perfburst", "perfburst bounded", 1, true, case_perfburst},
+    {"pi", "pi", 1, true, case_pi},
 };
 
 }  // namespace
