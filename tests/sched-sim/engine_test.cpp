@@ -222,6 +222,24 @@ TEST(Engine, ThreeHogsOnTwoHartsInterleaved) {
     EXPECT_EQ(simulation.violation(), "");
 }
 
+// A hart that empties a full inbox wakes one sleeping hart; each that is woken wakes the next.
+TEST(Engine, ABurstOnOneHartWakesAllSleepers) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        Simulation simulation{{.harts = 4, .lock_regions = true, .audit = true, .seed = seed}};
+        for (int i = 0; i < 4; ++i) {
+            simulation.add_task(with(script({run(us(2))})));
+        }
+        for (int i = 0; i < 12; ++i) {
+            simulation.add_hog(100);
+        }
+        simulation.run_until(Instant{} + us(100));
+        EXPECT_EQ(simulation.violation(), "") << "seed " << seed;
+        for (std::uint32_t hart = 0; hart < 4; ++hart) {
+            EXPECT_NE(simulation.running(CpuId{hart}), kNoTask) << "seed " << seed << " cpu" << hart;
+        }
+    }
+}
+
 TEST(Engine, AChooserDecidesWhoGoesFirst) {
     std::uint64_t asked = 0;
     Simulation simulation{{.harts = 2, .section_time = {}, .chooser = [&](std::uint32_t count) {

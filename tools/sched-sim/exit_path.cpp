@@ -109,7 +109,8 @@ bool Machine::look_for_work(Hart& hart) {
     const CpuId cpu = hart.queue.cpu();
     idle.add(cpu);
     section();
-    if (hart.inbox.empty() && !idle_pull(hart)) {
+    const bool found = hart.inbox.empty() && idle_pull(hart);
+    if (!found && hart.inbox.empty()) {
         section();
         program_timer(hart);
         if (hart.inbox.empty()) {
@@ -118,6 +119,9 @@ bool Machine::look_for_work(Hart& hart) {
         }
     }
     idle.remove(cpu);
+    if (found) {
+        pass_nudge_on();
+    }
     hart.recheck = true;
     return true;
 }

@@ -175,7 +175,8 @@ class Machine {
     bool drain_inbox(Hart& hart);
     void send_to(CpuId cpu, Task& task);
     void kick(CpuId cpu);
-    void nudge_idle_hart(Hart& hart);
+    bool nudge_idle_hart(const Hart& hart);
+    void pass_nudge_on();
     bool idle_pull(Hart& hart);
     bool balance(Hart& hart, const kernel::sched::Pick& pick);
     void wake(Task& task);

@@ -28,16 +28,35 @@ void Machine::kick(CpuId cpu) {
     }
 }
 
-void Machine::nudge_idle_hart(Hart& hart) {
+// Something waits on `hart` that a sleeping hart may run: wakes one of those. True when one was.
+bool Machine::nudge_idle_hart(const Hart& hart) {
+    if (idle.empty() || !shared.overloaded().contains(hart.queue.cpu())) {
+        return false;
+    }
     CpuMask waiting;
     for (const CpuMask mask : hart.load.waiting_mask) {
         waiting = waiting | mask;
     }
     const CpuMask takers = waiting & idle;
-    if (!takers.empty()) {
-        const CpuId taker = takers.lowest();
-        idle.remove(taker);
-        kick(taker);
+    if (takers.empty()) {
+        return false;
+    }
+    const CpuId taker = takers.lowest();
+    idle.remove(taker);
+    kick(taker);
+    return true;
+}
+
+// An overloaded hart wakes one sleeper each time it decides. A sleeper that found work passes that on, so all
+// of them come, whatever the overloaded hart does meanwhile.
+void Machine::pass_nudge_on() {
+    CpuMask overloaded = shared.overloaded();
+    for (std::uint32_t probe = 0; probe < kernel::sched::kProbedVictims && !overloaded.empty(); ++probe) {
+        const CpuId cpu = overloaded.lowest();
+        overloaded.remove(cpu);
+        if (nudge_idle_hart(hart_of(cpu))) {
+            return;
+        }
     }
 }
 
