@@ -60,6 +60,15 @@ void Budget::detach() {
 
 Duration Budget::grant(Instant now) {
     const Guard guard{*this};
+    return set_aside(now);
+}
+
+Duration Budget::renew(Instant now) {
+    const Guard guard{*this};
+    return line_.empty() ? set_aside(now) : Duration{};
+}
+
+Duration Budget::set_aside(Instant now) {
     expire(now);
     const Duration free = left_now();
     if (free < kQuantum) {
@@ -101,13 +110,44 @@ void Budget::use(Instant from, Instant to, Duration granted, bool lent) {
     add(counts_from_end ? to : from, amount);
 }
 
-bool Budget::is_available(Instant now) {
-    return available_at(now) <= now;
+void Budget::wait(BudgetWaiter& waiter) {
+    const Guard guard{*this};
+    if (waiter.has_turn) {
+        line_.push_front(waiter);
+    } else {
+        line_.push_back(waiter);
+    }
 }
 
-Instant Budget::available_at(Instant now) {
+void Budget::stop_waiting(BudgetWaiter& waiter) {
+    const Guard guard{*this};
+    line_.remove(waiter);
+}
+
+bool Budget::may_start(const BudgetWaiter& waiter, Instant now) {
     const Guard guard{*this};
     expire(now);
+    return (waiter.has_turn || line_.empty()) && left_now() >= kQuantum;
+}
+
+bool Budget::may_go_on(const BudgetWaiter& waiter, Instant now) {
+    const Guard guard{*this};
+    expire(now);
+    return line_.front() == &waiter && left_now() >= kQuantum;
+}
+
+Instant Budget::ask_again_at(const BudgetWaiter& waiter, Instant now) {
+    const Guard guard{*this};
+    expire(now);
+    const Instant available = available_at(now);
+    if (line_.front() == &waiter) {
+        return available;
+    }
+    return std::max(available, now + std::max(piece(), kQuantum));
+}
+
+// When there is a quantum again; `now` when there is one.
+Instant Budget::available_at(Instant now) const {
     Duration free = left_now();
     if (free >= kQuantum) {
         return now;

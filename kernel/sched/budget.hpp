@@ -20,10 +20,18 @@
 #include <atomic>
 #include <cstdint>
 
+#include "lib/intrusive_list.hpp"
 #include "lib/units.hpp"
 #include "sched/attributes.hpp"
 
 namespace kernel::sched {
+
+// The place of a throttled task in the line for its budget.
+struct BudgetWaiter {
+    ListNode node;
+    // Its turn came, and it has had no time since: should it have to wait again it goes to the front.
+    bool has_turn{false};
+};
 
 class Budget {
   public:
@@ -46,14 +54,22 @@ class Budget {
     // Sets time aside for a hart that runs from `now` on; zero when there is less than kQuantum. The caller
     // passes every grant back to use() or give_back(), in full.
     [[nodiscard]] Duration grant(Instant now);
+    // The same for a task that has used its grant up: zero also while others are in line.
+    [[nodiscard]] Duration renew(Instant now);
     void give_back(Duration granted);
     // [from, to) was run; `granted` of it was set aside before. More than was granted counts as well: it is
     // overdrawn and paid back first. Pre: granted <= to - from. `lent`: another task ran on this budget.
     void use(Instant from, Instant to, Duration granted, bool lent);
 
-    [[nodiscard]] bool is_available(Instant now);
-    // The earliest instant at which grant() is worth another try; `now` when it is available.
-    [[nodiscard]] Instant available_at(Instant now);
+    // Those without time left stand in line, machine-wide, so that a hart that is always first to ask does
+    // not starve the others. Pre of stop_waiting: waits here.
+    void wait(BudgetWaiter& waiter);
+    void stop_waiting(BudgetWaiter& waiter);
+    // Whether a task that comes to a queue may start: there is time left, and no one is before it.
+    [[nodiscard]] bool may_start(const BudgetWaiter& waiter, Instant now);
+    // Whether this one's turn has come, and otherwise when to ask again (later than now).
+    [[nodiscard]] bool may_go_on(const BudgetWaiter& waiter, Instant now);
+    [[nodiscard]] Instant ask_again_at(const BudgetWaiter& waiter, Instant now);
     // What is neither used in the last P nor set aside; below zero when overdrawn.
     [[nodiscard]] Duration left(Instant now);
 
@@ -65,6 +81,8 @@ class Budget {
     };
 
     void expire(Instant now);
+    [[nodiscard]] Duration set_aside(Instant now);
+    [[nodiscard]] Instant available_at(Instant now) const;
     void add(Instant base, Duration amount);
     void merge_nearest();
     [[nodiscard]] Duration left_now() const;
@@ -78,6 +96,7 @@ class Budget {
     Duration set_aside_;  // sum of the grants
     Instant last_end_;    // where the last stretch ended
     std::uint32_t tasks_{0};
+    IntrusiveList<BudgetWaiter, &BudgetWaiter::node> line_;
 };
 
 }  // namespace kernel::sched

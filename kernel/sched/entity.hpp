@@ -140,7 +140,8 @@ class Entity {
     bool is_donated_{false};
     Donation donation_;
     Budget* budget_{nullptr};
-    Duration granted_;    // of the budget, set aside for the running entity
+    Duration granted_;  // of the budget, set aside for the running entity
+    BudgetWaiter waiter_;
     Instant release_at_;  // while Throttled: when to try again
     Group* group_{nullptr};
     std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable

@@ -47,7 +47,7 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     }
     entity.cpu_ = cpu_;
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
-    if (is_capped(entity) && !entity.budget_->is_available(now)) {
+    if (is_capped(entity) && !entity.budget_->may_start(entity.waiter_, now)) {
         throttle(entity, now, false);
         return Preempt{};
     }

@@ -151,6 +151,7 @@ bool RunQueue::take_grant(Entity& entity, Instant now) const {
         return true;
     }
     entity.granted_ = entity.budget_->grant(now);
+    entity.waiter_.has_turn = entity.waiter_.has_turn && entity.granted_.is_zero();
     return !entity.granted_.is_zero();
 }
 
@@ -172,8 +173,11 @@ void RunQueue::spend(Instant from, Instant to) {
     const Duration granted = std::min(entity.granted_, to - from);
     entity.granted_ -= granted;
     payer->use(from, to, granted, is_lent);
-    if (entity.granted_.is_zero() && !take_grant(entity, to)) {
-        want_resched(to);
+    if (is_capped(entity) && entity.granted_.is_zero()) {
+        entity.granted_ = payer->renew(to);
+        if (entity.granted_.is_zero()) {
+            want_resched(to);
+        }
     }
 }
 
@@ -190,13 +194,17 @@ void RunQueue::throttle(Entity& entity, Instant now, bool is_waiting) {
     entity.wake_pending_ = false;  // what it waits for from here on is not the scheduler
     entity.state_ = TaskState::Throttled;
     entity.since_ = now;
-    entity.release_at_ = entity.budget_->available_at(now);
+    entity.budget_->wait(entity.waiter_);
+    entity.release_at_ = entity.budget_->ask_again_at(entity.waiter_, now);
     throttled_.insert(entity);
 }
 
 // Ends the throttled state. Post: on no queue; since_ is now.
 void RunQueue::unthrottle(Entity& entity, Instant now) {
     throttled_.erase(entity);
+    if (entity.budget_ != nullptr) {
+        entity.budget_->stop_waiting(entity.waiter_);
+    }
     entity.statistics_.throttled += std::max(Duration{}, now - entity.since_);
     entity.since_ = now;
 }
@@ -204,6 +212,7 @@ void RunQueue::unthrottle(Entity& entity, Instant now) {
 // A throttled entity may run again.
 void RunQueue::release(Entity& entity, Instant now) {
     unthrottle(entity, now);
+    entity.waiter_.has_turn = true;
     entity.state_ = TaskState::Queued;
     join(entity, index_of(entity.effective_), EnqueueReason::Wake);
     judge(entity, now);
@@ -221,12 +230,12 @@ void RunQueue::release_due(Instant now) {
 }
 
 void RunQueue::reconsider_throttled(Entity& entity, Instant now) {
-    if (!is_capped(entity) || entity.budget_->is_available(now)) {
+    if (!is_capped(entity) || entity.budget_->may_go_on(entity.waiter_, now)) {
         release(entity, now);
         return;
     }
     throttled_.erase(entity);
-    entity.release_at_ = entity.budget_->available_at(now);
+    entity.release_at_ = entity.budget_->ask_again_at(entity.waiter_, now);
     throttled_.insert(entity);
 }
 
@@ -235,11 +244,18 @@ void RunQueue::set_budget(Entity& entity, Budget* budget, Instant now) {
     CHECK(!is_here(entity) || entity.cpu_ == cpu_);
     return_grant(entity);
     if (entity.budget_ != budget) {
+        const bool waits = entity.state_ == TaskState::Throttled;
         if (entity.budget_ != nullptr) {
+            if (waits) {
+                entity.budget_->stop_waiting(entity.waiter_);
+            }
             entity.budget_->detach();
         }
         if (budget != nullptr) {
             budget->attach(now);
+            if (waits) {
+                budget->wait(entity.waiter_);
+            }
         }
         entity.budget_ = budget;
     }

@@ -22,10 +22,12 @@ double ratio(Duration a, Duration b) {
     return static_cast<double>(a.ns()) / static_cast<double>(b.ns());
 }
 
-Machine::Machine(std::uint32_t harts, Faults faults, Instant start) : start_{start}, now_{start} {
+Machine::Machine(std::uint32_t harts, Faults faults, Instant start, std::uint32_t second_capacity)
+    : start_{start}, now_{start} {
     for (std::uint32_t i = 0; i < harts; ++i) {
         queues_.push_back(std::make_unique<RunQueue>());
-        queues_.back()->start(CpuId{i}, start, kernel::sched::kCapacityFull, faults);
+        const std::uint32_t capacity = i == 0 ? kernel::sched::kCapacityFull : second_capacity;
+        queues_.back()->start(CpuId{i}, start, capacity, faults);
     }
     loads_.resize(harts);
     states_.resize(harts);
@@ -212,7 +214,7 @@ void Machine::exit(Task& task) {
     if (task.entity.state() == TaskState::Running) {
         queue.put_current(now_, PutReason::Exit);
     } else {
-        if (task.entity.state() == TaskState::Queued) {
+        if (task.entity.state() == TaskState::Queued || task.entity.state() == TaskState::Throttled) {
             queue.remove(task.entity, now_);
         }
         RunQueue::retire(task.entity, now_);

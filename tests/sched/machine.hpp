@@ -107,7 +107,9 @@ class Machine {
         Machine& machine_;
     };
 
-    explicit Machine(std::uint32_t harts = 1, Faults faults = {}, Instant start = Instant{});
+    // second_capacity: of every hart but the first.
+    explicit Machine(std::uint32_t harts = 1, Faults faults = {}, Instant start = Instant{},
+                     std::uint32_t second_capacity = kernel::sched::kCapacityFull);
     ~Machine();
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
@@ -120,6 +122,26 @@ class Machine {
     void set(Task& task, const Attributes& attributes);
     void set_shares(Task& task, std::uint32_t shares);
     void exit(Task& task);
+    void set_budget(Task& task, kernel::sched::Budget* budget) {
+        home(task).set_budget(task.entity, budget, now_);
+        publish(task.entity.cpu().value());
+        settle();
+    }
+    void set_group(Task& task, kernel::sched::Group* group) {
+        home(task).set_group(task.entity, group, now_);
+        publish(task.entity.cpu().value());
+        settle();
+    }
+    void donate(Task& task, const kernel::sched::Donation& donation) {
+        home(task).set_donation(task.entity, donation, now_);
+        publish(task.entity.cpu().value());
+        settle();
+    }
+    void end_donation(Task& task) {
+        home(task).end_donation(task.entity, now_);
+        publish(task.entity.cpu().value());
+        settle();
+    }
     // The current task of a hart gives way.
     void yield(std::uint32_t hart);
 
@@ -143,6 +165,7 @@ class Machine {
     void expect_exact_accounts();
 
   private:
+    [[nodiscard]] RunQueue& home(const Task& task) { return *queues_[task.entity.cpu().value()]; }
     void place(Task& task, kernel::sched::EnqueueReason reason);
     void settle();
     void pick(std::uint32_t hart);

@@ -379,7 +379,7 @@ Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
     }
     task.hart = cpu_;
     task.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && task.fresh);
-    if (task.is_capped() && !task.budget->is_available(now)) {
+    if (task.is_capped() && !task.budget->may_start(task.waiter, now)) {
         throttle(task, now, false);
         return {};
     }
@@ -733,6 +733,9 @@ void Hart::hasten(Task& task, Instant now) {
 
 bool Hart::take_grant(Task& task, Instant now) {
     task.granted = task.is_capped() ? task.budget->grant(now) : Duration{};
+    if (!task.granted.is_zero()) {
+        task.waiter.has_turn = false;
+    }
     return !task.is_capped() || !task.granted.is_zero();
 }
 
@@ -753,8 +756,11 @@ void Hart::spend(Instant from, Instant to) {
     const Duration granted = std::min(task.granted, to - from);
     task.granted -= granted;
     payer->use(from, to, granted, is_lent);
-    if (task.granted.is_zero() && !take_grant(task, to)) {
-        resched_at_ = min(resched_at_, to);
+    if (task.is_capped() && task.granted.is_zero()) {
+        task.granted = payer->renew(to);
+        if (task.granted.is_zero()) {
+            resched_at_ = min(resched_at_, to);
+        }
     }
 }
 
@@ -769,30 +775,35 @@ void Hart::throttle(Task& task, Instant now, bool is_waiting) {
     task.wake_pending = false;
     task.state = TaskState::Throttled;
     task.since = now;
-    task.release_at = task.budget->available_at(now);
+    task.budget->wait(task.waiter);
+    task.release_at = task.budget->ask_again_at(task.waiter, now);
     throttled_.push_back(&task);
 }
 
 void Hart::unthrottle(Task& task, Instant now) {
     std::erase(throttled_, &task);
+    if (task.budget != nullptr) {
+        task.budget->stop_waiting(task.waiter);
+    }
     task.throttled += std::max(Duration{}, now - task.since);
     task.since = now;
 }
 
 void Hart::release(Task& task, Instant now) {
     unthrottle(task, now);
+    task.waiter.has_turn = true;
     task.state = TaskState::Queued;
     join(task, index_of(task.effective), EnqueueReason::Wake);
     judge(task, now);
 }
 
 void Hart::reconsider(Task& task, Instant now) {
-    if (!task.is_capped() || task.budget->is_available(now)) {
+    if (!task.is_capped() || task.budget->may_go_on(task.waiter, now)) {
         release(task, now);
         return;
     }
     std::erase(throttled_, &task);
-    task.release_at = task.budget->available_at(now);
+    task.release_at = task.budget->ask_again_at(task.waiter, now);
     throttled_.push_back(&task);
 }
 
@@ -810,11 +821,18 @@ void Hart::set_budget(Task& task, kernel::sched::Budget* budget, Instant now) {
     account(now);
     return_grant(task);
     if (task.budget != budget) {
+        const bool waits = task.state == TaskState::Throttled;
         if (task.budget != nullptr) {
+            if (waits) {
+                task.budget->stop_waiting(task.waiter);
+            }
             task.budget->detach();
         }
         if (budget != nullptr) {
             budget->attach(now);
+            if (waits) {
+                budget->wait(task.waiter);
+            }
         }
         task.budget = budget;
     }

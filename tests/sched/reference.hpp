@@ -79,6 +79,7 @@ struct Task {
     bool is_donated{false};
     kernel::sched::Donation donation;
     kernel::sched::Budget* budget{nullptr};
+    kernel::sched::BudgetWaiter waiter;
     Duration granted;
     Instant release_at;
     Group* group{nullptr};
