@@ -250,6 +250,14 @@ void idle(Hart& hart) {
     hart.recheck = true;
 }
 
+// Its wake-up began a little early (kWakeAdvance).
+void await_due(Task& task) {
+    while (arch::now() < task.due) {
+        arch::cpu_relax();
+    }
+    task.due = Instant{};
+}
+
 }  // namespace
 
 Task& current_task() {
@@ -299,6 +307,9 @@ arch::TrapFrame* exit_to_user() {
         }
         load_address_space(hart, *task);
         load_fp(hart, *task);
+        if (task->due != Instant{}) {
+            await_due(*task);
+        }
         return &task->frame;
     }
 }

@@ -23,6 +23,10 @@ constexpr Duration slack_of(sched::QosClass effective) {
     return effective <= sched::QosClass::Normal ? kTimerSlack : Duration{};
 }
 
+constexpr Duration advance_of(sched::QosClass effective) {
+    return effective <= sched::QosClass::Normal ? Duration{} : kWakeAdvance;
+}
+
 }  // namespace
 
 Task& task_of(sched::Entity& entity) {
@@ -75,7 +79,9 @@ void arm_timer(Timer& timer, Instant deadline) {
     Hart& hart = this_hart();
     const LockGuard guard{hart.lock};
     timer.cpu = hart.queue.cpu();
-    hart.timers.add(timer, deadline, slack_of(timer.wait->task->entity.effective()));
+    const sched::QosClass effective = timer.wait->task->entity.effective();
+    timer.due = deadline;
+    hart.timers.add(timer, deadline - advance_of(effective), slack_of(effective));
     hart.recheck = true;
 }
 
@@ -101,6 +107,7 @@ bool expire_timers(Hart& hart, Instant now) {
             // Claimed under the lock cancel_timer() takes: the task cannot go away between the two.
             if (claim_wait(*timer->wait)) {
                 timer->wait->has_deadline = false;
+                timer->wait->task->due = timer->due;
                 expired[expired_count++] = timer->wait;
             }
         }

@@ -90,6 +90,7 @@ class Task : public RefCounted<Task> {
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread
+    Instant due;                // not to return to user mode before it; 0 = at once
     bool exit_begun{false};     // by the task itself: what runs now is its end
 
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself

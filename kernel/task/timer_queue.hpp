@@ -22,12 +22,18 @@ struct Wait;
 // none.
 inline constexpr Duration kTimerSlack = Duration::milliseconds(1);
 
+// How much earlier the wake-up of an Interactive or PerfBurst task begins than it is due: about what it takes
+// from the timer's interrupt to the task. Nobody is early: who is there before the instant waits for it on
+// the way out (Task::due), a few microseconds at most.
+inline constexpr Duration kWakeAdvance = Duration::nanoseconds(2500);
+
 // One deadline; part of Wait.
 // Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its
 // own task.
 struct Timer {
     AvlNode<Timer> node;
-    Instant deadline{Instant::never()};
+    Instant deadline{Instant::never()};      // when its wake-up begins
+    Instant due{Instant::never()};           // when its task may go on; not before `deadline`
     Instant latest{Instant::never()};        // deadline + slack
     Instant least_latest{Instant::never()};  // of the subtree below (and including) this timer
     Wait* wait{nullptr};                     // the owner; immutable
