@@ -208,6 +208,7 @@ std::optional<double> Run::measure(const Report& report, const ExpectSpec& expec
         sum.wakes_met += row.wakes_met;
         sum.wakes_missed += row.wakes_missed;
         sum.completions += row.completions;
+        sum.switches += row.switches;
     }
     const double mean = sum.share / std::max(1U, sum.members);
     spread = mean > 0 ? (sum.share_most - sum.share_least) / mean : 0;
@@ -244,6 +245,8 @@ std::optional<double> Run::measure(const Report& report, const ExpectSpec& expec
             return seconds(sum.window_max);
         case Measure::Migrations:
             return report.migrations_per_second;
+        case Measure::Switches:
+            return static_cast<double>(sum.switches) / (span_ns_ * 1e-9);
         case Measure::Completions:
             return static_cast<double>(sum.completions);
         case Measure::Idle: {

@@ -86,6 +86,7 @@ enum class Measure : std::uint8_t {
     LatencyMissed,  // part of the wake-ups that missed the hint
     WindowMax,      // most CPU time in any window of the task's budget period
     Migrations,     // per second, of all tasks
+    Switches,       // per second, of the task
     Completions,    // Run actions finished
     Idle,           // part of the machine's time
 };

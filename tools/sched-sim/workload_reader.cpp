@@ -32,7 +32,7 @@ constexpr std::array<std::pair<std::string_view, Conduct::Kind>, 9> kConducts{{
     {"build", Conduct::Kind::Build},
 }};
 
-constexpr std::array<std::pair<std::string_view, Measure>, 17> kMeasures{{
+constexpr std::array<std::pair<std::string_view, Measure>, 18> kMeasures{{
     {"share", Measure::Share},
     {"share error", Measure::ShareError},
     {"share spread", Measure::ShareSpread},
@@ -48,6 +48,7 @@ constexpr std::array<std::pair<std::string_view, Measure>, 17> kMeasures{{
     {"latency missed", Measure::LatencyMissed},
     {"window max", Measure::WindowMax},
     {"migrations per second", Measure::Migrations},
+    {"switches per second", Measure::Switches},
     {"completions", Measure::Completions},
     {"idle", Measure::Idle},
 }};
