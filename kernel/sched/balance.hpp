@@ -13,10 +13,11 @@
 // paid by harts that are overloaded or have nothing to do; a hart with one task takes no part and needs no
 // timer.
 //
-// Cost of one call: at most kProbedHarts published loads read, kProbedVictims queues locked, one after the
-// other, and RunQueue's bounded candidate search in each; compress() reads every hart's load and locks every
-// hart once, at most every kCompressSpacing on the whole machine. Nothing walks the tasks.
-// Concurrency: no function holds two hart locks, and none is called with one held except where it says so.
+// Cost of one call: at most kProbedHarts published loads read (by a hart without work: those of every hart
+// where something waits), kProbedVictims queues locked, one after the other, and RunQueue's bounded candidate
+// search in each; compress() reads every hart's load and locks every hart once, at most every
+// kCompressSpacing on the whole machine. Nothing walks the tasks. Concurrency: no function holds two hart
+// locks, and none is called with one held except where it says so.
 #pragma once
 
 #include <array>

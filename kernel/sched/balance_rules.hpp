@@ -60,19 +60,21 @@ bool move_task(H& harts, CpuId from, const CpuId& to, Choose&& choose) {
     return found != nullptr;
 }
 
-// A waiting task of the class comes to `self`, if there is one within the probe. `left`: probes, counted
-// down.
+// A waiting task of the class comes to `self`, if there is one within the probe of `limit` loads. `left`:
+// queues that may be locked, counted down.
 template <Harts H>
-bool pull_class(H& harts, CpuId self, BalanceState& state, std::size_t index, std::uint32_t& left) {
+bool pull_class(H& harts, CpuId self, BalanceState& state, std::size_t index, std::uint32_t limit,
+                std::uint32_t& left) {
     bool found = false;
     const CpuMask victims = harts.machine().overloaded(index) & harts.online();
-    probe(victims, self, state, left, [&](CpuId victim) {
-        --left;
+    probe(victims, self, state, limit, [&](CpuId victim) {
         const HartLoad load = harts.load(victim);
-        found = load.waiting_mask[index].contains(self) &&
-                move_task(harts, victim, self,
-                          [&](RunQueue& queue) { return queue.find_stealable(self, index); });
-        return found;
+        if (load.waiting_mask[index].contains(self)) {
+            --left;
+            found = move_task(harts, victim, self,
+                              [&](RunQueue& queue) { return queue.find_stealable(self, index); });
+        }
+        return found || left == 0;
     });
     return found;
 }
@@ -160,7 +162,8 @@ template <Harts H>
 bool idle_pull(H& harts, CpuId self, BalanceState& state) {
     std::uint32_t left = kProbedVictims;
     for (std::size_t i = kClasses; i-- > 0 && left > 0;) {
-        if (balance_detail::pull_class(harts, self, state, i, left)) {
+        // It has nothing better to do than to ask everyone who says that work waits there.
+        if (balance_detail::pull_class(harts, self, state, i, kMaxCpus, left)) {
             ++state.idle_pulls;
             return true;
         }
@@ -185,12 +188,13 @@ bool class_pull(H& harts, CpuId self, BalanceState& state, std::size_t picked) {
     std::uint32_t left = kProbedVictims;
     for (std::size_t i = kClasses; --i > picked && left > 0;) {
         // Where the class has work here, it is not its turn: more of it would wait as well.
-        if (mine.weight[i] == 0 && balance_detail::pull_class(harts, self, state, i, left)) {
+        if (mine.weight[i] != 0) {
+            continue;
+        }
+        if (balance_detail::pull_class(harts, self, state, i, kProbedVictims, left)) {
             ++state.class_pulls;
             return true;
         }
-    }
-    if (left < kProbedVictims) {
         state.next_class_pull = now + kPullSpacing;
     }
     return false;
