@@ -153,6 +153,8 @@ class RunQueue {
     [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
     // Entities of this hart that wait for their budget; not counted in runnable().
     [[nodiscard]] std::uint32_t throttled() const { return throttled_.size(); }
+    // The one whose budget returns first, or null.
+    [[nodiscard]] Entity* first_throttled() const { return throttled_.first(); }
     [[nodiscard]] Duration busy() const { return busy_; }
     [[nodiscard]] Duration idle() const { return idle_; }
     [[nodiscard]] std::uint64_t switches() const { return switches_; }

@@ -138,6 +138,43 @@ SysResult sys_sched_set_burst_hint(Caller& caller, std::int32_t pid, std::int64_
                      change.ok() ? static_cast<std::uint64_t>(change->burst.ns() / kNsPerMs) : 0);
 }
 
+SysResult sys_sched_set_budget(Caller& caller, std::int32_t pid, std::int64_t runtime_us,
+                               std::int64_t period_us) {
+    return change_to(caller, pid, sched::parse_budget(runtime_us, period_us), 0);
+}
+
+SysResult sys_sched_set_limits(Caller& caller, std::int32_t pid, In<sched_attr> limits, std::uint64_t size) {
+    const auto wanted = copy_in_versioned(caller.space(), limits, size, sizeof(sched_attr));
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    const auto change = sched::parse_limits(*wanted);
+    if (!change.ok()) {
+        return change.error();
+    }
+    const auto target = find_target(caller, pid, nexus_abi::kRightSchedAdmin);
+    if (!target.ok()) {
+        return target.error();
+    }
+    task::Task& task = **target;
+    const auto limit = [&] {
+        return sched::apply_limits(task::read_attributes(task), *change, authority_over(caller, task));
+    };
+    if (const auto first = limit(); !first.ok()) {
+        return first.error();
+    }
+    if ((change->fields & nexus_abi::kFieldGroup) != 0) {
+        const SysResult grouped = task::set_group_ceiling(caller.task, task.process(), change->group_ceiling);
+        if (!grouped.has_value() || grouped.value() != 0) {
+            return grouped;
+        }
+        caller.task.call_progress = 0;  // what follows may wait, and is then not settled here
+    }
+    const LockGuard guard{attribute_lock};
+    const auto next = limit();
+    return next.ok() ? task::apply_limits(caller.task, task, *next) : SysResult{next.error()};
+}
+
 SysResult sys_nexus_sched_setattr(Caller& caller, std::int32_t pid, In<sched_attr> attr,
                                   std::uint64_t flags) {
     if (flags != 0) {

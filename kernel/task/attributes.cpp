@@ -28,7 +28,9 @@ Applied apply_at_home(Task& target, Change&& change) {
         const Instant now = arch::now();
         Applied applied{.cpu = cpu};
         change(hart, now);
-        if (target.entity.is_on_queue() && !hart.queue.allows(target.entity)) {
+        const bool is_here =
+            target.entity.is_on_queue() || target.entity.state() == sched::TaskState::Throttled;
+        if (is_here && !hart.queue.allows(target.entity)) {
             if (hart.queue.current() == &target.entity) {
                 applied.displaced = Displaced::Running;
                 // Never cleared here: another setter may be waiting already.
@@ -51,38 +53,10 @@ Applied apply_at_home(Task& target, Change&& change) {
     });
 }
 
-}  // namespace
-
-SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
-                           std::uint64_t result) {
-    // Held until the caller is on the list: the target's hart takes it after the eviction, so it cannot miss
-    // the caller.
-    const LockGuard guard{target.evicted.lock()};
-    const Applied applied = apply_at_home(target, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
-        set_fitted(home, target, attributes, now);
-    });
+// What follows a change that nobody waits for.
+void settle(Task& target, const Applied& applied) {
     if (applied.displaced == Displaced::Waiting) {
         place(target, sched::EnqueueReason::Migrate);
-        return result;
-    }
-    const bool is_elsewhere = applied.cpu != arch::current_cpu();
-    if (applied.displaced == Displaced::Running && is_elsewhere) {
-        begin_wait(caller, &target.evicted, {.key = result});
-        kick(applied.cpu);
-        return SysResult::blocked();
-    }
-    if (applied.needs_kick) {
-        kick(applied.cpu);
-    }
-    nudge_idle_hart(hart_of(applied.cpu));
-    return result;
-}
-
-void fit_anywhere(Task& task) {
-    const Applied applied = apply_at_home(
-        task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS { fit_mask(home, task, now); });
-    if (applied.displaced == Displaced::Waiting) {
-        place(task, sched::EnqueueReason::Migrate);
         return;
     }
     if (applied.needs_kick) {
@@ -91,30 +65,67 @@ void fit_anywhere(Task& task) {
     nudge_idle_hart(hart_of(applied.cpu));
 }
 
-namespace {
-
-// Changes what the task is lent. It moves nowhere: a loan widens no mask.
-template <class Change>
-void change_donation(Task& task, Change&& change) {
-    const Applied applied = apply_at_home(task, change);
-    DCHECK(applied.displaced == Displaced::No);
-    if (applied.needs_kick) {
-        kick(applied.cpu);
+SysResult apply(Task& caller, Task& target, const sched::Attributes& attributes, const sched::Limits* limits,
+                std::uint64_t result) {
+    if (attributes.budget.is_capped() && !attributes.budget_shared) {
+        if (const auto provided = provide_budget(target); !provided.ok()) {
+            return provided.error();
+        }
     }
-    nudge_idle_hart(hart_of(applied.cpu));
+    // Held until the caller is on the list: the target's hart takes it after the eviction, so it cannot miss
+    // the caller.
+    const LockGuard guard{target.evicted.lock()};
+    const Applied applied = apply_at_home(target, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+        const sched::BudgetParams budget = target.entity.attributes.budget;
+        const bool was_shared = target.entity.attributes.budget_shared;
+        if (limits != nullptr) {
+            target.entity.limits = *limits;
+        }
+        set_fitted(home, target, attributes, now);
+        if (budget != attributes.budget || was_shared != attributes.budget_shared) {
+            follow_budget(home, target, now);
+        }
+    });
+    if (applied.displaced == Displaced::Running && applied.cpu != arch::current_cpu()) {
+        begin_wait(caller, &target.evicted, {.key = result});
+        kick(applied.cpu);
+        return SysResult::blocked();
+    }
+    settle(target, applied);
+    return result;
 }
 
 }  // namespace
 
+SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
+                           std::uint64_t result) {
+    return apply(caller, target, attributes, nullptr, result);
+}
+
+SysResult apply_limits(Task& caller, Task& target, const sched::Limited& limited) {
+    return apply(caller, target, limited.attributes, &limited.limits, 0);
+}
+
+void fit_anywhere(Task& task) {
+    settle(task, apply_at_home(task, [&](Hart& home, Instant now)
+                                         NO_THREAD_SAFETY_ANALYSIS { fit_mask(home, task, now); }));
+}
+
+void lift_budget(Task& task) {
+    settle(task, apply_at_home(task, [&](Hart& home, Instant now)
+                                         NO_THREAD_SAFETY_ANALYSIS { follow_budget(home, task, now); }));
+}
+
 void apply_donation(Task& task, const sched::Donation& donation) {
-    change_donation(task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
-        home.queue.set_donation(task.entity, donation, now);
-    });
+    settle(task, apply_at_home(task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+               home.queue.set_donation(task.entity, donation, now);
+           }));
 }
 
 void end_donation(Task& task) {
-    change_donation(task, [&](Hart& home, Instant now)
-                              NO_THREAD_SAFETY_ANALYSIS { home.queue.end_donation(task.entity, now); });
+    settle(task, apply_at_home(task, [&](Hart& home, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+               home.queue.end_donation(task.entity, now);
+           }));
 }
 
 sched::Donation read_donation(Task& task) {

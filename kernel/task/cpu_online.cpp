@@ -80,18 +80,19 @@ SysResult put_online(CpuId cpu) {
     return SysResult::again();
 }
 
-// Takes one task that does not run off the queue of this hart, if there is one.
+// Takes one task that waits or is throttled off the queue of this hart, if there is one.
 Task* take_waiting(Hart& hart) {
     const LockGuard guard{hart.lock};
-    for (std::size_t i = 0; i < sched::kClasses; ++i) {
-        if (sched::Entity* entity = hart.queue.queue(sched::class_at(i)).waiting().first();
-            entity != nullptr) {
-            hart.queue.remove(*entity, arch::now());
-            publish_load(hart);
-            return &task_of(*entity);
-        }
+    sched::Entity* entity = hart.queue.first_throttled();
+    for (std::size_t i = 0; i < sched::kClasses && entity == nullptr; ++i) {
+        entity = hart.queue.queue(sched::class_at(i)).waiting().first();
     }
-    return nullptr;
+    if (entity == nullptr) {
+        return nullptr;
+    }
+    hart.queue.remove(*entity, arch::now());
+    publish_load(hart);
+    return &task_of(*entity);
 }
 
 // True when there may be more.

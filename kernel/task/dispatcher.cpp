@@ -96,6 +96,7 @@ Decision put_and_pick(Hart& hart, Instant now) {
         const RunState state = task->run_state.load(std::memory_order_acquire);
         if (ends) {
             hart.queue.put_current(now, sched::PutReason::Exit);
+            detach_shared(hart, *task, now);
             fate = Fate::Ended;
         } else if (state == RunState::Woken) {
             // The wake-up came before the task was put aside: it just goes on.

@@ -13,6 +13,7 @@
 #include "lib/units.hpp"
 #include "nexus_abi/sched.hpp"
 #include "sched/entity.hpp"
+#include "sched/params.hpp"
 #include "sched/qos.hpp"
 #include "task/task.hpp"
 
@@ -80,6 +81,13 @@ void request_exit();
 // wait for another hart.
 SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
                            std::uint64_t result);
+
+// The same for new ceilings and the attributes that follow from them.
+SysResult apply_limits(Task& caller, Task& target, const sched::Limited& limited);
+// The tasks of `process` together count for no more than this many shares, 0 for any number; with it the
+// process is the head of a group of its own, and children it has from then on belong to it. Goes on in pieces
+// (SysResult::again(), caller.call_progress). Errors: NoMemory. Pre: no lock is held.
+[[nodiscard]] SysResult set_group_ceiling(Task& caller, Process& process, std::uint32_t ceiling);
 
 // Lends the task what those who wait for it give it (futex-PI), instead of what they gave it before; and the
 // end of that. Each takes the lock of the task's home hart; pre: no hart lock is held.

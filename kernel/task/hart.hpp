@@ -148,6 +148,25 @@ void fit_anywhere(Task& task);
 // settle_usage() of a task whose home this hart is. Pre: the hart's lock is held.
 void settle_usage_locked(Task& task, Instant now);
 
+// ---- ceilings.cpp: budgets and groups ----
+
+// Has the task draw on the budget its attributes name. Pre: the lock of home, its home hart, is held; the
+// budget was provided.
+void follow_budget(Hart& home, Task& task, Instant now) REQUIRES(home.lock);
+// Makes sure the task has a budget of its own to draw on. Errors: NoMemory. Pre: the task was not started, or
+// the caller holds the lock setters take.
+Result<void> provide_budget(Task& task);
+// A new task gets what its attributes say of a budget: its parent's, or one of its own. Errors: NoMemory.
+// Pre: attributes are set; not started.
+Result<void> inherit_shared(Task& child, Task* parent);
+// Has the task count for its process's group, wherever it is. Locks taken: family, hart locks, one by one.
+void follow_group(Task& task);
+// A task that ended draws on nothing and counts for nothing. Pre: hart is its home.
+void detach_shared(Hart& hart, Task& task, Instant now) REQUIRES(hart.lock);
+// The task ends: it is not held up by a budget any more (attributes.cpp). Pre: must_exit or exit_begun is
+// set; no hart lock is held.
+void lift_budget(Task& task);
+
 // ---- timers ----
 
 // Ends up to a bounded number of waits whose deadline has passed; true when there may be more.

@@ -71,6 +71,7 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
         // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user
         // mode.
         task->must_exit.store(true);
+        lift_budget(*task);
         interrupt_wait(*task);
         if (task->home() != arch::current_cpu()) {
             kick(task->home());
@@ -140,6 +141,7 @@ void continue_teardown(Task& task) {
 void end_thread(Task& task) {
     Process& process = task.process();
     task.exit_begun = true;
+    lift_budget(task);
     if (!pass_on_pi_futexes(task)) {
         task.resume = &end_thread;
         request_reschedule();
@@ -192,7 +194,7 @@ void discard_process(Ref<Process> process) {
 }
 
 Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& arguments,
-                                  const SpawnOptions& options) {
+                                  const SpawnOptions& options, Task* parent) {
     const auto slash = arguments.path.rfind('/');
     Ref<Task> task =
         TRY(Task::create(process, arguments.path.substr(slash == arguments.path.npos ? 0 : slash + 1)));
@@ -205,6 +207,7 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     }
     task->entity.attributes = options.attributes;
     task->entity.limits = options.limits;
+    TRY(inherit_shared(*task, parent));
     return task;
 }
 
@@ -236,7 +239,7 @@ Ref<Process> find_process(TaskId pid) {
 
 Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, const SpawnOptions& options) {
     Ref<Process> process = TRY(create_process());
-    Result<Ref<Task>> prepared = prepare_program(*process, arguments, options);
+    Result<Ref<Task>> prepared = prepare_program(*process, arguments, options, parent);
     if (!prepared.ok()) {
         discard_process(std::move(process));
         return prepared.error();
@@ -249,6 +252,7 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
         const LockGuard guard{family_lock()};
         if (parent != nullptr) {
             link_child(parent->process(), *process);
+            process->group = parent->process().group.clone();
         } else {
             init_process = process.get();
         }
@@ -283,6 +287,7 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     task.nice = caller.nice;
     task.entity.attributes = sched::inherit_for_thread(read_attributes(caller));
     task.entity.limits = read_limits(caller);
+    TRY(inherit_shared(task, &caller));
     save_fp_for_copy(caller);
     task.fp = caller.fp;
     {

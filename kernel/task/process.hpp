@@ -92,6 +92,7 @@ class Process : public RefCounted<Process> {
     ListNode zombie_node;                                   // on parent->zombies
     IntrusiveList<Process, &Process::zombie_node> zombies;  // children that ended, the oldest end first
     bool is_zombie{false};
+    Ref<SharedGroup> group;  // what its tasks count for, its own or an ancestor's; its children begin with it
     std::int32_t wait_status{0};  // as wait4 reports it
     Usage dead_children;          // of children that were waited for
     Ref<Task> leader;             // the first task: keeps pid() taken until the process is waited for

@@ -22,6 +22,7 @@
 #include "sched/entity.hpp"
 #include "sched/run_queue.hpp"
 #include "task/pi_state.hpp"
+#include "task/shared.hpp"
 #include "task/sys_result.hpp"
 #include "task/wait.hpp"
 
@@ -87,6 +88,12 @@ class Task : public RefCounted<Task> {
     bool has_evictors{false};
     // Which change of the online CPUs the effective mask was fitted to; 0: none yet. Guarded likewise.
     std::uint32_t cpu_change{0};
+    // What it may draw on: made for it when a setter first gave it a budget, and what it was born with. Kept
+    // until the task is gone: tasks it lent its budget to may still point there. And whom it counts for.
+    // Guarded by the lock of the home hart.
+    Ref<SharedBudget> own_budget;
+    Ref<SharedBudget> inherited_budget;
+    Ref<SharedGroup> group;
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread

@@ -236,15 +236,20 @@ void wake(Task& task) {
 void start(Task& task, Task* parent) {
     task.run_state.store(RunState::Ready, std::memory_order_relaxed);
     task.set_home(arch::current_cpu());
-    if (parent != nullptr) {
+    {
         Hart& hart = this_hart();
         const LockGuard guard{hart.lock};
-        hart.queue.charge_current(arch::now());
-        hart.queue.inherit_position(task.entity, parent->entity);
+        const Instant now = arch::now();
+        if (parent != nullptr) {
+            hart.queue.charge_current(now);
+            hart.queue.inherit_position(task.entity, parent->entity);
+        }
+        follow_budget(hart, task, now);
     }
     // Before the first instruction, which may make the id known. Not earlier: attributes set by others would
     // be overwritten, and a kill would find a process without threads.
     task.publish();
+    follow_group(task);
     place(task, sched::EnqueueReason::New);
 }
 

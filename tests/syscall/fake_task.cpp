@@ -251,6 +251,14 @@ SysResult apply_attributes(Task&, Task& target, const sched::Attributes& attribu
     static_cast<void>(fake::hart().set_attributes(target.entity, attributes, Instant{}));
     return result;
 }
+SysResult apply_limits(Task&, Task& target, const sched::Limited& limited) {
+    target.entity.attributes = limited.attributes;
+    target.entity.limits = limited.limits;
+    return std::uint64_t{0};
+}
+SysResult set_group_ceiling(Task&, Process&, std::uint32_t) {
+    return std::uint64_t{0};
+}
 sched::Attributes read_attributes(Task& task) {
     return task.entity.attributes;
 }
