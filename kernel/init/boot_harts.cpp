@@ -112,9 +112,12 @@ void start_other_harts() {
     const CpuMask wanted = wanted_cpus(self);
     const sched::Faults faults = wanted_faults();
     task::set_possible_cpus(wanted);
+    std::array<std::uint32_t, kMaxCpus> capacities{};
     wanted.for_each([&](CpuId cpu) {
-        task::configure_hart(cpu, fdt::relative_capacity(machine(), cpu.value()), faults);
+        capacities[cpu.value()] = fdt::relative_capacity(machine(), cpu.value());
+        task::configure_hart(cpu, capacities[cpu.value()], faults);
     });
+    task::set_machine_shape(sched::MachineShape::of(capacities));
 
     CpuMask others = wanted;
     others.remove(self);

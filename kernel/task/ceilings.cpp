@@ -8,6 +8,7 @@
 #include "task/lifecycle.hpp"
 #include "task/process.hpp"
 #include "task/shared.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::task {
 
@@ -104,7 +105,7 @@ SysResult set_group_ceiling(Task& caller, Process& process, std::uint32_t ceilin
     }
     // Every task there is, a few at a time: those of the process are among them.
     for (std::uint32_t i = 0; i < kTasksPerRound; ++i) {
-        const Ref<Task> task = next_task(TaskId{static_cast<std::uint32_t>(caller.call_progress - 1)});
+        const Ref<Task> task = lookup_next_task(TaskId{static_cast<std::uint32_t>(caller.call_progress - 1)});
         if (!task) {
             return std::uint64_t{0};
         }

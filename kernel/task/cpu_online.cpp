@@ -202,6 +202,7 @@ bool leave(Hart& hart) {
             cpu_leaves(arch::current_cpu());
         }
         hart.presence.store(Presence::Offline, std::memory_order_release);
+        machine_balance.forget(arch::current_cpu());
         static_cast<void>(hart.gone.wake(~0U, 0));
     }
     return true;

@@ -74,6 +74,7 @@ enum class Fate : std::uint8_t { Stays, Blocked, Evicted, Ended };
 
 struct Decision {
     Fate fate{Fate::Stays};
+    bool balance{false};  // Pick::balance
     // Set when somebody waits until the task has left this hart, or may stay after all. Keeps it: once the
     // lock is dropped it may run to its end elsewhere.
     Ref<Task> evicted;
@@ -134,6 +135,7 @@ Decision put_and_pick(Hart& hart, Instant now) {
     if (is_online) {
         const sched::Pick pick = hart.queue.pick_next(now);
         hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
+        decision.balance = pick.balance;
     }
     if (task != nullptr && task != hart.current) {
         settle_usage_locked(*task, now);
@@ -165,6 +167,8 @@ bool end_waits_of_evictors(Task& task) {
     return task.evicted.empty();
 }
 
+}  // namespace
+
 void release_evictors(Task& task) {
     // Who is still there was killed and claimed a moment ago, and is about to be taken off the queue: the
     // task, which may go away next, has to last until then. The killer holds no lock this hart has.
@@ -172,6 +176,8 @@ void release_evictors(Task& task) {
         arch::cpu_relax();
     }
 }
+
+namespace {
 
 // The last step of putting a task aside: from here on a waker may run it elsewhere, or end it.
 void settle_blocked(Task& task) {
@@ -211,6 +217,9 @@ void choose(Hart& hart, Instant now) {
             Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
             break;
     }
+    if (decision.balance) {
+        balance_after_pick(hart);
+    }
     nudge_idle_hart(hart);
 }
 
@@ -237,7 +246,7 @@ void idle(Hart& hart) {
     if (is_online) {
         idle_cpus.add(self);
     }
-    if (hart.inbox.load() == nullptr && (is_online ? !steal(hart) : leave(hart))) {
+    if (hart.inbox.load() == nullptr && (is_online ? !pull_when_idle(hart) : leave(hart))) {
         {
             const LockGuard guard{hart.lock};
             program_timer(hart, arch::now());

@@ -13,6 +13,7 @@
 #include "lib/units.hpp"
 #include "nexus_abi/sched.hpp"
 #include "sched/entity.hpp"
+#include "sched/machine_shape.hpp"
 #include "sched/params.hpp"
 #include "sched/qos.hpp"
 #include "task/task.hpp"
@@ -28,6 +29,8 @@ namespace kernel::task {
 // Sets up the scheduling data of one possible CPU. Pre: once per CPU, before any hart is online.
 // capacity: 1..1024.
 void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faults);
+// Which harts the policies perf and eff prefer. Pre: before any hart is online.
+void set_machine_shape(const sched::MachineShape& shape);
 // This hart takes part in scheduling from now on.
 void hart_online();
 [[nodiscard]] CpuMask online_cpus();

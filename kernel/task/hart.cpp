@@ -37,7 +37,9 @@ Task& task_of(sched::Entity& entity) {
 
 void publish_load(Hart& hart) {
     if (!possible_cpus().count_is_one()) {
-        hart.load.store(hart.queue.load());
+        const sched::HartLoad load = hart.queue.load();
+        hart.load.store(load);
+        machine_balance.note_load(hart.queue.cpu(), load, online_cpus());
     }
 }
 
@@ -130,6 +132,7 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
     stat.nr_timer_interrupts = hart.timer_interrupts.load(std::memory_order_relaxed);
     stat.nr_ipis_sent = hart.ipis_sent.load(std::memory_order_relaxed);
     stat.nr_ipis_received = hart.ipis_received.load(std::memory_order_relaxed);
+    stat.nr_pushes = hart.pushes.load(std::memory_order_relaxed);
     stat.nr_steals = hart.steals.load(std::memory_order_relaxed);
     stat.section_max_ns = arch::ticks_to_ns(hart.section_max_ticks.load(std::memory_order_relaxed));
     stat.section_max_what = hart.section_max_what.load(std::memory_order_relaxed);

@@ -10,6 +10,7 @@
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
+#include "sched/balance.hpp"
 #include "sched/load.hpp"
 #include "sched/params.hpp"
 #include "sched/run_queue.hpp"
@@ -61,12 +62,14 @@ struct alignas(64) Hart {
     bool exit_requested{false};
     std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};
+    sched::BalanceState balance;
 
     // Counters: written by this hart, read by any.
     std::atomic<std::uint64_t> timer_interrupts{0};
     std::atomic<std::uint64_t> ipis_sent{0};
     std::atomic<std::uint64_t> ipis_received{0};
-    std::atomic<std::uint64_t> steals{0};
+    std::atomic<std::uint64_t> steals{0};  // tasks this hart took from others
+    std::atomic<std::uint64_t> pushes{0};  // tasks it gave away
     std::atomic<std::uint64_t> section_max_ticks{0};
     std::atomic<std::uint64_t> section_max_what{0};
 };
@@ -114,15 +117,27 @@ void place(Task& task, sched::EnqueueReason reason);
 bool take_in(Hart& hart, Task& task);
 // Takes in what was sent to this hart. True when there was something.
 bool drain_inbox(Hart& hart);
-// Looks for a waiting task another hart would rather not keep waiting. True when one was taken in.
-bool steal(Hart& hart);
-// Something waits on `hart` that an idle hart may run: wakes one of those, which then steals it. A hart that
+// Something waits on `hart` that an idle hart may run: wakes one of those, which then pulls it. A hart that
 // sleeps does not look for work by itself.
 void nudge_idle_hart(Hart& hart);
+// Puts a task into the inbox of another hart, its home, and interrupts that.
+void send_to(CpuId cpu, Task& task);
 // Interrupts a hart unless an interrupt is already on its way.
 void kick(CpuId cpu);
 
 extern constinit AtomicCpuMask idle_cpus;
+
+// ---- machine_balance.cpp: fairness between harts (sched/balance.hpp); no lock is held ----
+
+// This hart has nothing to run: looks for a waiting task elsewhere. True when one was taken in.
+bool pull_when_idle(Hart& hart);
+// This hart has chosen a task: gives some away or takes some in where that is due. It may have lost the
+// chosen one (hart.current is null then), and decides again when its queue changed.
+void balance_after_pick(Hart& hart);
+// Before a task is added to this hart's queue.
+void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock);
+
+extern constinit sched::MachineBalance machine_balance;
 
 // ---- cpu_online.cpp: CPUs that come and go ----
 
@@ -171,6 +186,10 @@ void lift_budget(Task& task);
 
 // Ends up to a bounded number of waits whose deadline has passed; true when there may be more.
 bool expire_timers(Hart& hart, Instant now);
+
+// Ends the waits of those who asked for a mask the task was running outside of, once it has left its hart or
+// may stay after all. No lock is held.
+void release_evictors(Task& task);
 
 // Makes task.fp equal to the FP registers. Pre: the task runs on this hart.
 void save_fp_for_copy(Task& task);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where runnable tasks go: placement, inboxes, IPIs, stealing.
+// Where runnable tasks go: placement, inboxes, IPIs.
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
-#include "lib/log.hpp"
 #include "sched/placement.hpp"
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
@@ -13,32 +12,8 @@ constinit AtomicCpuMask idle_cpus;
 
 namespace {
 
-// Whether a first stolen task was announced; the boot log shows that stealing works on this machine.
-constinit std::atomic<std::uint32_t> steal_announced{0};
-
-// A class that comes to life here starts no earlier in virtual time than where the machine is, so that an
-// idle hart's old frame is no credit.
-void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock) {
-    const auto qos_class = entity.effective();
-    if (!hart.queue.queue(qos_class).empty()) {
-        return;
-    }
-    const auto index = sched::index_of(qos_class);
-    bool found = false;
-    sched::VirtualTime least;
-    CpuMask others = online_cpus();
-    others.remove(hart.queue.cpu());
-    others.for_each([&](CpuId cpu) {
-        const sched::HartLoad load = hart_of(cpu).load.load();
-        if (load.weight[index] != 0 && (!found || sched::is_before(load.global[index], least))) {
-            least = load.global[index];
-            found = true;
-        }
-    });
-    if (found) {
-        hart.queue.raise_frame(qos_class, least);
-    }
-}
+// Immutable after boot.
+constinit sched::MachineShape machine_shape;
 
 // Adds a task that has this hart as its home to this hart's queue. What other harts see of it follows when
 // the hart decides, which it does before it leaves the kernel.
@@ -55,16 +30,6 @@ Instant time_of_placement() {
     return round.is_never() ? arch::now() : round;
 }
 
-void send_to(CpuId cpu, Task& task) {
-    Hart& hart = hart_of(cpu);
-    Task* head = hart.inbox.load(std::memory_order_relaxed);
-    do {
-        task.inbox_next = head;
-        // seq_cst: ordered before reading ipi_pending in kick(); pairs with drain_inbox() and the idle loop.
-    } while (!hart.inbox.compare_exchange_weak(head, &task));
-    kick(cpu);
-}
-
 struct Target {
     CpuId cpu;
     bool is_self{false};
@@ -72,8 +37,9 @@ struct Target {
 
 Target choose_target(Task& task, Hart& home_hart, CpuId home, Instant now) REQUIRES(home_hart.lock) {
     const CpuMask online = fit_mask(home_hart, task, now);
-    const sched::PlacementRequest request = sched::placement_request(
-        task.entity.attributes, task.entity.effective(), home, online, home_hart.queue.faults());
+    const sched::PlacementRequest request =
+        sched::placement_request(task.entity.attributes, task.entity.effective(), home, online,
+                                 home_hart.queue.faults(), machine_shape);
     CpuMask idle = idle_cpus.load();
     if (request.allowed.count_is_one()) {
         const CpuId only = request.allowed.lowest();
@@ -94,6 +60,10 @@ Target choose_target(Task& task, Hart& home_hart, CpuId home, Instant now) REQUI
 
 }  // namespace
 
+void set_machine_shape(const sched::MachineShape& shape) {
+    machine_shape = shape;
+}
+
 void kick(CpuId cpu) {
     Hart& hart = hart_of(cpu);
     if (hart.ipi_pending.exchange(1) == 0) {
@@ -102,8 +72,18 @@ void kick(CpuId cpu) {
     }
 }
 
+void send_to(CpuId cpu, Task& task) {
+    Hart& hart = hart_of(cpu);
+    Task* head = hart.inbox.load(std::memory_order_relaxed);
+    do {
+        task.inbox_next = head;
+        // seq_cst: ordered before reading ipi_pending in kick(); pairs with drain_inbox() and the idle loop.
+    } while (!hart.inbox.compare_exchange_weak(head, &task));
+    kick(cpu);
+}
+
 void nudge_idle_hart(Hart& hart) {
-    if (idle_cpus.load().empty()) {
+    if (idle_cpus.load().empty() || !machine_balance.overloaded().contains(hart.queue.cpu())) {
         return;
     }
     CpuMask waiting;
@@ -175,44 +155,6 @@ bool drain_inbox(Hart& hart) {
         task = following;
     }
     return true;
-}
-
-bool steal(Hart& hart) {
-    const CpuId self = arch::current_cpu();
-    CpuMask victims = online_cpus();
-    victims.remove(self);
-    CpuId at = self;
-    constexpr std::uint32_t kMaxVictims = 8;
-    for (std::uint32_t probe = 0; probe < kMaxVictims && !victims.empty(); ++probe) {
-        at = victims.next_from(at);
-        victims.remove(at);
-        Hart& victim = hart_of(at);
-        if (!victim.load.load().offers_work_to(self)) {
-            continue;
-        }
-        Task* task = nullptr;
-        {
-            const LockGuard guard{victim.lock};
-            sched::Entity* entity = victim.queue.find_stealable(self);
-            if (entity == nullptr) {
-                continue;
-            }
-            victim.queue.remove(*entity, arch::now());
-            publish_load(victim);
-            task = &task_of(*entity);
-            task->enqueue_reason = sched::EnqueueReason::Migrate;
-            task->set_home(self);
-        }
-        count(hart.steals);
-        if (!take_in(hart, *task)) {
-            continue;
-        }
-        if (steal_announced.exchange(1) == 0) {
-            log::marker("KSELFTEST: work stealing ok");
-        }
-        return true;
-    }
-    return false;
 }
 
 void wake(Task& task) {
