@@ -50,7 +50,8 @@ constexpr const char* kProgram = "/bin/stress";
 
 // ---- Children ----
 
-constexpr const char* kKinds[] = {"quit", "spin", "nap", "forever", "threads", "memory", "leave", "parent"};
+constexpr const char* kKinds[] = {"quit",   "spin",  "nap",    "forever", "threads",
+                                  "memory", "leave", "parent", "switch"};
 
 std::int32_t start(Random& random, std::string kind) {
     std::string seed = std::to_string(random.next());
@@ -124,6 +125,10 @@ int be_child(std::string_view kind, Random& random) {
         for (int i = 0; i < 20; ++i) {
             rest(random);
         }
+    } else if (kind == "switch") {
+        for (int i = 0; i < 20; ++i) {
+            switch_cpu(random);
+        }
     } else if (kind == "forever") {
         std::uint32_t word = 0;
         while (true) {
@@ -168,8 +173,9 @@ int be_child(std::string_view kind, Random& random) {
 
 // All of it at the same time for a while; then leaves, and whoever is still there with it.
 int be_round(Random& random, std::chrono::milliseconds length) {
-    constexpr void (*kActors[])(Random&) = {&bring_up, &bring_up, &bring_up, &tune, &tune, &move,
-                                            &watch,    &map,      &map,      &rest, &rest, &contend};
+    constexpr void (*kActors[])(Random&) = {&bring_up, &bring_up,   &bring_up, &tune, &tune,
+                                            &move,     &switch_cpu, &watch,    &map,  &map,
+                                            &rest,     &rest,       &contend};
     const auto end = now() + length;
     std::vector<std::thread> actors;
     for (auto* const actor : kActors) {
@@ -332,6 +338,7 @@ std::size_t run_round(Random& random, const std::string& length) {
         }
     }
     wait_until_alone();
+    switch_all_on();
     return collected;
 }
 

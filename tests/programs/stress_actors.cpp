@@ -53,6 +53,18 @@ std::uint64_t random_mask(Random& random) {
     return mask != 0 ? mask : cpus.load();
 }
 
+// A CPU that is switched off and on all the time; the others stay. With one CPU there is none: 64.
+std::uint32_t restless_cpu() {
+    const std::uint64_t mask = cpus;
+    return std::has_single_bit(mask) ? 64U : static_cast<std::uint32_t>(63 - std::countl_zero(mask));
+}
+
+// The mask may be of the restless CPU alone.
+bool may_be_offline(std::uint64_t mask) {
+    const std::uint32_t cpu = restless_cpu();
+    return cpu < 64 && mask == std::uint64_t{1} << cpu;
+}
+
 }  // namespace
 
 Board board;
@@ -64,10 +76,11 @@ nexus_abi::sched_attr random_attributes(Random& random) {
     attributes.shares = static_cast<std::uint32_t>(random.below(1200));
     attributes.latency_ns = random.below(2 * nexus_abi::kLatencyHintMaxNs);
     attributes.burst_ns = random.below(2 * nexus_abi::kBurstHintMaxNs);
-    attributes.affinity = random_mask(random);
+    attributes.affinity = random_mask(random) | 1U;
     constexpr std::uint64_t kFields = nexus_abi::kFieldClass | nexus_abi::kFieldShares |
                                       nexus_abi::kFieldLatency | nexus_abi::kFieldBurst |
-                                      nexus_abi::kFieldAffinity;
+                                      nexus_abi::kFieldAffinity | nexus_abi::kFieldFlags;
+    attributes.flags |= random.below(2) == 0 ? nexus_abi::kAttrInheritBudget : 0;
     attributes.fields = random.next() & kFields;
     return attributes;
 }
@@ -79,11 +92,39 @@ void tune(Random& random) {
             expect(call, result.error(), {Error::NoProcess});
         }
     };
-    switch (random.below(8)) {
+    const auto check_mask = [](const char* call, std::uint64_t mask, const auto& result) {
+        if (!result.ok() && !(may_be_offline(mask) && result.error() == Error::InvalidArgument)) {
+            expect(call, result.error(), {Error::NoProcess});
+        }
+    };
+    switch (random.below(11)) {
         case 0:
-        case 1:
-            check("sched_set_affinity", nexus_abi::call::sched_set_affinity(tid, random_mask(random)));
+        case 1: {
+            const std::uint64_t mask = random_mask(random);
+            check_mask("sched_set_affinity", mask, nexus_abi::call::sched_set_affinity(tid, mask));
             break;
+        }
+        case 8:
+        case 9: {
+            // At least a quarter of the time, so that everybody gets on.
+            const auto period = static_cast<std::int64_t>(400 + random.below(20'000));
+            const auto runtime =
+                period / 4 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(period) / 2));
+            const bool is_capped = random.below(3) != 0;
+            check("sched_set_budget",
+                  nexus_abi::call::sched_set_budget(tid, is_capped ? runtime : 0, is_capped ? period : 0));
+            break;
+        }
+        case 10: {
+            nexus_abi::sched_attr limits{};
+            limits.size = sizeof(limits);
+            limits.fields = nexus_abi::kFieldGroup;
+            limits.group = static_cast<std::uint32_t>(random.below(300));
+            check("sched_set_limits",
+                  nexus_abi::call::sched_set_limits(tid, nexus_abi::In<nexus_abi::sched_attr>{&limits},
+                                                    sizeof(limits)));
+            break;
+        }
         case 2:
             check("set_qos_class",
                   sched::set_qos_class(tid, static_cast<QosClass>(random.below(nexus_abi::kQosClassCount))));
@@ -100,10 +141,9 @@ void tune(Random& random) {
             break;
         case 6: {
             const std::uint64_t mask = random_mask(random);
-            check("set_affinity_policy",
-                  sched::set_affinity_policy(tid, {&mask, 1},
-                                             random.below(2) == 0 ? nexus_abi::AffinityPolicy::Pin
-                                                                  : nexus_abi::AffinityPolicy::Prefer));
+            check_mask("set_affinity_policy", mask,
+                       sched::set_affinity_policy(tid, {&mask, 1},
+                                                  static_cast<nexus_abi::AffinityPolicy>(random.below(4))));
             break;
         }
         default:
@@ -115,6 +155,9 @@ void tune(Random& random) {
 // Nobody else knows this thread's id, so its mask is what it asked for.
 void move(Random& random) {
     const auto cpu = static_cast<unsigned>(std::countr_zero(random_mask(random)));
+    if (cpu == restless_cpu()) {
+        return;
+    }
     const auto applied = nexus_abi::call::sched_set_affinity(0, std::uint64_t{1} << cpu);
     if (!applied.ok()) {
         expect("own sched_set_affinity", applied.error(), {});
@@ -185,6 +228,32 @@ void watch(Random& random) {
     }
     if (now() < before) {
         complain("time went backwards");
+    }
+}
+
+void switch_cpu(Random& random) {
+    const std::uint32_t cpu = restless_cpu();
+    if (cpu >= 64) {
+        return;
+    }
+    const auto done = sched::set_cpu_online(cpu, random.below(2) == 0);
+    if (!done.ok()) {
+        expect("cpu_set_online", done.error(), {Error::Busy});
+    }
+    std::this_thread::sleep_for(random.up_to(2ms));
+}
+
+void switch_all_on() {
+    const std::uint32_t cpu = restless_cpu();
+    for (const auto patience = now() + 10s; cpu < 64; sched_yield()) {
+        const auto done = sched::set_cpu_online(cpu, true);
+        if (done.ok()) {
+            return;
+        }
+        if (done.error() != Error::Busy || now() > patience) {
+            complain(format("a cpu does not come back: error %d", static_cast<int>(done.error())));
+            return;
+        }
     }
 }
 

@@ -68,6 +68,10 @@ extern Board board;
 void tune(Random& random);
 // Moves the calling thread to one CPU and sees that it is there.
 void move(Random& random);
+// Takes one CPU out of scheduling or back in.
+void switch_cpu(Random& random);
+// Brings every CPU back.
+void switch_all_on();
 // Reads statistics of everybody, those who die meanwhile included, and kills some children.
 void watch(Random& random);
 // Maps, touches, protects, drops and unmaps memory.
