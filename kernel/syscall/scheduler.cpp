@@ -172,7 +172,12 @@ SysResult sys_sched_set_limits(Caller& caller, std::int32_t pid, In<sched_attr> 
     }
     const LockGuard guard{attribute_lock};
     const auto next = limit();
-    return next.ok() ? task::apply_limits(caller.task, task, *next) : SysResult{next.error()};
+    if (!next.ok()) {
+        return next.error();
+    }
+    const SysResult outcome = task::apply_limits(caller.task, task, *next);
+    task::refresh_pi_waiter(task);
+    return outcome;
 }
 
 SysResult sys_nexus_sched_setattr(Caller& caller, std::int32_t pid, In<sched_attr> attr,

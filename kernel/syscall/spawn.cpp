@@ -83,8 +83,8 @@ Result<std::uint32_t> append_strings(mm::AddressSpace& space, StringBuffer& buff
 }
 
 // What the child starts with: what it inherits, changed as the caller wishes and its own limits allow.
-Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr) {
-    const sched::Authority authority = authority_over(caller, caller.task);
+Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr,
+                                           const sched::Authority& authority) {
     const sched::Attributes own = task::read_attributes(caller.task);
     const sched::Attributes inherited =
         faults().keep_hints ? sched::inherit_for_thread(own)
@@ -93,7 +93,34 @@ Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr) {
         return inherited;
     }
     const auto wanted = TRY(copy_in_versioned(caller.space(), In<sched_attr>{attr}, sizeof(sched_attr)));
-    return sched::apply(inherited, TRY(sched::parse_attr(wanted)), authority);
+    const sched::Change change = TRY(sched::parse_attr(wanted));
+    return sched::apply(inherited, change, authority);
+}
+
+// That, and its ceilings.
+struct Start {
+    sched::Attributes attributes;
+    sched::Limits limits;
+    bool heads_group{false};
+};
+
+Result<Start> child_start(Caller& caller, std::uint64_t attr, std::uint64_t limits) {
+    const sched::Authority authority = authority_over(caller, caller.task);
+    Start start;
+    start.attributes = TRY(child_attributes(caller, attr, authority));
+    start.limits = sched::limits_for_spawn(authority.limits, start.attributes);
+    if (limits != 0) {
+        const auto wanted =
+            TRY(copy_in_versioned(caller.space(), In<sched_attr>{limits}, sizeof(sched_attr)));
+        const sched::LimitsChange change = TRY(sched::parse_limits(wanted));
+        const sched::Limited limited = TRY(sched::apply_limits(
+            start.attributes, change,
+            {.limits = start.limits, .online = authority.online, .privileged = authority.privileged}));
+        start.attributes = limited.attributes;
+        start.limits = limited.limits;
+        start.heads_group = (change.fields & nexus_abi::kFieldGroup) != 0;
+    }
+    return start;
 }
 
 struct Descriptors {
@@ -135,7 +162,7 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
     if (!caller.has_right(args.rights)) {
         return Error::NotPermitted;
     }
-    const sched::Attributes attributes = TRY(child_attributes(caller, args.attr));
+    const Start start = TRY(child_start(caller, args.attr, args.limits));
     const std::string_view name{path.data(), path_bytes};
     mm::FileObject* program = TRY(file_system::find_program(name));
 
@@ -144,18 +171,18 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
     const std::uint32_t arguments = TRY(append_strings(caller.space(), strings, args.argv, 0));
     const std::uint32_t environment = TRY(append_strings(caller.space(), strings, args.envp, arguments));
     Descriptors descriptors{.caller = caller, .pairs = args.fds, .count = args.fd_count};
-    const TaskId pid = TRY(
-        task::spawn_program(&caller.task,
-                            {.program = program,
-                             .path = name,
-                             .strings = strings.strings(),
-                             .argument_count = arguments,
-                             .environment_count = environment},
-                            {.attributes = attributes,
-                             .limits = sched::limits_for_spawn(task::read_limits(caller.task), attributes),
-                             .rights = args.rights,
-                             .prepare = &copy_descriptors,
-                             .context = &descriptors}));
+    const TaskId pid = TRY(task::spawn_program(&caller.task,
+                                               {.program = program,
+                                                .path = name,
+                                                .strings = strings.strings(),
+                                                .argument_count = arguments,
+                                                .environment_count = environment},
+                                               {.attributes = start.attributes,
+                                                .limits = start.limits,
+                                                .heads_group = start.heads_group,
+                                                .rights = args.rights,
+                                                .prepare = &copy_descriptors,
+                                                .context = &descriptors}));
     return std::uint64_t{pid.value()};
 }
 

@@ -208,6 +208,9 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     task->entity.attributes = options.attributes;
     task->entity.limits = options.limits;
     TRY(inherit_shared(*task, parent));
+    if (options.heads_group && options.limits.group_ceiling != 0) {
+        process.group = TRY(SharedGroup::create(task->tid(), options.limits.group_ceiling));
+    }
     return task;
 }
 
@@ -252,7 +255,9 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
         const LockGuard guard{family_lock()};
         if (parent != nullptr) {
             link_child(parent->process(), *process);
-            process->group = parent->process().group.clone();
+            if (!options.heads_group) {
+                process->group = parent->process().group.clone();
+            }
         } else {
             init_process = process.get();
         }

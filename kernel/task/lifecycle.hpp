@@ -47,6 +47,7 @@ inline constexpr std::uint32_t kMaxArguments = 512;
 struct SpawnOptions {
     sched::Attributes attributes;
     sched::Limits limits;
+    bool heads_group{false};  // limits.group_ceiling is that of a new group
     std::uint64_t rights{0};
     Result<void> (*prepare)(Process& child, void* context){nullptr};
     void* context{nullptr};

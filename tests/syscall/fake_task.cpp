@@ -252,11 +252,12 @@ SysResult apply_attributes(Task&, Task& target, const sched::Attributes& attribu
     return result;
 }
 SysResult apply_limits(Task&, Task& target, const sched::Limited& limited) {
-    target.entity.attributes = limited.attributes;
+    static_cast<void>(fake::hart().set_attributes(target.entity, limited.attributes, Instant{}));
     target.entity.limits = limited.limits;
     return std::uint64_t{0};
 }
-SysResult set_group_ceiling(Task&, Process&, std::uint32_t) {
+SysResult set_group_ceiling(Task&, Process& process, std::uint32_t ceiling) {
+    fake::record().groups[&process] = ceiling;
     return std::uint64_t{0};
 }
 sched::Attributes read_attributes(Task& task) {

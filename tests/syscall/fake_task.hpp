@@ -31,6 +31,7 @@ struct Record {
     std::uint32_t yields{0};
     std::vector<std::pair<CpuId, bool>> cpus_set;      // online or not, in order
     std::map<task::Process*, std::int32_t> ended;      // process -> wait status
+    std::map<task::Process*, std::uint32_t> groups;    // process -> ceiling
     std::map<task::Task*, sched::Donation> donations;  // what each task is lent
     std::string console;                               // what was written
     std::size_t console_room{1 << 20};                 // bytes the console takes before it says TryAgain

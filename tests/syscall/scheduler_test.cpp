@@ -79,7 +79,7 @@ TEST_F(Scheduler, ScalarsAreClampedAndReturned) {
 
 TEST_F(Scheduler, ClassIsReportedAsAskedAndAsServed) {
     EXPECT_EQ(call(Syscall::sched_set_qos_class, 0, 3), 0);
-    EXPECT_EQ(call(Syscall::sched_get_qos_class, 0), 3 | 2 << 8);
+    EXPECT_EQ(call(Syscall::sched_get_qos_class, 0), 3 | 2 << 8) << "Interactive, without a boost";
     EXPECT_EQ(call(Syscall::sched_get_qos_class, kNobody), error(Error::NoProcess));
 }
 
@@ -107,6 +107,53 @@ TEST_F(Scheduler, MaskPolicyChecksSizePolicyAndAddress) {
     put(kMemory + 8, ~std::uint64_t{0});
     EXPECT_EQ(call(Syscall::sched_set_affinity_policy, 0, 16, kMemory, 1), 0);
     EXPECT_EQ(task().entity.attributes.affinity_prefer.bits(), 1U);
+}
+
+TEST_F(Scheduler, BudgetsAreCheckedAndGiven) {
+    for (const auto& [runtime, period] : {std::pair{99ULL, 1000ULL}, std::pair{1001ULL, 1000ULL},
+                                          std::pair{100ULL, 1'000'001ULL}, std::pair{0ULL, 1000ULL}}) {
+        EXPECT_EQ(call(Syscall::sched_set_budget, 0, runtime, period), error(Error::InvalidArgument));
+    }
+    EXPECT_EQ(call(Syscall::sched_set_budget, kNobody, 100, 1000), error(Error::NoProcess));
+    EXPECT_EQ(call(Syscall::sched_set_budget, 0, 100, 1000), 0);
+    EXPECT_EQ(task().entity.attributes.budget.runtime, Duration::microseconds(100));
+    EXPECT_EQ(call(Syscall::sched_set_budget, 0, 0, 0), 0);
+    EXPECT_FALSE(task().entity.attributes.budget.is_capped());
+}
+
+TEST_F(Scheduler, AnImposedBudgetIsOnlyTightened) {
+    task::Task& child = add_process(true);
+    const std::uint64_t pid = child.tid().value();
+    EXPECT_EQ(call(Syscall::sched_set_budget, pid, 500, 1000), 0);
+    drop_rights();
+    EXPECT_EQ(call(Syscall::sched_set_budget, pid, 600, 1000), error(Error::NotPermitted));
+    EXPECT_EQ(call(Syscall::sched_set_budget, pid, 0, 0), error(Error::NotPermitted));
+    EXPECT_EQ(child.entity.attributes.budget.runtime, Duration::microseconds(500));
+    EXPECT_EQ(call(Syscall::sched_set_budget, pid, 400, 1000), 0);
+}
+
+TEST_F(Scheduler, LimitsNeedTheRightAndLowerAtOnce) {
+    sched_attr limits{};
+    const auto set = [&](std::uint64_t pid) {
+        limits.size = sizeof(limits);
+        put(kMemory, limits);
+        return call(Syscall::sched_set_limits, pid, kMemory, sizeof(limits)).value_or(-9999);
+    };
+    EXPECT_EQ(set(0), error(Error::InvalidArgument)) << "names nothing";
+    limits.fields = nexus_abi::kFieldShares | nexus_abi::kFieldGroup | nexus_abi::kFieldAffinity;
+    limits.shares = 30;
+    limits.group = 10;
+    limits.affinity = 2;
+    EXPECT_EQ(set(kNobody), error(Error::NoProcess));
+    EXPECT_EQ(set(0), 0);
+    EXPECT_EQ(task().entity.attributes.shares, 30U);
+    EXPECT_EQ(task().entity.limits.shares_ceiling, 30U);
+    EXPECT_EQ(task().entity.limits.affinity_limit.bits(), 2U);
+    EXPECT_EQ(fake::record().groups.at(&process()), 10U);
+    EXPECT_EQ(call(Syscall::sched_set_affinity, 0, 1), error(Error::InvalidArgument));
+    drop_rights();
+    EXPECT_EQ(set(0), error(Error::NotPermitted));
+    EXPECT_EQ(set(kNobody), error(Error::NotPermitted));
 }
 
 TEST_F(Scheduler, AttributesOfAnotherAge) {

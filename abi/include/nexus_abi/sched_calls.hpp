@@ -27,10 +27,11 @@ namespace nexus_abi {
 // What spawn() starts. Pointers are read during the call only.
 struct SpawnRequest {
     const char* path{nullptr};
-    const char* const* argv{nullptr};         // null-terminated
-    const char* const* envp{nullptr};         // null-terminated; nullptr = empty environment
-    const sched_attr* attributes{nullptr};    // hold before the first instruction; nullptr = the spawn rules
-    std::uint64_t rights{0};                  // kRight*, a subset of the caller's
+    const char* const* argv{nullptr};       // null-terminated
+    const char* const* envp{nullptr};       // null-terminated; nullptr = empty environment
+    const sched_attr* attributes{nullptr};  // hold before the first instruction; nullptr = the spawn rules
+    const sched_attr* limits{nullptr};  // so do these ceilings (sched::set_limits); nullptr = the caller's
+    std::uint64_t rights{0};            // kRight*, a subset of the caller's
     std::span<const spawn_fd> descriptors{};  // empty = 0, 1 and 2 as in the caller
 };
 
@@ -47,6 +48,12 @@ struct SpawnRequest {
         attributes = *request.attributes;
         attributes.size = sizeof(attributes);
         args.attr = reinterpret_cast<std::uint64_t>(&attributes);
+    }
+    sched_attr limits{};
+    if (request.limits != nullptr) {
+        limits = *request.limits;
+        limits.size = sizeof(limits);
+        args.limits = reinterpret_cast<std::uint64_t>(&limits);
     }
     args.rights = request.rights;
     args.fds = request.descriptors.empty() ? 0 : reinterpret_cast<std::uint64_t>(request.descriptors.data());
@@ -130,6 +137,25 @@ struct QosClasses {
                                                                       std::chrono::milliseconds burst) {
     const std::uint64_t applied = TRY(call::sched_set_burst_hint(pid, burst.count()));
     return std::chrono::milliseconds{static_cast<std::int64_t>(applied)};
+}
+
+// At most `runtime` of CPU time in any window of `period`; both 0: no budget. Else 100 us <= runtime <=
+// period
+// <= 1 s, in whole microseconds. Errors: InvalidArgument, NotPermitted (looser than an imposed one),
+// NoMemory.
+[[nodiscard]] inline Result<void> set_budget(std::int32_t pid, std::chrono::microseconds runtime,
+                                             std::chrono::microseconds period) {
+    TRY(call::sched_set_budget(pid, std::int64_t{runtime.count()}, std::int64_t{period.count()}));
+    return {};
+}
+
+// Ceilings named in limits.fields (class, shares, affinity, group) of a thread and what it creates from then
+// on; the group is its process's, with its children. Needs kRightSchedAdmin. Errors: InvalidArgument, TooBig,
+// NotPermitted.
+[[nodiscard]] inline Result<void> set_limits(std::int32_t pid, sched_attr limits) {
+    limits.size = sizeof(limits);
+    TRY(call::sched_set_limits(pid, In<sched_attr>{&limits}, sizeof(limits)));
+    return {};
 }
 
 // What the scheduler measured of one task since it began. Others' tasks need kRightSchedInspect.

@@ -48,7 +48,8 @@ struct spawn_args {
     std::uint64_t fds;       // const spawn_fd*; 0 = 0, 1 and 2 as in the caller
     std::uint32_t fd_count;  // entries of fds
     std::uint32_t reserved;  // must be 0
+    std::uint64_t limits;    // const sched_attr*, as in sched_set_limits; 0 = the caller's
 };
-static_assert(sizeof(spawn_args) == 64);
+static_assert(sizeof(spawn_args) == 72);
 
 }  // namespace nexus_abi
