@@ -2,7 +2,7 @@
 // Proves: shares hold across CPUs, and masks bind meanwhile. Three equal hogs on two CPUs: without somebody
 // who moves, one has a CPU to itself and two share the other; each must get two thirds of a CPU
 // (water-filling), within 0.60 to 0.73. Then one hog pinned to each of the two CPUs and a free one: again two
-// thirds each are due, and the pinned ones must not have been charged a nanosecond elsewhere. 500 ms against
+// thirds each are due, and the pinned ones must not have been charged a nanosecond elsewhere. 450 ms against
 // a spread of service of at most 15 ms (two thresholds of 8 ms) make 4 %.
 #include <array>
 #include <chrono>
@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr user::Duration kWarmUp = 60ms;
-constexpr user::Duration kWindow = 500ms;
+constexpr user::Duration kWindow = 450ms;
 constexpr std::size_t kHogs = 3;
 
 struct Measured {

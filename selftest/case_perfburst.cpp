@@ -5,6 +5,7 @@
 // from the start. Afterwards both are Interactive and equal until the bucket is half full again, 250 ms
 // later. Second window: 200 ms, five rounds of a turn of 20 ms each (the longest request, which the burst
 // hint asks for). How long the boost was is read from the kernel.
+// The observer is Interactive itself, so it needs a CPU of its own.
 #include <chrono>
 
 #include "cases.hpp"

@@ -15,7 +15,7 @@ Result<Verdict> case_starvation(const Machine& machine) {
     using nexus_abi::QosClass;
     constexpr int kInteractiveHogs = 4;
     Fleet fleet{machine};
-    const Schedule schedule = Schedule::one_window(kInteractiveHogs + 2, 60ms, 700ms);
+    const Schedule schedule = Schedule::one_window(kInteractiveHogs + 2, 60ms, 640ms);
     for (int i = 0; i < kInteractiveHogs; ++i) {
         TRY(fleet.start(schedule.spin(), attributes(QosClass::Interactive, 100, machine.test_mask())));
     }

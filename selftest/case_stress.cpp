@@ -25,9 +25,10 @@ using nexus_abi::QosClass;
 constexpr user::Duration kStorm = 500ms;
 constexpr user::Duration kCalm = 200ms;
 constexpr user::Duration kPause = 250us;
-constexpr std::uint64_t kDeathEvery = 64;  // changes
+constexpr std::uint64_t kDeathEvery = 12;           // changes
+constexpr std::uint64_t kFewest = 2 * kDeathEvery;  // changes; on a slow machine it takes longer than kStorm
 // For the slowest machine: with eight harts on a busy host of two.
-constexpr user::Duration kPatience = 5s;
+constexpr user::Duration kPatience = 20s;
 
 // xorshift64: the same sequence in every run.
 class Sequence {
@@ -110,11 +111,29 @@ class Crowd {
             for (std::size_t i = 0; i < now.size(); ++i) {
                 stuck += now[i] > before[i] ? 0 : 1;
             }
+            if (stuck != 0 && user::now() >= deadline) {
+                TRY(describe_stuck(before));
+            }
             if (stuck == 0 || user::now() >= deadline) {
                 return stuck;
             }
             user::sleep_until(user::now() + 5ms);
         }
+    }
+
+    Result<void> describe_stuck(const std::vector<std::uint64_t>& before) const {
+        for (std::size_t i = 0; i < slots_.size(); ++i) {
+            const nexus_abi::sched_stat stat = TRY(sched::get_stat(slots_[i].fleet->pid(0)));
+            if (stat.runtime_ns <= before[i]) {
+                user::write_line(
+                    user::format("# stress: pid %d has not run: state %u on cpu %u, class %u, flags %x, mask "
+                                 "%llx, lag %lld ns",
+                                 slots_[i].fleet->pid(0), stat.state, stat.last_cpu, stat.effective_class,
+                                 stat.flags, static_cast<unsigned long long>(stat.mask_effective),
+                                 static_cast<long long>(stat.lag_ns)));
+            }
+        }
+        return {};
     }
 
     Result<std::vector<std::uint64_t>> runtimes() const {
@@ -145,7 +164,8 @@ class Crowd {
 struct HartTimes {
     std::uint64_t busy_ns{0};
     std::uint64_t accounted_ns{0};
-    std::uint64_t clock_ns{0};
+    std::uint64_t before_ns{0};  // the clock before each reading, summed
+    std::uint64_t after_ns{0};
 };
 
 Result<HartTimes> harts_now(const Machine& machine) {
@@ -156,8 +176,8 @@ Result<HartTimes> harts_now(const Machine& machine) {
         const user::Instant after = user::now();
         sum.busy_ns += stat.busy_ns;
         sum.accounted_ns += stat.busy_ns + stat.idle_ns;
-        sum.clock_ns +=
-            static_cast<std::uint64_t>((before + (after - before) / 2).time_since_epoch().count());
+        sum.before_ns += static_cast<std::uint64_t>(before.time_since_epoch().count());
+        sum.after_ns += static_cast<std::uint64_t>(after.time_since_epoch().count());
     }
     return sum;
 }
@@ -187,7 +207,7 @@ Result<Verdict> case_stress(const Machine& machine) {
     TRY(crowd.fill());
     const HartTimes start = TRY(harts_now(machine));
     const user::Instant end = user::now() + kStorm;
-    while (user::now() < end) {
+    while (user::now() < end || (figures.changes < kFewest && user::now() < end + kPatience)) {
         figures.refused += crowd.change(sequence) ? 0 : 1;
         if (++figures.changes % kDeathEvery == 0) {
             TRY(crowd.replace(sequence));
@@ -210,7 +230,9 @@ Result<Verdict> case_stress(const Machine& machine) {
     figures.busy_least_ns = finish.busy_ns - calm_read.busy_ns;
     figures.busy_most_ns = finish_read.busy_ns - calm.busy_ns;
     figures.accounted_ns = finish.accounted_ns - start.accounted_ns;
-    figures.harts_ns = finish.clock_ns - start.clock_ns;
+    figures.harts_least_ns = finish.before_ns - start.after_ns;
+    figures.harts_most_ns = finish.after_ns - start.before_ns;
+    figures.steady = machine.steady;
     return judge_stress(figures);
 }
 

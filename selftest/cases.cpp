@@ -19,8 +19,12 @@ constexpr Case kCases[] = {
     {"starvation", "no starvation", 1, true, case_starvation},
     {"conserving", "work conserving", 1, true, case_conserving},
     {"tickless", "tickless", 2, false, case_tickless},
-    {"perfburst", "perfburst bounded", 1, true, case_perfburst},
+    {"machine", "shares machine", 2, true, case_machine},
+    {"pinned", "shares vs affinity", 2, true, case_pinned},
+    {"perfburst", "perfburst bounded", 2, true, case_perfburst},
+    {"budget", "budget", 1, true, case_budget},
     {"pi", "pi", 1, true, case_pi},
+    {"stress", "smp stress", 1, false, case_stress},
 };
 
 }  // namespace

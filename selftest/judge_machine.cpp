@@ -27,7 +27,7 @@ constexpr std::uint64_t kBudgetSlackNs = 50'000;
 constexpr std::uint64_t kInheritanceFactor = 3;
 constexpr std::size_t kFewestWaits = 3;
 constexpr double kAccountTolerance = 0.001;
-constexpr std::uint64_t kFewestChanges = 50;
+constexpr std::uint64_t kFewestChanges = 10;
 // The tasks' charges are read between two readings of the harts'; what went on in between blurs the
 // comparison.
 constexpr double kMostBlur = 0.02;
@@ -166,27 +166,30 @@ Verdict judge_inheritance(const InheritanceFigures& figures) {
 }
 
 Verdict judge_stress(const StressFigures& figures) {
-    const double harts = static_cast<double>(figures.harts_ns);
-    const double hart_error = ratio(std::abs(static_cast<double>(figures.accounted_ns) - harts), harts);
-    const std::uint64_t outside =
-        figures.charged_ns < figures.busy_least_ns  ? figures.busy_least_ns - figures.charged_ns
-        : figures.charged_ns > figures.busy_most_ns ? figures.charged_ns - figures.busy_most_ns
-                                                    : 0;
-    const double busy = static_cast<double>(figures.busy_most_ns);
-    const double task_error = ratio(static_cast<double>(outside), busy);
-    const double blur = ratio(static_cast<double>(figures.busy_most_ns - figures.busy_least_ns), busy);
+    // How far `got` lies beyond what it was read between, as a part of the whole.
+    const auto off = [](std::uint64_t got, std::uint64_t least, std::uint64_t most) {
+        const std::uint64_t beyond = got < least ? least - got : got > most ? got - most : 0;
+        return ratio(static_cast<double>(beyond), static_cast<double>(most));
+    };
+    const double hart_error = off(figures.accounted_ns, figures.harts_least_ns, figures.harts_most_ns);
+    const double task_error = off(figures.charged_ns, figures.busy_least_ns, figures.busy_most_ns);
+    const double blur = std::max(ratio(static_cast<double>(figures.harts_most_ns - figures.harts_least_ns),
+                                       static_cast<double>(figures.harts_most_ns)),
+                                 ratio(static_cast<double>(figures.busy_most_ns - figures.busy_least_ns),
+                                       static_cast<double>(figures.busy_most_ns)));
     const std::string text = format(
         "%llu changes, %llu deaths, %llu refused, %llu stuck; harts' time off by %.5f, tasks' by %.5f (read "
         "within %.5f)",
         printable(figures.changes), printable(figures.deaths), printable(figures.refused),
         printable(figures.stuck), hart_error, task_error, blur);
-    if (figures.refused != 0 || figures.stuck != 0 || figures.harts_ns == 0 || figures.busy_most_ns == 0) {
+    if (figures.refused != 0 || figures.stuck != 0 || figures.harts_most_ns == 0 ||
+        figures.busy_most_ns == 0) {
         return fail(text);
     }
     if (hart_error > kAccountTolerance || task_error > kAccountTolerance) {
         return fail(text);
     }
-    if (figures.changes < kFewestChanges || figures.deaths == 0 || blur > kMostBlur) {
+    if (figures.changes < kFewestChanges || figures.deaths == 0 || (figures.steady && blur > kMostBlur)) {
         return skip("too little happened, or it could not be seen clearly enough, to judge: " + text);
     }
     return pass(text);

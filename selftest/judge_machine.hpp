@@ -64,15 +64,19 @@ struct InheritanceFigures {
 struct StressFigures {
     std::uint64_t changes{0};
     std::uint64_t deaths{0};
-    std::uint64_t refused{0};       // calls that failed and should not have
-    std::uint64_t stuck{0};         // tasks that never ran again
-    std::uint64_t harts_ns{0};      // time of all harts by their clocks
-    std::uint64_t accounted_ns{0};  // charged and idle, all harts
+    std::uint64_t refused{0};  // calls that failed and should not have
+    std::uint64_t stuck{0};    // tasks that never ran again
+    // Time of all harts by the clock, at least and at most, while they accounted for `accounted_ns` (charged
+    // and idle).
+    std::uint64_t harts_least_ns{0};
+    std::uint64_t harts_most_ns{0};
+    std::uint64_t accounted_ns{0};
     // While nobody died: what the harts charged, at least and at most, while the tasks were charged
     // `charged_ns`.
     std::uint64_t busy_least_ns{0};
     std::uint64_t busy_most_ns{0};
     std::uint64_t charged_ns{0};
+    bool steady{true};  // the machine: readings one after the other are close together
 };
 // Nobody is lost, and time is neither lost nor invented: both accounts within 0.1 %.
 [[nodiscard]] Verdict judge_stress(const StressFigures& figures);

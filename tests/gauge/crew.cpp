@@ -187,16 +187,17 @@ void Crew::join() {
     threads_.clear();
 }
 
-double share_error(Crew& crew, std::size_t first, const std::vector<double>& expected, const Span& span) {
-    double worst = 0;
+ShareErrors share_errors(Crew& crew, const std::vector<double>& expected, const Span& span) {
+    ShareErrors worst;
     const auto length = static_cast<double>(span.length());
     for (std::size_t i = 0; i < expected.size(); ++i) {
-        const Member& member = crew[first + i];
+        const Member& member = crew[i];
         const double by_log =
             static_cast<double>(time_run(member.log.turns(), span.begin, span.end)) / length;
         const double by_charge =
             static_cast<double>(member.at_end.runtime_ns - member.at_begin.runtime_ns) / length;
-        worst = std::max({worst, std::abs(by_log - expected[i]), std::abs(by_charge - expected[i])});
+        worst.by_log = std::max(worst.by_log, std::abs(by_log - expected[i]));
+        worst.by_charge = std::max(worst.by_charge, std::abs(by_charge - expected[i]));
     }
     return worst;
 }

@@ -72,10 +72,12 @@ class Crew {
     std::vector<std::unique_ptr<Thread>> threads_;
 };
 
-// The largest distance of a member's part of the hart from `expected` (fractions of one hart), by its own log
-// and by the kernel's charges.
-[[nodiscard]] double share_error(Crew& crew, std::size_t first, const std::vector<double>& expected,
-                                 const Span& span);
+// The largest distance of a member's part of the hart from `expected` (fractions of one hart).
+struct ShareErrors {
+    double by_log{0};     // of the members
+    double by_charge{0};  // of the kernel
+};
+[[nodiscard]] ShareErrors share_errors(Crew& crew, const std::vector<double>& expected, const Span& span);
 
 // Lower-rank percentile; sorts its argument. Pre: not empty.
 [[nodiscard]] std::uint64_t percentile(std::vector<std::uint64_t>& values, double part);

@@ -49,7 +49,8 @@ void run_on_one_hart(OneHart& run, std::span<const std::uint32_t> shares, std::u
         expected.push_back(shares[i] / sum);
         tasks.push_back({run.crew[i].log.turns(), static_cast<double>(shares[i])});
     }
-    run.error = share_error(run.crew, 0, expected, run.span);
+    const ShareErrors errors = share_errors(run.crew, expected, run.span);
+    run.error = std::max(errors.by_log, errors.by_charge);
     run.lag_ns = largest_lag(tasks, run.span.begin, run.span.end);
 }
 
@@ -87,10 +88,10 @@ std::string measure_spread(std::uint64_t window_ns) {
         migrations += crew[i].at_end.nr_migrations - crew[i].at_begin.nr_migrations;
         charged[i] = crew[i].at_end.runtime_ns - crew[i].at_begin.runtime_ns;
     }
-    const double error = share_error(crew, 0, {2.0 / 3, 2.0 / 3, 2.0 / 3}, span);
+    const ShareErrors errors = share_errors(crew, {2.0 / 3, 2.0 / 3, 2.0 / 3}, span);
     const auto [least, most] = std::ranges::minmax(charged);
-    return format("error=%.5f spread=%.5f migrations_per_s=%.1f", error,
-                  static_cast<double>(most) / static_cast<double>(least),
+    return format("error=%.5f error_by_log=%.5f spread=%.5f migrations_per_s=%.1f", errors.by_charge,
+                  errors.by_log, static_cast<double>(most) / static_cast<double>(least),
                   static_cast<double>(migrations) * 1e9 / static_cast<double>(span.length()));
 }
 
