@@ -9,6 +9,7 @@ namespace {
 class Hog final : public Behaviour {
   public:
     Action next(const Self&) override { return run_forever(); }
+    [[nodiscard]] bool is_hog() const override { return true; }
 };
 
 class Periodic final : public Behaviour {

@@ -101,6 +101,9 @@ class Behaviour {
     virtual ~Behaviour() = default;
     // Called when the previous action is complete and the task runs.
     virtual Action next(const Self& self) = 0;
+    // Its first action will be to run for ever: known before it first runs, so that a task that is never
+    // given a hart counts as starved and not as asleep.
+    [[nodiscard]] virtual bool is_hog() const { return false; }
 };
 
 // ---- Ready-made ----

@@ -175,7 +175,12 @@ TaskIndex Simulation::running(CpuId cpu) const {
 
 bool Simulation::is_hog(TaskIndex task) const {
     const Task& found = *machine_->tasks.at(task);
-    return found.runs_forever && found.run_state != RunState::Dead;
+    return (found.runs_forever || found.behaviour->is_hog()) && found.run_state != RunState::Dead;
+}
+
+Duration Simulation::waiting_for(TaskIndex task) const {
+    const Task& found = *machine_->tasks.at(task);
+    return found.waits ? machine_->now - found.waits_since : Duration{};
 }
 
 TaskIndex Simulation::parent(TaskIndex task) const {

@@ -147,9 +147,10 @@ class Simulation {
     [[nodiscard]] const Entity& entity(TaskIndex task) const;
     [[nodiscard]] const std::string& name(TaskIndex task) const;
     [[nodiscard]] TaskIndex index_of(const Entity& entity) const;
-    [[nodiscard]] TaskIndex running(CpuId cpu) const;      // kNoTask: idle
-    [[nodiscard]] bool is_hog(TaskIndex task) const;       // it asked to run for ever, and lives
-    [[nodiscard]] TaskIndex parent(TaskIndex task) const;  // who forked it; kNoTask: nobody
+    [[nodiscard]] TaskIndex running(CpuId cpu) const;  // kNoTask: idle
+    [[nodiscard]] bool is_hog(TaskIndex task) const;   // it lives and asked, or will ask, to run for ever
+    [[nodiscard]] Duration waiting_for(TaskIndex task) const;  // runnable and not running: since when
+    [[nodiscard]] TaskIndex parent(TaskIndex task) const;      // who forked it; kNoTask: nobody
     [[nodiscard]] const TaskRecord& record(TaskIndex task) const;
     [[nodiscard]] const HartRecord& hart_record(CpuId cpu) const;
     // CPU time so far, the stretch that is going on included.

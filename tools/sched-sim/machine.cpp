@@ -26,6 +26,10 @@ Machine::Machine(Simulation& owner, Config wanted)
       next{config.harts + 1} {
     CHECK(config.harts >= 1 && config.harts <= kernel::kMaxCpus);
     CHECK(config.capacities.empty() || config.capacities.size() == config.harts);
+    if (config.faults.hints_buy_share) {
+        // Half of one nanosecond is nothing: with exact timers a request would never end.
+        config.timer_latency = std::max(config.timer_latency, Duration::microseconds(1));
+    }
     for (std::uint32_t i = 0; i < config.harts; ++i) {
         harts.push_back(std::make_unique<Hart>());
         Hart& hart = *harts.back();

@@ -139,7 +139,7 @@ void Run::add_to(Row& row, TaskIndex task) {
         row.error_max = std::max(row.error_max, std::abs(share - *due / span_ns_));
     }
     row.lag_max = std::max(row.lag_max, recorder_.lag_max(task));
-    row.wait_max = std::max(row.wait_max, record.wait.max());
+    row.wait_max = std::max({row.wait_max, record.wait.max(), simulation_.waiting_for(task)});
     row.wake.merge(record.wake_latency);
     row.response.merge(record.response);
     row.wakes_met += after.met - before.met;
