@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // abi_docs (golden|docs) (--check|--write) FILE --headers DIR: renders one of the two generated files from
-// the compiled headers and compares it with, or writes it to, FILE. Exit: 0 the same or written, 1 different,
-// 2 usage or I/O error.
+// the compiled headers and compares it with, or writes it to, FILE. abi_docs frozen --check FILE --headers
+// DIR: compares the headers with what a version promised. Exit: 0 the same or written, 1 different, 2 usage
+// or I/O error.
 #include <fstream>
 #include <iostream>
 #include <sstream>
 #include <string>
 #include <string_view>
 
+#include "frozen.hpp"
 #include "render.hpp"
 
 namespace {
@@ -36,8 +38,23 @@ void print_first_difference(std::string_view file, const std::string& expected, 
     }
 }
 
+// Exit status: 1 when a promise of the frozen version is broken.
+int check_frozen(const std::string& file, const std::string& now) {
+    const auto frozen = abi_docs::read_file(file);
+    if (!frozen.has_value() || frozen->empty()) {
+        std::cerr << file << ": cannot read\n";
+        return 2;
+    }
+    const auto broken = abi_docs::broken_promises(*frozen, now);
+    for (const std::string& line : broken) {
+        std::cerr << file << ": the headers break: " << line << "\n";
+    }
+    return broken.empty() ? 0 : 1;
+}
+
 int usage() {
-    std::cerr << "usage: abi_docs (golden|docs) (--check|--write) FILE --headers DIR\n";
+    std::cerr << "usage: abi_docs (golden|docs) (--check|--write) FILE --headers DIR\n"
+                 "       abi_docs frozen --check FILE --headers DIR\n";
     return 2;
 }
 
@@ -51,7 +68,8 @@ int main(int argc, char** argv) {
     const std::string_view mode = argv[2];
     const std::string file = argv[3];
     const std::string headers = argv[5];
-    if ((what != "golden" && what != "docs") || (mode != "--check" && mode != "--write")) {
+    const bool is_frozen = what == "frozen" && mode == "--check";
+    if (!is_frozen && ((what != "golden" && what != "docs") || (mode != "--check" && mode != "--write"))) {
         return usage();
     }
     abi_docs::HeaderComments comments;
@@ -65,6 +83,9 @@ int main(int argc, char** argv) {
         comments.add(*text);
     }
     const abi_docs::Layout layout = abi_docs::compiled_layout();
+    if (is_frozen) {
+        return check_frozen(file, abi_docs::render_golden(nexus_abi::kCallRows, layout));
+    }
     const std::string rendered = what == "golden"
                                      ? abi_docs::render_golden(nexus_abi::kCallRows, layout)
                                      : abi_docs::render_docs(nexus_abi::kCallRows, layout, comments);

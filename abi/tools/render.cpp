@@ -81,9 +81,9 @@ constexpr std::string_view kHeadline =
 
 <!-- Generated from abi/include/nexus_abi by abi_docs: `cmake --build --preset host --target abi-golden-update`. -->
 
-**ABI 0, unstable.** Numbers and structs may still be mended until version 1; from then on nothing listed here changes:
-numbers are never reused, structs only grow at their end. `abi/golden/abi.txt` freezes every number, prototype, offset
-and constant, and a test compares it with what the compiler sees.
+**ABI 1.** Nothing listed here changes: numbers are never reused, structs that begin with their size only grow at their
+end, new calls take new numbers. `abi/golden/abi-1.txt` is what version 1 promised, every number, prototype, offset and
+constant; `abi/golden/abi.txt` is what the headers say now. Tests compare both with what the compiler sees.
 
 A call is `ecall` with the number in `a7` and arguments in `a0`..`a5`; the result is in `a0`, an error as its negated
 number (-1..-4095). Every other register is kept. C++ programs use `nexus_abi::call::NAME(...)` (one typed callable per

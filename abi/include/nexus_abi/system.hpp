@@ -7,8 +7,8 @@
 
 namespace nexus_abi {
 
-// The ABI is marked unstable until it is 1; see CHANGELOG.md.
-inline constexpr std::uint32_t kAbiVersion = 0;
+// Nothing in version 1 changes; additions keep the version. See CHANGELOG.md.
+inline constexpr std::uint32_t kAbiVersion = 1;
 
 // Rights: held by pid 1, passed on at spawn only by an explicit grant, never widened.
 inline constexpr std::uint64_t kRightSchedAdmin = 1U << 0;    // change any task, raise classes, lift ceilings
