@@ -348,6 +348,19 @@ TEST(BudgetList, WhatWasUsedComesBackOnePeriodAfterItBegan) {
     EXPECT_TRUE(budget.may_start({}, at(8_ms)));
 }
 
+TEST(BudgetList, WhatOneUsedComesBackLaterWhenTwoShareIt) {
+    Budget budget;
+    budget.configure({.runtime = 10_ms, .period = 100_ms}, at(0_ms));
+    budget.attach(at(0_ms));
+    budget.use(at(0_ms), at(10_ms), budget.grant(at(0_ms)), false);
+    EXPECT_EQ(budget.left(at(50_ms)), 0_ms);
+    budget.attach(at(50_ms));  // two can use it up at once: P after its end, or a window holds it twice
+    EXPECT_EQ(budget.left(at(110_ms) - 1_ns), 0_ms);
+    EXPECT_EQ(budget.left(at(110_ms)), 10_ms);
+    budget.detach();
+    budget.detach();
+}
+
 TEST(BudgetList, ALateTimerIsPaidBack) {
     Budget budget;
     budget.configure(kFifth, Instant{});
