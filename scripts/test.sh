@@ -20,6 +20,7 @@ stages=(
     "proofs    360 the scheduler's invariants in the simulator, every interleaving, seeded defects"
     "lint      240 house rules, clang-tidy, thread-safety analysis"
     "icount    300 boots with 1 to 4 harts, twice the same, and the negative controls"
+    "figures   240 shares, lag, latency, budgets and costs in figures, against their limits"
     "mttcg     120 boots with a host thread per hart"
     "debug     120 boots of the debug image, system calls"
     "boards    60 other harts, memory sizes, interrupt controllers and boot harts"
@@ -75,6 +76,7 @@ run_stage() {
         proofs) run_ctest host-release -L proofs ;;
         lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
         icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
+        figures) run_ctest riscv-release -L figures ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
         debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;

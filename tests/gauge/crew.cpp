@@ -29,6 +29,7 @@ constexpr std::uint64_t kStartEach = 200'000;
 std::atomic<std::uint64_t> start_at{0};
 std::atomic<std::uint64_t> end_at{0};
 std::atomic<std::size_t> ready{0};
+std::atomic<bool> was_read{false};
 
 #ifdef __riscv
 std::uint64_t ticks() {
@@ -121,12 +122,17 @@ void* Crew::begin(void* argument) {
     }
     sleep_until_ns(start_at);
     self.body(*self.member, end_at);
+    // A thread that is gone has no statistics.
+    while (!was_read) {
+        sleep_until_ns(now_ns() + 1'000'000);
+    }
     return nullptr;
 }
 
 Member& Crew::add(const nexus_abi::sched_attr& attr, Body body, TurnLog log) {
     if (threads_.empty()) {
         start_at = 0;
+        was_read = false;
         ready = 0;
     }
     members_.push_back(std::make_unique<Member>(Member{attr, std::move(log), 0, {}, {}}));
@@ -160,9 +166,11 @@ Span Crew::run(std::uint64_t warm_up_ns, std::uint64_t length_ns) {
     start_at = start;
     const auto read_all = [this](nexus_abi::sched_stat Member::* to) {
         for (const auto& member : members_) {
-            if (const auto stat = sched::get_stat(member->tid); stat.ok()) {
-                (*member).*to = *stat;
+            const auto stat = sched::get_stat(member->tid);
+            if (!stat.ok()) {
+                give_up(user::format("no statistics of a thread: errno %d", static_cast<int>(stat.error())));
             }
+            (*member).*to = *stat;
         }
     };
     sleep_until_ns(span.begin);
@@ -171,6 +179,7 @@ Span Crew::run(std::uint64_t warm_up_ns, std::uint64_t length_ns) {
     sleep_until_ns(span.end);
     span.end = now_ns();
     read_all(&Member::at_end);
+    was_read = true;
     join();
     for (const auto& member : members_) {
         if (member->log.full() && !member->log.turns().empty()) {
@@ -181,6 +190,7 @@ Span Crew::run(std::uint64_t warm_up_ns, std::uint64_t length_ns) {
 }
 
 void Crew::join() {
+    was_read = true;
     for (const auto& thread : threads_) {
         ::pthread_join(thread->handle, nullptr);
     }

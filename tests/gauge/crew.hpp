@@ -40,7 +40,7 @@ struct Member {
     nexus_abi::sched_stat at_end{};
 };
 
-// Used by one thread, the observer, which should be Interactive and otherwise asleep.
+// Used by one thread, the observer, which should be of class PerfBurst and otherwise asleep.
 class Crew {
   public:
     // What a member does from the common start until `end`.

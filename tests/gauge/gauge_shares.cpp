@@ -96,11 +96,12 @@ std::string measure_spread(std::uint64_t window_ns) {
 }
 
 // An Idle hog beside saturated higher classes. A PerfBurst task is boosted for a tenth of the time only, so
-// the class is kept busy by a dozen that take turns.
+// the class is kept busy by two dozen that take turns: each uses most of a full bucket and sleeps until it is
+// full again.
 std::string measure_idle(std::uint64_t window_ns) {
-    constexpr int kBoosted = 14;
+    constexpr int kBoosted = 24;
     constexpr std::uint64_t kBoost = 40 * kMs;
-    constexpr std::uint64_t kRound = 560 * kMs;
+    constexpr std::uint64_t kFilling = 500 * kMs;  // of an empty bucket
     Crew crew;
     crew.add_hog(attributes(QosClass::Idle, 100, 1));
     for (int i = 0; i < 2; ++i) {
@@ -113,9 +114,10 @@ std::string measure_idle(std::uint64_t window_ns) {
         crew.add(
             attr,
             [i](Member& member, std::uint64_t end) {
-                std::uint64_t next = now_ns() + i * (kRound / kBoosted);
-                while (next < end) {
-                    sleep_until_ns(next);
+                // They begin one after the other, so that they go on like that.
+                sleep_until_ns(now_ns() + (i + 1) * (kFilling / kBoosted));
+                while (now_ns() < end) {
+                    sleep_until_ns(now_ns() + kFilling);
                     std::uint64_t run = 0;
                     for (std::uint64_t now = now_ns(), last = now; run < kBoost && now < end;
                          now = now_ns()) {
@@ -123,7 +125,6 @@ std::string measure_idle(std::uint64_t window_ns) {
                         last = now;
                         member.log.note(now);
                     }
-                    next += kRound;
                 }
             },
             TurnLog{16384});
