@@ -122,8 +122,6 @@ int capped(std::span<char*> arguments) {
         log.note(static_cast<std::uint64_t>(now.time_since_epoch().count()));
         user::burn_unit();
         report.first += now >= a ? 1 : 0;
-        // The end of the unit: a turn does not end before it.
-        log.note(static_cast<std::uint64_t>(user::now().time_since_epoch().count()));
     }
     report.second = user::most_in_any_window(log.turns(), static_cast<std::uint64_t>((*values)[4])) / 1000;
     finish(report);
