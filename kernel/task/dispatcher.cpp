@@ -246,7 +246,9 @@ void idle(Hart& hart) {
     if (is_online) {
         idle_cpus.add(self);
     }
-    if (hart.inbox.load() == nullptr && (is_online ? !pull_when_idle(hart) : leave(hart))) {
+    const bool is_called = hart.inbox.load() != nullptr;
+    const bool has_pulled = !is_called && is_online && pull_when_idle(hart);
+    if (!is_called && (is_online ? !has_pulled : leave(hart))) {
         {
             const LockGuard guard{hart.lock};
             program_timer(hart, arch::now());
@@ -256,6 +258,9 @@ void idle(Hart& hart) {
         }
     }
     idle_cpus.remove(self);
+    if (has_pulled) {
+        pass_nudge_on();  // not earlier: it would wake itself
+    }
     take_pending_interrupts();
     hart.recheck = true;
 }

@@ -118,8 +118,11 @@ bool take_in(Hart& hart, Task& task);
 // Takes in what was sent to this hart. True when there was something.
 bool drain_inbox(Hart& hart);
 // Something waits on `hart` that an idle hart may run: wakes one of those, which then pulls it. A hart that
-// sleeps does not look for work by itself.
-void nudge_idle_hart(Hart& hart);
+// sleeps does not look for work by itself. True when there was one to wake.
+bool nudge_idle_hart(Hart& hart);
+// What a woken hart does once it has taken a task: where still more waits for a sleeper, it wakes the next
+// one.
+void pass_nudge_on();
 // Puts a task into the inbox of another hart, its home, and interrupts that.
 void send_to(CpuId cpu, Task& task);
 // Interrupts a hart unless an interrupt is already on its way.

@@ -82,17 +82,30 @@ void send_to(CpuId cpu, Task& task) {
     kick(cpu);
 }
 
-void nudge_idle_hart(Hart& hart) {
+bool nudge_idle_hart(Hart& hart) {
     if (idle_cpus.load().empty() || !machine_balance.overloaded().contains(hart.queue.cpu())) {
-        return;
+        return false;
     }
     CpuMask waiting;
     for (const CpuMask mask : hart.load.load().waiting_mask) {
         waiting = waiting | mask;
     }
     const CpuMask takers = waiting & idle_cpus.load();
-    if (!takers.empty() && idle_cpus.try_claim(takers.lowest())) {
-        kick(takers.lowest());
+    if (takers.empty() || !idle_cpus.try_claim(takers.lowest())) {
+        return false;
+    }
+    kick(takers.lowest());
+    return true;
+}
+
+void pass_nudge_on() {
+    CpuMask overloaded = machine_balance.overloaded();
+    for (std::uint32_t probe = 0; probe < sched::kProbedVictims && !overloaded.empty(); ++probe) {
+        const CpuId cpu = overloaded.lowest();
+        overloaded.remove(cpu);
+        if (nudge_idle_hart(hart_of(cpu))) {
+            return;
+        }
     }
 }
 

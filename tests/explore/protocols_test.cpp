@@ -326,7 +326,7 @@ TEST(Explore, OfflineOfABusyHart) {
             pinned.spins = free.spins = true;
             operating.calls = {World::set_online(1, false), World::set_online(1, true)};
             world.at_end = [](World& after) {
-                if (after.actors().front().ran_on.back() != 1) {
+                if (after.actors().front().task->home() != kernel::CpuId{1}) {
                     fail("pinned did not return to its hart");
                 }
             };
