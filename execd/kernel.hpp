@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "nexus_abi/result.hpp"
@@ -31,8 +32,12 @@ struct EndedChild {
     std::int32_t pid{0};
     std::int32_t wait_status{0};
 };
+struct ReloadAsked {};  // SIGHUP
+struct TimePassed {};
+// What ends a wait.
+using Event = std::variant<EndedChild, ReloadAsked, TimePassed>;
 
-// Thread-safe.
+// For one thread.
 class Kernel {
   public:
     Kernel() = default;
@@ -42,12 +47,19 @@ class Kernel {
 
     // Errors: NotImplemented (not a NEURON kernel).
     virtual Result<nexus_abi::abi_info> info() = 0;
-    // Starts a program; the pid. Errors: those of nexus_spawn.
-    virtual Result<std::int32_t> start(const StartRequest& request) = 0;
-    // Errors: NoProcess when the child has ended, even if it was not waited for yet.
+    // Creates a process that runs a program from release() on; the pid. Errors: those of nexus_spawn.
+    virtual Result<std::int32_t> create(const StartRequest& request) = 0;
+    // It begins to run, unless it was killed before.
+    virtual void release(std::int32_t pid) = 0;
+    // For these three: NoProcess when the child has ended, even if it was not waited for yet.
     virtual Result<nexus_abi::sched_attr> attributes(std::int32_t pid) = 0;
-    // Blocks until any child ends, adopted orphans included. Errors: NoChild, Interrupted.
-    virtual Result<EndedChild> wait_for_child() = 0;
+    // All named fields or none. Errors: those of sched_setattr.
+    virtual Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) = 0;
+    // Errors: those of sched_set_limits.
+    virtual Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) = 0;
+    // Blocks until a child has ended, adopted orphans included, a reload is asked for, or the deadline has
+    // passed. Errors: those of wait4 and rt_sigtimedwait; none of them passes.
+    virtual Result<Event> wait(std::optional<Instant> deadline) = 0;
     virtual Instant now() = 0;
 };
 

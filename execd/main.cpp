@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "check.hpp"
 #include "console.hpp"
@@ -13,6 +14,7 @@
 #include "notation.hpp"
 #include "options.hpp"
 #include "recipe_files.hpp"
+#include "reload.hpp"
 #include "supervision_loop.hpp"
 
 namespace execd {
@@ -45,6 +47,12 @@ std::optional<std::uint64_t> probe(Kernel& kernel) {
     return info->cpus_online;
 }
 
+// CPUs come and go: those that run at this moment.
+std::optional<std::uint64_t> online_now(Kernel& kernel, std::optional<std::uint64_t> at_boot) {
+    const auto info = kernel.info();
+    return info.ok() ? std::optional{info->cpus_online} : at_boot;
+}
+
 // Which board this is: what a person says before what the device tree says.
 BoardNames board_names(const Options& options, const std::vector<std::string>& environment) {
     if (const auto given = options.board ? options.board : find_variable(environment, "neuron.board")) {
@@ -53,41 +61,63 @@ BoardNames board_names(const Options& options, const std::vector<std::string>& e
     return {.names = read_compatible(), .is_given = false};
 }
 
+// Reads a directory's recipes; errors of reading are among the plan's.
 Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_online,
                const BoardNames& board, const std::vector<std::string>& environment) {
     std::vector<Diagnostic> read_errors;
     const RecipeSources sources = load_recipes(directory, board, read_errors);
     Plan plan = make_plan(
         sources, {.cpus_online = cpus_online, .only = find_variable(environment, "neuron.services")});
-    for (const Diagnostic& error : read_errors) {
-        user::write_line("execd: " + to_string(error));
+    plan.errors.insert(plan.errors.begin(), read_errors.begin(), read_errors.end());
+    if (!sources.board.empty()) {
+        plan.notes.push_back("recipes of board " + sources.board + " on top");
     }
-    for (const Diagnostic& error : plan.errors) {
-        user::write_line("execd: " + to_string(error));
-    }
-    for (const Diagnostic& warning : plan.warnings) {
-        user::write_line("execd: " + to_string(warning));
+    return plan;
+}
+
+void log_findings(const Plan& plan) {
+    for (const auto* const findings : {&plan.errors, &plan.warnings}) {
+        for (const Diagnostic& finding : *findings) {
+            user::write_line("execd: " + to_string(finding));
+        }
     }
     for (const std::string& note : plan.notes) {
         user::write_line("execd: " + note);
     }
-    return plan;
+}
+
+// Pid 1 must not end, whatever happens: the machine would stop.
+[[noreturn]] void idle_for_ever() {
+    for (;;) {
+        std::this_thread::sleep_for(std::chrono::hours{1});
+    }
 }
 
 int run_services(const Options& options, const std::vector<std::string>& environment) {
     NexusKernel kernel;
     const bool is_init = getpid() == 1;
     const auto cpus_online = probe(kernel);
-    const std::string directory = options.recipes.value_or(
-        find_variable(environment, "neuron.recipes").value_or(std::string{kDefaultRecipes}));
-    Plan plan = load_plan(directory, cpus_online, board_names(options, environment), environment);
+    const BoardNames board = board_names(options, environment);
+    const PlanLoader load = [&](const std::string& directory) {
+        return load_plan(directory, online_now(kernel, cpus_online), board, environment);
+    };
+    RecipeLocation location{
+        .directory = options.recipes.value_or(
+            find_variable(environment, "neuron.recipes").value_or(std::string{kDefaultRecipes})),
+        .reload_from = std::nullopt};
+    Plan plan = load(location.directory);
+    log_findings(plan);
+    location.reload_from = plan.reload_from;
     if (!cpus_online && !is_init) {
         std::fputs(plan_table(plan, cpus_online).c_str(), stdout);
         return plan.errors.empty() ? EXIT_SUCCESS : kRecipeErrors;
     }
     const LineSink log = user::write_line;
     Supervisor supervisor{std::move(plan.services), neuron_variables(environment), kernel, log};
-    supervise(supervisor, kernel, log, is_init);
+    supervise(supervisor, kernel, log, [&] { reload_recipes(location, load, supervisor, log); }, is_init);
+    if (is_init) {
+        idle_for_ever();
+    }
     return EXIT_SUCCESS;
 }
 

@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <csignal>
+
 #include "kernel.hpp"
 
 namespace execd {
 
-// The kernel below. On one that is not NEURON info() says so; start() and attributes() fail with
+// The kernel below. On one that is not NEURON info() says so; what NEURON alone has fails with
 // NotImplemented.
 class NexusKernel final : public Kernel {
   public:
+    // Blocks the signals that wait() takes. Pre: once, before the first create().
+    NexusKernel();
+
     Result<nexus_abi::abi_info> info() override;
-    Result<std::int32_t> start(const StartRequest& request) override;
+    Result<std::int32_t> create(const StartRequest& request) override;
+    void release(std::int32_t pid) override;
     Result<nexus_abi::sched_attr> attributes(std::int32_t pid) override;
-    Result<EndedChild> wait_for_child() override;
+    Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) override;
+    Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) override;
+    Result<Event> wait(std::optional<Instant> deadline) override;
     Instant now() override;
+
+  private:
+    // Whether a reload was asked for and not yet told.
+    static bool take_reload();
+
+    sigset_t awaited_{};
+    std::optional<EndedChild> reaped_;  // not yet told
 };
 
 }  // namespace execd

@@ -135,6 +135,7 @@ Plan make_plan(const RecipeSources& sources, const PlanOptions& options) {
     take_findings(findings, plan);
     note_outcome(sources.services, services.outcome, "no services to start", plan);
     plan.reload_from = services.reload_from;
+    plan.is_without_services = services.outcome != FileOutcome::Read;
 
     SchedRecipe<AffinityRecipe> affinity =
         joint_recipe(sources.affinity, sources.board_affinity, services.services, &read_affinity, plan);

@@ -44,6 +44,7 @@ struct Plan {
     std::vector<Diagnostic> warnings;        // likewise
     std::vector<std::string> notes;          // one line each: a file that is missing or ignored
     std::optional<std::string> reload_from;  // of services.toml
+    bool is_without_services{false};         // services.toml is missing or ignored
 };
 
 [[nodiscard]] Plan make_plan(const RecipeSources& sources, const PlanOptions& options);

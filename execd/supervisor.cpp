@@ -16,7 +16,7 @@ bool is_transient(Error error) {
 
 // Errors by which the kernel can refuse the hints rather than the program.
 bool may_concern_hints(Error error) {
-    return error == Error::InvalidArgument || error == Error::NotPermitted;
+    return error == Error::InvalidArgument || error == Error::NotPermitted || error == Error::NotSupported;
 }
 
 std::string_view key_of(std::string_view assignment) {
@@ -130,7 +130,7 @@ void Supervisor::start(Slot& slot) {
         log_service(slot, "starts with defaults (recipe error above)");
     }
     slot.started_at = kernel_->now();
-    const auto pid = try_start(slot.planned);
+    const auto pid = try_create(slot.planned);
     slot.has_started = true;
     if (!pid.ok()) {
         start_failed(slot, pid.error());
@@ -138,17 +138,21 @@ void Supervisor::start(Slot& slot) {
     }
     slot.state = State::Running;
     slot.pid = *pid;
-    print_markers(slot);
+    // It does not run yet: ceilings hold before its first instruction, and its values can be read whatever it
+    // does next.
+    set_limits(slot);
+    print_markers(slot, {});
+    kernel_->release(slot.pid);
 }
 
-Result<std::int32_t> Supervisor::try_start(const PlannedService& planned) {
+Result<std::int32_t> Supervisor::try_create(const PlannedService& planned) {
     StartRequest request = request_for(planned);
-    const auto pid = kernel_->start(request);
+    const auto pid = kernel_->create(request);
     if (pid.ok() || !may_concern_hints(pid.error())) {
         return pid;
     }
     request.attributes.reset();
-    const auto pid_without = kernel_->start(request);
+    const auto pid_without = kernel_->create(request);
     if (pid_without.ok()) {
         log_("execd: svc=" + planned.service.name + " starts with defaults: the kernel refuses its hints (" +
              describe(pid.error()) + ")");
@@ -166,14 +170,35 @@ void Supervisor::start_failed(Slot& slot, Error error) {
     }
 }
 
-void Supervisor::print_markers(const Slot& slot) {
+void Supervisor::set_limits(const Slot& slot) {
+    if (!has_limits(slot.planned.hints)) {
+        return;
+    }
+    if (const auto limited = kernel_->limit(slot.pid, to_limits(slot.planned.hints)); !limited.ok()) {
+        log_service(slot,
+                    "runs without its limits: the kernel refuses them (" + describe(limited.error()) + ")");
+    }
+}
+
+void Supervisor::print_markers(const Slot& slot, const Markers& which) {
     const auto reported = kernel_->attributes(slot.pid);
     if (!reported.ok()) {
         log_service(slot, "values in effect cannot be read: " + describe(reported.error()));
         return;
     }
-    log_(affinity_marker(slot.planned.service.name, *reported));
-    log_(qos_marker(slot.planned.service.name, *reported));
+    const std::string& name = slot.planned.service.name;
+    if (which.affinity) {
+        log_(affinity_marker(name, *reported));
+    }
+    if (which.qos) {
+        log_(qos_marker(name, *reported));
+    }
+    if (which.budget && (slot.planned.hints.budget != Budget{} || reported->budget_ns != 0)) {
+        log_(budget_marker(name, *reported));
+    }
+    if (which.limits && has_limits(slot.planned.hints)) {
+        log_(limits_marker(name, to_limits(slot.planned.hints)));
+    }
 }
 
 void Supervisor::pause_or_end(Slot& slot, bool is_success, Duration run_time) {

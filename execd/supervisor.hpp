@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Starts services when those before them are ready, says how each ended, and decides which start again. No
-// threads and no waiting in here: the loop in main feeds it what happened (see supervision_loop.hpp).
+// Starts services when those before them are ready, says how each ended, decides which start again, and takes
+// over new recipes. No waiting in here: the loop in supervision_loop.hpp feeds it what happened.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ namespace execd {
 // Takes one line without its end and writes it at once.
 using LineSink = std::function<void(std::string_view)>;
 
-// Not thread-safe: the caller holds a lock. A service is in one of four states:
+// For one thread. A service is in one of four states:
 //   Waiting (for its `after` list) -> Running -> Ended, or -> Paused (until restart_at) -> Running.
 class Supervisor {
   public:
@@ -38,6 +39,12 @@ class Supervisor {
     // Starts the services whose pause is over.
     void restart_due();
 
+    // Takes over another plan, all of it or nothing: hints of services that run are changed at once, and when
+    // the kernel refuses one the others are put back and false is returned. Then: prints the markers of what
+    // has changed; services that are new start as soon as they may; those that are gone run on, and are not
+    // started again when they end; ended ones stay ended. The last line sums it up, `from` named in it.
+    bool reload(std::vector<PlannedService> services, std::string_view from);
+
     // The end of the shortest pause; nullopt: no service is to be restarted.
     [[nodiscard]] std::optional<Instant> next_restart() const;
 
@@ -53,10 +60,11 @@ class Supervisor {
         PlannedService planned;
         State state{State::Waiting};
         bool has_started{false};
-        bool has_ended{false};  // at least once
-        std::int32_t pid{0};    // while Running
-        Instant started_at;     // of the last run
-        Instant restart_at;     // while Paused
+        bool has_ended{false};   // at least once
+        bool is_removed{false};  // from the recipes, while it ran
+        std::int32_t pid{0};     // while Running
+        Instant started_at;      // of the last run
+        Instant restart_at;      // while Paused
         Backoff backoff;
     };
 
@@ -64,9 +72,25 @@ class Supervisor {
     [[nodiscard]] StartRequest request_for(const PlannedService& planned) const;
     void start(Slot& slot);
     // The pid, with defaults instead of the recipe's hints if the kernel refuses those.
-    Result<std::int32_t> try_start(const PlannedService& planned);
+    Result<std::int32_t> try_create(const PlannedService& planned);
     void start_failed(Slot& slot, Error error);
-    void print_markers(const Slot& slot);
+    void set_limits(const Slot& slot);
+    // Those of the marker lines that `which` asks for, with the values that the kernel tells.
+    struct Markers {
+        bool affinity{true};
+        bool qos{true};
+        bool budget{true};
+        bool limits{true};
+    };
+    void print_markers(const Slot& slot, const Markers& which);
+
+    // Gives a running service other hints; a child that has ended is no error.
+    Result<void> apply(const Slot& slot, const Hints& from, const Hints& to);
+    // Gives all running services the hints of a new plan, or leaves all as they are.
+    bool apply_all(const std::vector<PlannedService>& services);
+    void put_back(std::span<const PlannedService* const> applied);
+    [[nodiscard]] Slot* find_slot(std::string_view name);
+    void report_change(const Slot& slot, const PlannedService& before);
     // Plans the next start, or ends the service for good.
     void pause_or_end(Slot& slot, bool is_success, Duration run_time);
     void log_service(const Slot& slot, const std::string& what);

@@ -114,6 +114,8 @@ class Compatible {
     constexpr explicit Compatible(std::string_view list) : list_{list} {}
     [[nodiscard]] bool contains(std::string_view name) const;
     [[nodiscard]] std::string_view first() const { return list_.substr(0, list_.find('\0')); }
+    // All of it, NUL-separated, as the property holds it.
+    [[nodiscard]] std::string_view list() const { return list_; }
 
   private:
     std::string_view list_;  // NUL-separated, the last one terminated too

@@ -16,6 +16,7 @@
 #include "nexus_abi/system.hpp"
 #include "sched/params.hpp"
 #include "syscall/file_system.hpp"
+#include "syscall/information.hpp"
 #include "syscall/time.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
@@ -106,6 +107,7 @@ void start_wall_clock() {
 
 void read_initrd() {
     syscall::set_timebase_hz(machine().timebase_hz);
+    syscall::set_board(machine().compatible.list(), machine().model);
     task::random::seed(machine().rng_seed);
     const std::uint64_t ticks = arch::read_ticks();
     task::random::seed(std::as_bytes(std::span{&ticks, 1}));

@@ -78,6 +78,13 @@ constexpr Fixed kFixed[]{
      Information::CpusPossible},
     {"sys/devices/system/cpu/present", FileKind::Information, kTypeRegular | kReadableByAll,
      Information::CpusPossible},
+    {"sys/firmware", FileKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree", FileKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree/base", FileKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree/base/compatible", FileKind::Information, kTypeRegular | kReadableByAll,
+     Information::BoardCompatible},
+    {"sys/firmware/devicetree/base/model", FileKind::Information, kTypeRegular | kReadableByAll,
+     Information::BoardModel},
 };
 
 // What each process shows under /proc/<pid>/.

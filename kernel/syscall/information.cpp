@@ -19,6 +19,20 @@ namespace {
 
 constexpr std::int64_t kNsPerTick = 10'000'000;  // USER_HZ = 100
 
+struct Board {
+    std::string_view compatible;
+    std::string_view model;
+};
+constinit Board the_board;
+
+// A property of strings: each ends with a NUL.
+void describe_strings(std::string_view strings, LineWriter& out) {
+    out << strings;
+    if (!strings.empty() && !strings.ends_with('\0')) {
+        out << '\0';
+    }
+}
+
 // A CPU list as Linux writes it: "0-2,5".
 void describe_cpus(CpuMask cpus, LineWriter& out) {
     bool is_first = true;
@@ -173,6 +187,10 @@ Result<void> describe_process(Information information, TaskId pid, task::Task& c
 
 }  // namespace
 
+void set_board(std::string_view compatible, std::string_view model) {
+    the_board = {.compatible = compatible, .model = model};
+}
+
 Result<void> describe(Information information, TaskId process, task::Task& caller, LineWriter& out) {
     switch (information) {
         case Information::CpusOnline:
@@ -189,6 +207,12 @@ Result<void> describe(Information information, TaskId process, task::Task& calle
             return {};
         case Information::Uptime:
             describe_uptime(out);
+            return {};
+        case Information::BoardCompatible:
+            describe_strings(the_board.compatible, out);
+            return {};
+        case Information::BoardModel:
+            describe_strings(the_board.model, out);
             return {};
         case Information::ProcessMaps:
         case Information::ProcessComm:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "lib/format.hpp"
 #include "lib/ids.hpp"
@@ -17,6 +18,8 @@ enum class Information : std::uint8_t {
     MemoryInfo,
     CpuInfo,
     Uptime,
+    BoardCompatible,
+    BoardModel,
     // About one process.
     ProcessMaps,
     ProcessComm,
@@ -27,6 +30,10 @@ enum class Information : std::uint8_t {
 [[nodiscard]] constexpr std::uint32_t frames_order_of(Information information) {
     return information == Information::ProcessMaps ? 2 : 0;
 }
+
+// What the device tree's root says of the board, for the files of the same names: `compatible` NUL-separated,
+// `model` with or without its NUL; both live as long as the kernel. Boot, one hart.
+void set_board(std::string_view compatible, std::string_view model);
 
 // Writes the text. `process`: which, for files about one. Errors: NoEntry when it is gone. Memory is shown to
 // the process itself only: another one may be taking it apart at this moment.

@@ -5,6 +5,7 @@
 #include "syscall/dispatch.hpp"
 #include "syscall/target.hpp"
 #include "syscall/time_values.hpp"
+#include "task/lifecycle.hpp"
 #include "task/signal.hpp"
 
 namespace kernel::syscall {
@@ -79,6 +80,9 @@ SysResult sys_kill(Caller& caller, std::int32_t pid, std::uint32_t signal) {
     const auto target = find_target_process(caller, pid, kRightSchedAdmin);
     if (!target.ok()) {
         return target.error();
+    }
+    if (signal == task::signal::kContinue) {
+        task::release_process(**target, caller.task);
     }
     if (signal != 0) {
         task::signal_process(**target, signal,

@@ -152,7 +152,7 @@ Result<void> copy_descriptors(task::Process& child, void* context) {
 
 Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_t size) {
     const auto args = TRY(copy_in_versioned(caller.space(), pointer, size, sizeof(spawn_args)));
-    if (args.flags != 0 || args.reserved != 0 || args.path == 0 ||
+    if ((args.flags & ~nexus_abi::kSpawnFlagsAll) != 0 || args.reserved != 0 || args.path == 0 ||
         (args.rights & ~nexus_abi::kRightsAll) != 0 || args.fd_count > task::FileTable::kMaxFiles ||
         (args.fds == 0 && args.fd_count != 0)) {
         return Error::InvalidArgument;
@@ -182,7 +182,8 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
                                                 .heads_group = start.heads_group,
                                                 .rights = args.rights,
                                                 .prepare = &copy_descriptors,
-                                                .context = &descriptors}));
+                                                .context = &descriptors,
+                                                .is_held = (args.flags & nexus_abi::kSpawnHeld) != 0}));
     return std::uint64_t{pid.value()};
 }
 

@@ -67,6 +67,11 @@ void wake(Task& task);
 // Makes a new task runnable for the first time. `parent` is whose virtual time it starts behind; null for the
 // first one.
 void start(Task& task, Task* parent);
+// Instead of start(): the new task can be found, read, changed and killed, and runs only after release().
+void hold(Task& task, Task& parent);
+// Lets a held task run, behind the caller in virtual time. A task that was killed meanwhile runs already;
+// that is let be.
+void release(Task& task, Task& caller);
 
 // ---- Requests to the exit path of this hart ----
 

@@ -264,9 +264,30 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
         add_thread(*process, task);
     }
     processes.fetch_add(1, std::memory_order_relaxed);
+    process->is_held.store(options.is_held ? 1 : 0, std::memory_order_relaxed);
     static_cast<void>(process.release());  // the family's reference; wait4 drops it
-    start(task, parent);
+    if (options.is_held && parent != nullptr) {
+        hold(task, *parent);
+    } else {
+        start(task, parent);
+    }
     return tid;
+}
+
+void release_process(Process& process, Task& caller) {
+    if (process.is_held.exchange(0) == 0) {
+        return;
+    }
+    Ref<Task> leader;
+    {
+        const LockGuard guard{family_lock()};
+        if (process.leader) {
+            leader = process.leader.clone();
+        }
+    }
+    if (leader) {
+        release(*leader, caller);
+    }
 }
 
 Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {

@@ -51,8 +51,12 @@ struct SpawnOptions {
     std::uint64_t rights{0};
     Result<void> (*prepare)(Process& child, void* context){nullptr};
     void* context{nullptr};
+    bool is_held{false};  // it runs only after release_process(), or to end when it is killed
 };
 Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, const SpawnOptions& options);
+
+// Lets a process run that was spawned held; one that runs is let be.
+void release_process(Process& process, Task& caller);
 
 // What clone() of a thread asks for.
 struct ThreadOptions {

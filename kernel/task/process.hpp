@@ -97,6 +97,9 @@ class Process : public RefCounted<Process> {
     Usage dead_children;          // of children that were waited for
     Ref<Task> leader;             // the first task: keeps pid() taken until the process is waited for
 
+    // 1 while its first task waits for release_process(). A word: the kernel has no smaller exchange.
+    std::atomic<std::uint32_t> is_held{0};
+
     // Set once, by exit_group or a fatal signal: every task ends before it returns to user mode.
     std::atomic<bool> is_exiting{false};
     std::int32_t exit_status{0};  // wait status to report; written by whoever set is_exiting

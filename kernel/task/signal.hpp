@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Signals as far as they end processes or are waited for. Actions and masks are stored and returned; SIG_IGN
 // and SIG_DFL are obeyed. Handlers are not run yet: a caught signal takes its default action, so that nothing
-// a program waits to be ended by is lost. Stop and continue do nothing. A signal every thread blocks stays
+// a program waits to be ended by is lost. Stop does nothing, and continue only lets a process run that was
+// spawned held (release_process()). A signal every thread blocks stays
 // pending, ignored or not, until it is unblocked or taken by rt_sigtimedwait; SIGKILL cannot be blocked. One
 // of each number is pending at most: a second one before the first is taken says nothing new.
 //

@@ -188,23 +188,57 @@ void wake(Task& task) {
     place(task, sched::EnqueueReason::Wake);
 }
 
+namespace {
+
+// Its place in virtual time, the class it is served in, its budget. Pre: this hart is the task's home, and
+// where `parent` runs.
+void begin_behind(Task& task, Task* parent) {
+    Hart& hart = this_hart();
+    const LockGuard guard{hart.lock};
+    const Instant now = arch::now();
+    if (parent != nullptr) {
+        hart.queue.charge_current(now);
+        hart.queue.inherit_position(task.entity, parent->entity);
+    }
+    follow_budget(hart, task, now);
+}
+
+}  // namespace
+
 void start(Task& task, Task* parent) {
     task.run_state.store(RunState::Ready, std::memory_order_relaxed);
     task.set_home(arch::current_cpu());
-    {
-        Hart& hart = this_hart();
-        const LockGuard guard{hart.lock};
-        const Instant now = arch::now();
-        if (parent != nullptr) {
-            hart.queue.charge_current(now);
-            hart.queue.inherit_position(task.entity, parent->entity);
-        }
-        follow_budget(hart, task, now);
-    }
+    begin_behind(task, parent);
     // Before the first instruction, which may make the id known. Not earlier: attributes set by others would
     // be overwritten, and a kill would find a process without threads.
     task.publish();
     follow_group(task);
+    place(task, sched::EnqueueReason::New);
+}
+
+void hold(Task& task, Task& parent) {
+    task.run_state.store(RunState::Blocked, std::memory_order_relaxed);
+    task.set_home(arch::current_cpu());
+    begin_behind(task, &parent);
+    // A wait without event and deadline: a kill interrupts it like any other.
+    task.wait.token.store(Wait::Armed, std::memory_order_relaxed);
+    task.publish();
+    follow_group(task);
+}
+
+void release(Task& task, Task& caller) {
+    if (!claim_wait(task.wait)) {
+        return;
+    }
+    task.wait.token.store(Wait::None, std::memory_order_relaxed);
+    // On no queue and claimed: nobody else moves it. To this hart, because the caller's place in virtual time
+    // is here.
+    with_home(task, [&](Hart&, CpuId) {
+        task.set_home(arch::current_cpu());
+        return 0;
+    });
+    begin_behind(task, &caller);
+    task.run_state.store(RunState::Ready, std::memory_order_release);
     place(task, sched::EnqueueReason::New);
 }
 

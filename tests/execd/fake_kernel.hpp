@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A kernel of a few lines: it clamps masks against its online CPUs as the real one does, remembers every
-// start, and its clock stands still unless a test moves it.
+// start and change, and its clock stands still unless a test moves it.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +25,7 @@ class FakeKernel : public execd::Kernel {
         return info;
     }
 
-    execd::Result<std::int32_t> start(const execd::StartRequest& request) override {
+    execd::Result<std::int32_t> create(const execd::StartRequest& request) override {
         requests.push_back(request);
         if (const auto refusal = refusals.find(request.program); refusal != refusals.end()) {
             return refusal->second;
@@ -50,6 +53,46 @@ class FakeKernel : public execd::Kernel {
         return pid;
     }
 
+    void release(std::int32_t pid) override { released.push_back(pid); }
+
+    execd::Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attr) override {
+        const auto found = running.find(pid);
+        if (found == running.end()) {
+            return execd::Error::NoProcess;
+        }
+        if (refuses_change && attr.shares == *refuses_change) {
+            return execd::Error::InvalidArgument;
+        }
+        const std::uint64_t limit = limits.contains(pid) ? limits[pid].affinity : ~std::uint64_t{0};
+        if ((attr.affinity & limit & cpus_online_) == 0) {
+            return execd::Error::InvalidArgument;
+        }
+        found->second = attr;
+        found->second.effective_affinity = attr.affinity & limit & cpus_online_;
+        found->second.effective_class = attr.qos_class;
+        found->second.effective_shares = attr.shares;
+        ++changes;
+        return {};
+    }
+
+    execd::Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& attr) override {
+        const auto found = running.find(pid);
+        if (found == running.end()) {
+            return execd::Error::NoProcess;
+        }
+        if (refuses_limits) {
+            return execd::Error::NotImplemented;
+        }
+        EXPECT_FALSE(std::ranges::find(released, pid) != released.end() && !allows_late_limits)
+            << "limits hold before the first instruction";
+        limits[pid] = attr;
+        nexus_abi::sched_attr& own = found->second;
+        own.effective_affinity = own.affinity & attr.affinity & cpus_online_;
+        own.effective_class = std::min(own.qos_class, attr.qos_class);
+        own.effective_shares = std::min(own.shares, attr.shares);
+        return {};
+    }
+
     execd::Result<nexus_abi::sched_attr> attributes(std::int32_t pid) override {
         const auto found = running.find(pid);
         if (found == running.end() || ends_at_once) {
@@ -58,7 +101,9 @@ class FakeKernel : public execd::Kernel {
         return found->second;
     }
 
-    execd::Result<execd::EndedChild> wait_for_child() override { return execd::Error::NoChild; }
+    execd::Result<execd::Event> wait(std::optional<execd::Instant>) override {
+        return execd::Error::NotImplemented;
+    }
 
     execd::Instant now() override { return clock; }
 
@@ -66,7 +111,13 @@ class FakeKernel : public execd::Kernel {
     std::vector<execd::StartRequest> requests;
     std::map<std::string, execd::Error> refusals;  // by program
     bool refuses_hints{false};
-    bool ends_at_once{false};  // before its attributes can be read
+    bool refuses_limits{false};
+    bool allows_late_limits{false};                 // of services that run
+    std::optional<std::uint32_t> refuses_change{};  // to these shares
+    bool ends_at_once{false};                       // killed before its attributes can be read
+    std::vector<std::int32_t> released;
+    std::map<std::int32_t, nexus_abi::sched_attr> limits;
+    int changes{0};
     std::int32_t next_pid{2};
     execd::Instant clock;
 

@@ -147,6 +147,37 @@ TEST_F(SupervisorTest, MarkersAreNotInventedWhenTheValuesCannotBeRead) {
     EXPECT_THAT(take_log(), ElementsAre("execd: svc=x values in effect cannot be read: No such process"));
 }
 
+TEST_F(SupervisorTest, LimitsHoldBeforeTheServiceRunsAndHaveAMarker) {
+    make(service("x"), "schema = 1\n[service.x]\nlimit_cpus = \"0-1\"\n",
+         "schema = 1\n[service.x]\nmax_class = \"interactive\"\nbudget = \"2ms/10ms\"\ngroup_shares = 200\n")
+        .start_ready();
+    ASSERT_TRUE(kernel_.limits.contains(2));
+    EXPECT_EQ(kernel_.limits[2].qos_class, 2U);
+    EXPECT_THAT(kernel_.released, ElementsAre(2));
+    EXPECT_THAT(take_log(),
+                ElementsAre("execd: affinity set (svc=x mask=0x3 policy=pin)",
+                            "execd: qos set (svc=x class=normal shares=100 lat=0ms burst=0ms)",
+                            "execd: budget set (svc=x budget=2ms period=10ms)",
+                            "execd: limits set (svc=x class=interactive shares=1000 mask=0x3 group=200)"));
+}
+
+TEST_F(SupervisorTest, KernelThatRefusesLimitsIsSaid) {
+    kernel_.refuses_limits = true;
+    make(service("x"), execd_test::kEmptyRecipe, "schema = 1\n[service.x]\nmax_shares = 200\n").start_ready();
+    EXPECT_THAT(take_log(),
+                Contains("execd: svc=x runs without its limits: the kernel refuses them (Function "
+                         "not implemented)"));
+    EXPECT_THAT(kernel_.released, ElementsAre(2));
+}
+
+TEST_F(SupervisorTest, ServiceRunsOnlyAfterItsMarkers) {
+    make(service("x")).start_ready();
+    EXPECT_THAT(kernel_.released, ElementsAre(2));
+    kernel_.ends_at_once = true;
+    make(service("y")).start_ready();
+    EXPECT_THAT(kernel_.released, ElementsAre(2, 3));
+}
+
 TEST_F(SupervisorTest, RestartsWithGrowingPausesUntilHealthy) {
     Supervisor& supervisor = make(service("x", "restart = \"on-failure\"\n"));
     supervisor.start_ready();

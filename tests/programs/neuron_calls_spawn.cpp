@@ -159,7 +159,8 @@ void refuse_to_spawn() {
         edit(args);
         return call::nexus_spawn(&args, sizeof(args));
     };
-    fails("an unknown flag", spawn_raw([](spawn_args& args) { args.flags = 1; }), EINVAL);
+    fails("an unknown flag", spawn_raw([](spawn_args& args) { args.flags = nexus_abi::kSpawnFlagsAll + 1; }),
+          EINVAL);
     fails("a reserved field", spawn_raw([](spawn_args& args) { args.reserved = 1; }), EINVAL);
     fails("descriptors without an array", spawn_raw([](spawn_args& args) { args.fd_count = 1; }), EINVAL);
     fails("descriptors of the kernel's", spawn_raw([](spawn_args& args) {
@@ -213,12 +214,33 @@ void wait_for_children_and_signals() {
     succeeds("open both", sigprocmask(SIG_UNBLOCK, &set, nullptr));
 }
 
+// A child spawned held can be read and changed, and does not run until it is told to, or is killed.
+void hold_a_child() {
+    const std::int32_t child = started("return", {.flags = nexus_abi::kSpawnHeld});
+    exits("another one runs and ends meanwhile", started("return"), 7);
+    const auto stat = nexus_abi::sched::get_stat(child);
+    truth("it has not run", stat.ok() && stat->runtime_ns == 0);
+    equal("it has not ended", wait4(child, nullptr, WNOHANG, nullptr), 0);
+    truth("its shares can be set", nexus_abi::sched::set_shares(child, 77).ok());
+    const auto attributes = nexus_abi::sched::get_attr(child);
+    truth("and read", attributes.ok() && attributes->effective_shares == 77);
+    succeeds("go on", kill(child, SIGCONT));
+    succeeds("once more", kill(child, SIGCONT));
+    exits("it ran", child, 7);
+
+    const std::int32_t killed = started("return", {.flags = nexus_abi::kSpawnHeld});
+    succeeds("kill another", kill(killed, SIGKILL));
+    static_cast<void>(kill(killed, SIGCONT));
+    is_killed("it never ran", killed, SIGKILL);
+}
+
 constexpr checks::Case kCases[]{
     {"end in many ways", end_in_many_ways},
     {"kill and wait", kill_and_wait},
     {"spawn many", spawn_many},
     {"pass things on", pass_things_on},
     {"refuse to spawn", refuse_to_spawn},
+    {"hold a child", hold_a_child},
     {"wait for children and signals", wait_for_children_and_signals},
 };
 

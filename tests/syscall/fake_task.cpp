@@ -313,6 +313,8 @@ Ref<Process> find_process(TaskId pid) {
 std::uint32_t process_count() {
     return 1;
 }
+void release_process(Process&, Task&) {}
+
 Result<TaskId> spawn_program(Task*, const ProgramArguments&, const SpawnOptions&) {
     return Error::NotExecutable;
 }

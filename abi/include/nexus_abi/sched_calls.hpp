@@ -33,6 +33,7 @@ struct SpawnRequest {
     const sched_attr* limits{nullptr};  // so do these ceilings (sched::set_limits); nullptr = the caller's
     std::uint64_t rights{0};            // kRight*, a subset of the caller's
     std::span<const spawn_fd> descriptors{};  // empty = 0, 1 and 2 as in the caller
+    std::uint32_t flags{0};                   // kSpawn*
 };
 
 // Starts a program and returns its pid; wait4 collects it.
@@ -56,6 +57,7 @@ struct SpawnRequest {
         args.limits = reinterpret_cast<std::uint64_t>(&limits);
     }
     args.rights = request.rights;
+    args.flags = request.flags;
     args.fds = request.descriptors.empty() ? 0 : reinterpret_cast<std::uint64_t>(request.descriptors.data());
     args.fd_count = static_cast<std::uint32_t>(request.descriptors.size());
     const std::uint64_t pid = TRY(call::nexus_spawn(In<spawn_args>{&args}, sizeof(args)));

@@ -37,9 +37,14 @@ struct spawn_fd {
     std::int32_t to;    // the child's descriptor
 };
 
+// spawn_args.flags. Held: the child runs its first instruction only once it is sent SIGCONT (or is killed),
+// so that what it starts with can be completed and read.
+inline constexpr std::uint32_t kSpawnHeld = 1U << 0;
+inline constexpr std::uint32_t kSpawnFlagsAll = kSpawnHeld;
+
 struct spawn_args {
     std::uint32_t size;      // bytes of the struct the caller knows
-    std::uint32_t flags;     // must be 0
+    std::uint32_t flags;     // kSpawn*
     std::uint64_t path;      // const char*
     std::uint64_t argv;      // const char* const*, null-terminated
     std::uint64_t envp;      // const char* const*, null-terminated; 0 = empty
