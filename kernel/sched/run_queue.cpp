@@ -133,7 +133,8 @@ Pick RunQueue::pick_next(Instant now) {
     // Others may have to be served before this one: those who wait here, elsewhere; or a higher class from
     // there.
     const bool is_lower = last_class == HartLoad::kIdle || picked_class_ < last_class;
-    const bool balance = next != nullptr && !faults_.no_balance && (was_ended || is_lower);
+    const bool balance =
+        next != nullptr && !faults_.no_balance && !faults_.stay_put && (was_ended || is_lower);
     if (next == previous) {
         return Pick{.entity = next, .switched = false, .balance = balance};
     }
