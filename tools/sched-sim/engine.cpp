@@ -189,7 +189,8 @@ TaskIndex Simulation::parent(TaskIndex task) const {
 
 const TaskRecord& Simulation::record(TaskIndex task) const {
     Task& found = *machine_->tasks.at(task);
-    found.record.work = Duration::nanoseconds(found.work_done / kernel::sched::kCapacityFull);
+    found.record.work =
+        Duration::nanoseconds(static_cast<std::int64_t>(found.work_done / kernel::sched::kCapacityFull));
     return found.record;
 }
 
@@ -211,11 +212,11 @@ Duration Simulation::runtime_on(TaskIndex task, CpuId cpu) const {
 }
 
 Duration Simulation::service(TaskIndex task) const {
-    std::int64_t service = 0;
+    kernel::sched::Int128 service = 0;
     for (const auto& hart : machine_->harts) {
-        service += runtime_on(task, hart->queue.cpu()).ns() * hart->capacity;
+        service += kernel::sched::Int128{runtime_on(task, hart->queue.cpu()).ns()} * hart->capacity;
     }
-    return Duration::nanoseconds(service / kernel::sched::kCapacityFull);
+    return Duration::nanoseconds(static_cast<std::int64_t>(service / kernel::sched::kCapacityFull));
 }
 
 double Simulation::fair_weight(TaskIndex task) const {

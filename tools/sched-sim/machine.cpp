@@ -201,10 +201,10 @@ void Machine::note_progress(Hart& hart) {
     if (task.needs_action) {
         return;
     }
-    std::int64_t done = (passed - overhead).ns() * hart.capacity;
+    auto done = kernel::sched::Int128{(passed - overhead).ns()} * hart.capacity;
     if (!task.runs_forever) {
-        done = std::min(done, task.work_left);
-        task.work_left -= done;
+        done = std::min(done, kernel::sched::Int128{task.work_left});
+        task.work_left -= static_cast<std::int64_t>(done);
     }
     task.work_done += done;
 }

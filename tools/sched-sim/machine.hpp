@@ -71,10 +71,10 @@ struct Task {
 
     bool needs_action{true};
     bool runs_forever{false};
-    std::int64_t work_left{0};  // in 1024ths of a nanosecond of a full hart
-    std::int64_t work_done{0};  // likewise
-    Duration overhead_left{};   // of the switch to it, in time
-    Instant acted_at{};         // when it last asked for an action, and how often at that instant
+    std::int64_t work_left{0};           // in 1024ths of a nanosecond of a full hart
+    kernel::sched::Int128 work_done{0};  // likewise; 104 simulated days would not fit 64 bits
+    Duration overhead_left{};            // of the switch to it, in time
+    Instant acted_at{};                  // when it last asked for an action, and how often at that instant
     std::uint32_t actions_now{0};
 
     std::optional<CpuId> ran_on;
