@@ -116,8 +116,9 @@ struct TicklessFigures {
 [[nodiscard]] Verdict judge_tickless(const TicklessFigures& figures);
 
 // Whether time on this machine means something: nine of ten equal units took the time of the fastest, give or
-// take a tick of the clock. True under instruction counting and on a board, false where a busy host runs the
-// harts as threads; there a case about time that fails has shown nothing. Pre: timebase_hz > 0.
+// take a tick of the clock, and all together at most a tenth more. True under instruction counting and on a
+// board, false where a busy host runs the harts as threads; there a case about time that fails has shown
+// nothing. Pre: timebase_hz > 0.
 [[nodiscard]] bool is_steady(std::span<const std::uint64_t> unit_times_ns, std::uint64_t timebase_hz);
 
 // Pre: not empty. Lower median; sorts its argument.

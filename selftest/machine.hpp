@@ -25,6 +25,9 @@ struct Machine {
     [[nodiscard]] std::uint64_t test_mask() const { return std::uint64_t{1} << test_cpu; }
 };
 
+// Whether time means something now, by a fifth of a second of work.
+[[nodiscard]] bool is_steady_now();
+
 // Reads the machine, and moves the caller to its home CPU as a prompt observer: class Interactive, latency
 // hint 1 ms, so that it reads the figures of hogs at the instants it means to. Errors: NotPermitted without
 // kRightSchedAdmin.
