@@ -13,18 +13,28 @@ void before_atomic(const volatile void* address);
 #define PLAIN(name)                       \
     extern "C" void __tsan_##name(void*); \
     extern "C" void __tsan_##name(void*) {}
-PLAIN(read1)
-PLAIN(read2)
-PLAIN(read4)
-PLAIN(read8)
-PLAIN(read16)
-PLAIN(write1)
-PLAIN(write2) PLAIN(write4) PLAIN(write8) PLAIN(write16) PLAIN(unaligned_read2) PLAIN(unaligned_read4)
-    PLAIN(unaligned_read8) PLAIN(unaligned_read16) PLAIN(unaligned_write2) PLAIN(unaligned_write4)
-        PLAIN(unaligned_write8) PLAIN(unaligned_write16) PLAIN(func_entry)
+PLAIN(read1);
+PLAIN(read2);
+PLAIN(read4);
+PLAIN(read8);
+PLAIN(read16);
+PLAIN(write1);
+PLAIN(write2);
+PLAIN(write4);
+PLAIN(write8);
+PLAIN(write16);
+PLAIN(unaligned_read2);
+PLAIN(unaligned_read4);
+PLAIN(unaligned_read8);
+PLAIN(unaligned_read16);
+PLAIN(unaligned_write2);
+PLAIN(unaligned_write4);
+PLAIN(unaligned_write8);
+PLAIN(unaligned_write16);
+PLAIN(func_entry);
 #undef PLAIN
 
-            extern "C" void __tsan_init();
+extern "C" void __tsan_init();
 extern "C" void __tsan_init() {}
 extern "C" void __tsan_func_exit();
 extern "C" void __tsan_func_exit() {}
