@@ -18,12 +18,11 @@ constexpr std::array<double, nexus_abi::kQosClassCount> kClassWeight{1, 16, 64, 
 
 // perfburst in the long run: its boost is bounded.
 std::size_t lasting_class(const Hints& hints) {
-    const QosClass asked = std::min(hints.qos_class, hints.max_class.value_or(hints.qos_class));
-    return static_cast<std::size_t>(std::min(asked, QosClass::Interactive));
+    return static_cast<std::size_t>(std::min(class_in_effect(hints), QosClass::Interactive));
 }
 
 double lasting_shares(const Hints& hints) {
-    const std::uint32_t asked = std::min(hints.shares, hints.max_shares.value_or(hints.shares));
+    const std::uint32_t asked = shares_in_effect(hints);
     return hints.group_shares == 0 ? asked : std::min(asked, hints.group_shares);
 }
 

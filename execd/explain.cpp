@@ -43,8 +43,8 @@ Row row_of(const PlannedService& planned, std::optional<std::uint64_t> cpus_onli
             std::string{restart_name(service.restart)},
             mask_text(shown_cpus(hints, cpus_online)),
             std::string{policy_name(static_cast<std::uint32_t>(hints.policy))},
-            class_text(hints.qos_class),
-            std::to_string(hints.shares),
+            class_text(class_in_effect(hints)),
+            std::to_string(shares_in_effect(hints)),
             format_duration(hints.latency),
             format_duration(hints.burst),
             expected ? percent(*expected) : "-",
@@ -102,8 +102,8 @@ std::vector<ExplainedValue> explained_values(const PlannedService& planned,
     std::vector<ExplainedValue> values{
         {"cpus", mask_text(usable_cpus(hints, cpus_online)), origins.cpus},
         {"policy", std::string{policy_name(static_cast<std::uint32_t>(hints.policy))}, origins.policy},
-        {"class", class_text(hints.qos_class), origins.qos_class},
-        {"shares", std::to_string(hints.shares), origins.shares},
+        {"class", class_text(class_in_effect(hints)), origins.qos_class},
+        {"shares", std::to_string(shares_in_effect(hints)), origins.shares},
         {"latency", format_duration(hints.latency), origins.latency},
         {"burst", format_duration(hints.burst), origins.burst}};
     const auto add_given = [&](std::string key, std::string text, const Origin& origin) {

@@ -35,15 +35,22 @@ std::uint64_t shown_cpus(const Hints& hints, std::optional<std::uint64_t> cpus_o
     return usable_cpus(hints, cpus_online) & (prefers ? *hints.prefer : kEveryCpu);
 }
 
+nexus_abi::QosClass class_in_effect(const Hints& hints) {
+    return std::min(hints.qos_class, hints.max_class.value_or(hints.qos_class));
+}
+
+std::uint32_t shares_in_effect(const Hints& hints) {
+    return std::min(hints.shares, hints.max_shares.value_or(hints.shares));
+}
+
 nexus_abi::sched_attr to_attr(const Hints& hints) {
     nexus_abi::sched_attr attr{};
     attr.size = sizeof(attr);
     attr.fields = nexus_abi::kFieldClass | nexus_abi::kFieldShares | nexus_abi::kFieldLatency |
                   nexus_abi::kFieldBurst | nexus_abi::kFieldPolicy;
-    // A class above the ceiling would come down to it as soon as the ceiling is set: it begins there.
-    attr.qos_class =
-        static_cast<std::uint32_t>(std::min(hints.qos_class, hints.max_class.value_or(hints.qos_class)));
-    attr.shares = std::min(hints.shares, hints.max_shares.value_or(hints.shares));
+    // Above a ceiling it would come down as soon as the ceiling is set: it begins there.
+    attr.qos_class = static_cast<std::uint32_t>(class_in_effect(hints));
+    attr.shares = shares_in_effect(hints);
     attr.latency_ns = count_of(hints.latency);
     attr.burst_ns = count_of(hints.burst);
     attr.affinity_policy = static_cast<std::uint32_t>(hints.policy);

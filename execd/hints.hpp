@@ -47,6 +47,10 @@ struct HintOrigins {
 [[nodiscard]] std::uint64_t usable_cpus(const Hints& hints, std::optional<std::uint64_t> cpus_online);
 [[nodiscard]] std::uint64_t shown_cpus(const Hints& hints, std::optional<std::uint64_t> cpus_online);
 
+// Class and shares under the service's own ceilings.
+[[nodiscard]] nexus_abi::QosClass class_in_effect(const Hints& hints);
+[[nodiscard]] std::uint32_t shares_in_effect(const Hints& hints);
+
 // What nexus_spawn applies before the first instruction: what is left out is as execd has it, which is the
 // default.
 [[nodiscard]] nexus_abi::sched_attr to_attr(const Hints& hints);

@@ -111,6 +111,17 @@ TEST(Details, ShowEachValueWithItsOrigin) {
                                    "  group_shares    70           r/sched/qos.toml:13 [service.a]\n"));
 }
 
+TEST(Details, ShowWhatACeilingLeaves) {
+    const Plan plan = plan_of("",
+                              "[service.a]\nclass = \"interactive\"\nmax_class = \"normal\"\nshares = 300\n"
+                              "max_shares = 200\n",
+                              0x1);
+    EXPECT_THAT(execd::plan_details(plan, 0x1),
+                HasSubstr("  class       normal  r/sched/qos.toml:3 [service.a]\n"
+                          "  shares      200     r/sched/qos.toml:5 [service.a]\n"));
+    EXPECT_THAT(execd::plan_table(plan, 0x1), HasSubstr("/bin/a   no       0x1   pin     normal  200"));
+}
+
 TEST(Table, WithoutKnowledgeOfCpusExpectsNothing) {
     const Plan plan = make_plan(execd_test::sources(kThreeServices, kEmptyRecipe, kEmptyRecipe), {});
     EXPECT_THAT(
