@@ -73,7 +73,12 @@ run_stage() {
                 scripts/build.sh riscv-release && scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
             ;;
         host) run_ctest host -LE lint ;;
-        proofs) run_ctest host-release -L proofs ;;
+        proofs)
+            export NEURON_RESULTS=$PWD/build/logs/invariants.tsv
+            : >"$NEURON_RESULTS"
+            run_ctest host-release -L proofs
+            tools/invariant_table.py "$NEURON_RESULTS" || failed=$((failed + 1))
+            ;;
         lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
         icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
         figures) run_ctest riscv-release -L figures ;;

@@ -186,6 +186,7 @@ def generate(args):
 def run_tests(binary, number, tests, timeout=TIMEOUT_S):
     """(failed, how) of the tests with one mutant."""
     environment = dict(os.environ, NEURON_MUTANT=str(number))
+    environment.pop("NEURON_RESULTS", None)  # what a defect makes of a figure is no result
     try:
         done = subprocess.run([binary, f"--gtest_filter={tests}", "--gtest_fail_fast"], env=environment,
                               capture_output=True, text=True, timeout=timeout)
