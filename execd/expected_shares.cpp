@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <numeric>
 
 #include "explain.hpp"
@@ -120,7 +121,7 @@ std::vector<std::string> budget_warnings(const Plan& plan, std::uint64_t cpus_on
         const int cpus = std::popcount(set);
         if (sum > kFullEnough * cpus) {
             warnings.push_back("the budgets of " + names + " sum up to " +
-                               std::to_string(static_cast<int>(sum * 100 + 0.5)) + " % of a cpu, on cpus " +
+                               std::to_string(std::lround(sum * 100)) + " % of a cpu, on cpus " +
                                format_cpu_list(set) + ", where " + std::to_string(90 * cpus) +
                                " % is the most to plan with");
         }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "notation.hpp"
 
@@ -30,7 +31,7 @@ std::string after_of(const Service& service) {
 
 // 0.0766 -> "7.7%"
 std::string percent(double fraction) {
-    const auto tenths = static_cast<long>(fraction * 1000 + 0.5);
+    const long tenths = std::lround(fraction * 1000);
     return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + '%';
 }
 

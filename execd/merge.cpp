@@ -132,9 +132,12 @@ template <class Recipe, class T, class Value>
 void take(const Levels<Recipe>& levels, std::optional<Placed<T>> Recipe::* key, Value& value,
           Origin& origin) {
     for (const Recipe* const recipe : levels.recipes) {
-        if (recipe != nullptr && recipe->*key) {
-            value = (recipe->*key)->value;
-            origin = (recipe->*key)->origin;
+        if (recipe == nullptr) {
+            continue;
+        }
+        if (const std::optional<Placed<T>>& placed = recipe->*key; placed.has_value()) {
+            value = placed->value;
+            origin = placed->origin;
             return;
         }
     }

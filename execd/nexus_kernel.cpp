@@ -74,8 +74,8 @@ bool NexusKernel::take_reload() {
 }
 
 Result<Event> NexusKernel::wait(std::optional<Instant> deadline) {
-    if (reaped_) {
-        return Event{*std::exchange(reaped_, std::nullopt)};
+    if (const auto reaped = std::exchange(reaped_, std::nullopt); reaped.has_value()) {
+        return Event{*reaped};
     }
     for (;;) {
         // One SIGCHLD may stand for several children: they are asked for one by one.

@@ -158,7 +158,7 @@ Plan make_plan(const RecipeSources& sources, const PlanOptions& options) {
     for (ServiceEntry& entry : services.services) {
         ResolvedHints resolved = resolve(entry.service, affinity, qos, options.cpus_online, findings);
         plan.services.push_back({.service = std::move(entry.service),
-                                 .hints = std::move(resolved.hints),
+                                 .hints = resolved.hints,
                                  .origins = std::move(resolved.origins),
                                  .faulty = entry.faulty || resolved.faulty});
     }

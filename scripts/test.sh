@@ -15,16 +15,16 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build     600 set-up, host build, release and debug image"
-    "host      180 unit tests with sanitizers"
-    "proofs    360 the scheduler's invariants in the simulator, every interleaving, seeded defects"
-    "lint      240 house rules, clang-tidy, thread-safety analysis"
-    "icount    300 boots with 1 to 4 harts, twice the same, and the negative controls"
-    "figures   240 shares, lag, latency, budgets and costs in figures, against their limits"
-    "mttcg     120 boots with a host thread per hart"
-    "debug     120 boots of the debug image, system calls"
-    "boards    60 other harts, memory sizes, interrupt controllers and boot harts"
-    "programs  120 programs from elsewhere, malformed input, hostile programs"
+    "build    750 set-up, host build, release and debug image"
+    "host      60 unit tests with sanitizers"
+    "proofs   200 the scheduler's invariants in the simulator, every interleaving, seeded defects"
+    "lint     320 house rules, clang-tidy, thread-safety analysis"
+    "icount    90 boots with 1 to 4 harts, twice the same, and the negative controls"
+    "figures   90 shares, lag, latency, budgets and costs in figures, against their limits"
+    "mttcg    100 boots with a host thread per hart"
+    "debug    100 boots of the debug image, system calls"
+    "boards   15 other harts, memory sizes, interrupt controllers and boot harts"
+    "programs  60 programs from elsewhere, malformed input, hostile programs"
 )
 
 only='' with_budget=true

@@ -220,7 +220,7 @@ void choose(Hart& hart, Instant now) {
     if (decision.balance) {
         balance_after_pick(hart);
     }
-    nudge_idle_hart(hart);
+    nudge_idle_hart(arch::current_cpu());
 }
 
 void take_pending_interrupts() {

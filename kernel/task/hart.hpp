@@ -117,9 +117,9 @@ void place(Task& task, sched::EnqueueReason reason);
 bool take_in(Hart& hart, Task& task);
 // Takes in what was sent to this hart. True when there was something.
 bool drain_inbox(Hart& hart);
-// Something waits on `hart` that an idle hart may run: wakes one of those, which then pulls it. A hart that
+// Something waits on `cpu` that an idle hart may run: wakes one of those, which then pulls it. A hart that
 // sleeps does not look for work by itself. True when there was one to wake.
-bool nudge_idle_hart(Hart& hart);
+bool nudge_idle_hart(CpuId cpu);
 // What a woken hart does once it has taken a task: where still more waits for a sleeper, it wakes the next
 // one.
 void pass_nudge_on();

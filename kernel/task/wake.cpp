@@ -82,12 +82,12 @@ void send_to(CpuId cpu, Task& task) {
     kick(cpu);
 }
 
-bool nudge_idle_hart(Hart& hart) {
-    if (idle_cpus.load().empty() || !machine_balance.overloaded().contains(hart.queue.cpu())) {
+bool nudge_idle_hart(CpuId cpu) {
+    if (idle_cpus.load().empty() || !machine_balance.overloaded().contains(cpu)) {
         return false;
     }
     CpuMask waiting;
-    for (const CpuMask mask : hart.load.load().waiting_mask) {
+    for (const CpuMask mask : hart_of(cpu).load.load().waiting_mask) {
         waiting = waiting | mask;
     }
     const CpuMask takers = waiting & idle_cpus.load();
@@ -103,7 +103,7 @@ void pass_nudge_on() {
     for (std::uint32_t probe = 0; probe < sched::kProbedVictims && !overloaded.empty(); ++probe) {
         const CpuId cpu = overloaded.lowest();
         overloaded.remove(cpu);
-        if (nudge_idle_hart(hart_of(cpu))) {
+        if (nudge_idle_hart(cpu)) {
             return;
         }
     }
