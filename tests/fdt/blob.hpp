@@ -36,6 +36,7 @@ class Blob {
     static Blob fixture(const std::string& name) {
         return load(std::string{FIXTURE_DIR} + "/" + name + ".dtb");
     }
+    static Blob board(const std::string& name) { return load(std::string{BOARD_DIR} + "/" + name + ".dtb"); }
     static Blob dump(const std::string& name) { return load(std::string{DUMP_DIR} + "/" + name + ".dtb"); }
 
     [[nodiscard]] std::span<const std::byte> bytes() const { return std::as_bytes(std::span{bytes_}); }

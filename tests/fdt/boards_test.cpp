@@ -32,8 +32,8 @@ std::vector<unsigned> contexts(const Machine& machine) {
     return list;
 }
 
-TEST(Icicle, HartsAreTheFourApplicationCores) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, HartsAreTheFourApplicationCores) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     EXPECT_THAT(problems(machine), IsEmpty());
@@ -46,15 +46,15 @@ TEST(Icicle, HartsAreTheFourApplicationCores) {
     EXPECT_EQ(machine.compatible.first(), "microchip,mpfs-icicle-kit");
 }
 
-TEST(Icicle, MemoryIsSortedAndJoined) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, MemoryIsSortedAndJoined) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     EXPECT_THAT(machine.memory, ElementsAre(range(0x80000000, 0x40000000), range(0x1000000000, 0x40000000)));
 }
 
-TEST(Icicle, ReservedRangesKeepWhetherTheyMayBeMapped) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, ReservedRangesKeepWhetherTheyMayBeMapped) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     ASSERT_EQ(machine.reserved.size(), 3U);
@@ -68,8 +68,8 @@ TEST(Icicle, ReservedRangesKeepWhetherTheyMayBeMapped) {
                                                       std::pair{range(0xa0000000, 0x100000), false}));
 }
 
-TEST(Icicle, ConsoleByAliasWithOptions) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, ConsoleByAliasWithOptions) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     ASSERT_TRUE(machine.console.has_value());
@@ -86,8 +86,8 @@ TEST(Icicle, ConsoleByAliasWithOptions) {
     EXPECT_EQ(console.interrupt->source, 91U);
 }
 
-TEST(Icicle, ChosenGivesArgumentsSeedAndAnUnalignedInitrdInTwoCells) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, ChosenGivesArgumentsSeedAndAnUnalignedInitrdInTwoCells) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     EXPECT_EQ(machine.bootargs, "init=/bin/execd loglevel=7");
@@ -97,8 +97,8 @@ TEST(Icicle, ChosenGivesArgumentsSeedAndAnUnalignedInitrdInTwoCells) {
     EXPECT_EQ(machine.initrd->bytes, 0x88100001U - 0x88000123U);
 }
 
-TEST(Icicle, ContextsCountEveryEntryOfThePlic) {
-    const auto blob = Blob::fixture("icicle");
+TEST(IcicleOdd, ContextsCountEveryEntryOfThePlic) {
+    const auto blob = Blob::fixture("icicle-odd");
     Machine machine;
     read(blob, machine);
     ASSERT_EQ(machine.plics.size(), 1U);
@@ -136,7 +136,7 @@ TEST(VisionFive2Stock, ConsoleByPathWithOptionsAndNoClock) {
 
 #if HAS_VISIONFIVE2_TREE
 TEST(VisionFive2, OfficialTree) {
-    const auto blob = Blob::fixture("visionfive2");
+    const auto blob = Blob::fixture("linux-visionfive2");
     Machine machine;
     read(blob, machine);
     EXPECT_THAT(problems(machine), IsEmpty());

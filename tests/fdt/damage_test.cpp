@@ -14,7 +14,7 @@ namespace {
 using kernel::fdt::Machine;
 
 std::vector<std::string> sources() {
-    return {"icicle", "vf2-stock", "odd-harts", "numa", "nested-bus", "aia-only"};
+    return {"icicle-odd", "vf2-stock", "odd-harts", "numa", "nested-bus", "aia-only"};
 }
 
 void put_be32(std::vector<char>& bytes, std::size_t offset, std::uint32_t value) {
@@ -74,7 +74,7 @@ TEST(Damage, EveryCutWithAMatchingHeaderIsSound) {
 }
 
 TEST(Damage, ShorterStructureBlocksAreRefused) {
-    const auto whole = Blob::fixture("icicle");
+    const auto whole = Blob::fixture("icicle-odd");
     const std::uint32_t size = fdt_size_dt_struct(whole.bytes().data());
     for (std::uint32_t length = 0; length < size; length += 4) {
         Blob cut{whole};
@@ -88,13 +88,13 @@ TEST(Damage, HeaderFieldsAreChecked) {
     for (std::size_t field = 0; field < kFields; ++field) {
         for (const std::uint32_t value :
              {0U, 1U, 39U, 0x1000U, 0x7fffffffU, 0x80000000U, 0xfffffff8U, 0xffffffffU}) {
-            Blob blob = Blob::fixture("icicle");
+            Blob blob = Blob::fixture("icicle-odd");
             put_be32(blob.raw(), field * 4, value);
             expect_sound(blob, "header field " + std::to_string(field) + " = " + std::to_string(value));
         }
     }
     const auto with_field = [](std::size_t field, std::uint32_t value) {
-        Blob blob = Blob::fixture("icicle");
+        Blob blob = Blob::fixture("icicle-odd");
         put_be32(blob.raw(), field * 4, value);
         return refusal(blob);
     };
@@ -107,7 +107,7 @@ TEST(Damage, HeaderFieldsAreChecked) {
 }
 
 TEST(Damage, MisalignedBlobsAreRefused) {
-    const auto blob = Blob::fixture("icicle");
+    const auto blob = Blob::fixture("icicle-odd");
     std::vector<char> shifted(blob.bytes().size() + 4);
     std::memcpy(shifted.data() + 4, blob.bytes().data(), blob.bytes().size());
     Machine machine;
@@ -162,7 +162,7 @@ TEST(Damage, ReplacedWords) {
 }
 
 TEST(BlobBytes, TellsTheSizeOrRefuses) {
-    Blob blob = Blob::fixture("icicle");
+    Blob blob = Blob::fixture("icicle-odd");
     EXPECT_EQ(kernel::fdt::blob_bytes(blob.bytes().first(40)), blob.bytes().size());
     EXPECT_EQ(kernel::fdt::blob_bytes(blob.bytes().first(39)), std::nullopt);
     put_be32(blob.raw(), 4, kernel::fdt::kMaxBlobBytes + 1);

@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 Blob icicle() {
-    return Blob::fixture("icicle");
+    return Blob::fixture("icicle-odd");
 }
 constexpr const char* kSerial = "/soc/serial@20100000";
 constexpr const char* kPlic = "/soc/interrupt-controller@c000000";
