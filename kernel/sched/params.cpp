@@ -162,7 +162,7 @@ Result<Change> parse_attr(const abi::sched_attr& attr) {
     const bool clamp = (attr.flags & abi::kAttrClamp) != 0;
     const auto names = [&attr](std::uint64_t field) { return (attr.fields & field) != 0; };
 
-    Change change{.fields = attr.fields & ~abi::kFieldGroup};
+    Change change{.fields = attr.fields};
     if (names(abi::kFieldClass)) {
         change.qos_class = TRY(parse_class(std::int64_t{attr.qos_class})).qos_class;
     }
@@ -191,8 +191,11 @@ Result<Change> parse_attr(const abi::sched_attr& attr) {
     if (names(abi::kFieldPolicy)) {
         change.policy = TRY(parse_policy(attr.affinity_policy));
     }
-    if (names(abi::kFieldGroup) && attr.group != 0) {
-        return Error::InvalidArgument;
+    if (names(abi::kFieldGroup)) {
+        change.group_ceiling = attr.group;
+        if (attr.group > abi::kSharesMax) {
+            return Error::InvalidArgument;
+        }
     }
     return change;
 }
@@ -201,6 +204,10 @@ Result<Attributes> apply(const Attributes& current, const Change& change, const 
     const auto names = [&change](std::uint64_t field) { return (change.fields & field) != 0; };
     const CpuMask usable = authority.limits.affinity_limit & authority.online;
     Attributes next = current;
+    if (names(abi::kFieldGroup) && change.group_ceiling != 0 &&
+        change.group_ceiling != authority.group_ceiling) {
+        return Error::InvalidArgument;
+    }
     if (names(abi::kFieldAffinity)) {
         next.affinity = change.affinity;
         next.affinity_effective = change.affinity & usable;

@@ -31,6 +31,7 @@ struct Change {
     nexus_abi::AffinityPolicy policy{};
     std::uint32_t flags{0};
     BudgetParams budget{};
+    std::uint32_t group_ceiling{0};  // 0 or the one the target has: only set_limits changes it
 };
 
 // A checked request to change the ceilings named in `fields`: kFieldClass, kFieldShares, kFieldAffinity,
@@ -49,6 +50,7 @@ struct Authority {
     Limits limits;
     CpuMask online;
     bool privileged{false};
+    std::uint32_t group_ceiling{0};  // of the group the target counts for now, 0 = none
 };
 
 // Step 1. Values as they come out of the registers. Errors: InvalidArgument.
@@ -64,8 +66,8 @@ struct Authority {
 // Never clamped.
 [[nodiscard]] Result<Change> parse_budget(std::int64_t runtime_us, std::int64_t period_us);
 // Errors: InvalidArgument for a size below the struct's, an unknown flag or field, a reserved or effective_*
-// value that is not 0, a named value out of range; a group other than 0, which is for set_limits. Values that
-// `fields` does not name are ignored.
+// value that is not 0, a named value out of range (group 0..1000). Values that `fields` does not name are
+// ignored.
 [[nodiscard]] Result<Change> parse_attr(const nexus_abi::sched_attr& attr);
 // sched_set_limits: qos_class, shares, affinity and group are ceilings. Errors: InvalidArgument for a
 // malformed struct, a field that is no ceiling, no field at all, a named value out of range (class 0..3,
@@ -76,7 +78,8 @@ struct Authority {
 // values. Errors: InvalidArgument.
 [[nodiscard]] Result<void> check_attr_form(const nexus_abi::sched_attr& attr);
 
-// Step 2. Errors, in this order: InvalidArgument when a mask leaves no usable hart; without the right
+// Step 2. Errors, in this order: InvalidArgument for a group that is neither 0 nor the target's, and when a
+// mask leaves no usable hart; without the right
 // NotPermitted for a class or shares above the target's ceiling, for a budget looser than an imposed one (or
 // any where it is shared), and for taking InheritBudget from an imposed one.
 [[nodiscard]] Result<Attributes> apply(const Attributes& current, const Change& change,

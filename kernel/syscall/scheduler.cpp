@@ -63,7 +63,8 @@ SysResult change_attributes(Caller& caller, std::int32_t pid, const sched::Chang
 sched::Authority authority_over(Caller& caller, task::Task& task) {
     return {.limits = task::read_limits(task),
             .online = task::online_cpus(),
-            .privileged = caller.has_right(nexus_abi::kRightSchedAdmin)};
+            .privileged = caller.has_right(nexus_abi::kRightSchedAdmin),
+            .group_ceiling = task::read_standing(task).group_ceiling};
 }
 
 SysResult sys_nexus_abi_info(Caller& caller, Out<abi_info> info, std::uint64_t size) {

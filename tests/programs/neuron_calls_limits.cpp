@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <thread>
 
 #include "neuron_checks.hpp"
@@ -192,11 +194,43 @@ void set_limits() {
     exits("without the right", started("no-rights", {.rights = 0}), 0);
 }
 
+// What getattr tells may be set again; only the values that are for reading are left out.
+void set_what_is_told() {
+    const auto told = [] {
+        sched_attr all = attributes();
+        all.effective_class = all.effective_shares = 0;
+        all.effective_affinity = 0;
+        return all;
+    };
+    sched_attr limits{};
+    limits.fields = nexus_abi::kFieldGroup;
+    for (const std::uint32_t ceiling : {0U, 50U}) {
+        limits.group = ceiling;
+        succeeds("a ceiling of the group", sched::set_limits(0, limits));
+        const sched_attr before = told();
+        equal("it is told", before.group, ceiling);
+        equal("with all the rest", static_cast<std::int64_t>(before.fields),
+              static_cast<std::int64_t>(nexus_abi::kFieldsAll));
+        succeeds("all as it is", sched::set_attr(0, before));
+        truth("nothing has changed", std::memcmp(&before, std::array{told()}.data(), sizeof(before)) == 0);
+        sched_attr change = before;
+        change.shares = 70;
+        change.group = ceiling + 1;
+        fails("another group", sched::set_attr(0, change), EINVAL);
+        truth("all or none", std::memcmp(&before, std::array{told()}.data(), sizeof(before)) == 0);
+        change.group = 0;
+        succeeds("no group named", sched::set_attr(0, change));
+        equal("it stays", attributes().group, ceiling);
+        succeeds("as before", sched::set_attr(0, before));
+    }
+    exits("a child may name its parent's", started("same-group", {.rights = 0}), 0);
+    limits.group = 0;
+    succeeds("no ceiling", sched::set_limits(0, limits));
+}
+
 constexpr checks::Case kCases[]{
-    {"set budgets", set_budgets},
-    {"keep to a budget", keep_to_a_budget},
-    {"share a budget", share_a_budget},
-    {"set limits", set_limits},
+    {"set budgets", set_budgets}, {"keep to a budget", keep_to_a_budget}, {"share a budget", share_a_budget},
+    {"set limits", set_limits},   {"set what is told", set_what_is_told},
 };
 
 void play_limited() {
@@ -235,11 +269,22 @@ void play_no_rights() {
     fails("another's", sched::set_budget(getppid(), milliseconds{10}, milliseconds{100}), EPERM);
 }
 
+void play_same_group() {
+    sched_attr all = attributes();
+    all.effective_class = all.effective_shares = 0;
+    all.effective_affinity = 0;
+    equal("the parent's", all.group, 50);
+    succeeds("all as it is", sched::set_attr(0, all));
+    ++all.group;
+    fails("another group", sched::set_attr(0, all), EINVAL);
+}
+
 constexpr checks::Role kRoles[]{
     {"limited", play_limited},
     {"rising", [] { succeeds("up to the ceiling", sched::set_qos_class(0, QosClass::Interactive)); }},
     {"grandchild", play_grandchild},
     {"no-rights", play_no_rights},
+    {"same-group", play_same_group},
     {"return", [] {}},
     {"sleep",
      [] {

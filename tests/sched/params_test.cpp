@@ -276,9 +276,25 @@ TEST_F(Attr, PoliciesAndGroups) {
     }
     EXPECT_EQ(parse(), Error::InvalidArgument);
     attr.fields = abi::kFieldGroup;
-    EXPECT_EQ(parse(), Error{});
-    attr.group = 1;  // a matter of sched_set_limits
+    attr.group = abi::kSharesMax + 1;
     EXPECT_EQ(parse(), Error::InvalidArgument);
+}
+
+// Changing it is a matter of sched_set_limits.
+TEST_F(Attr, AGroupMayBeNamedAsItIs) {
+    const auto error_with = [&](std::uint32_t asked, std::uint32_t there) {
+        attr.fields = abi::kFieldGroup;
+        attr.group = asked;
+        Authority who = authority({}, CpuMask::first(4), true);
+        who.group_ceiling = there;
+        return error_of(apply(make(Normal), checked(kernel::sched::parse_attr(attr)), who));
+    };
+    EXPECT_EQ(error_with(0, 0), Error{});
+    EXPECT_EQ(error_with(0, 20), Error{});
+    EXPECT_EQ(error_with(20, 20), Error{});
+    EXPECT_EQ(error_with(19, 20), Error::InvalidArgument);
+    EXPECT_EQ(error_with(21, 20), Error::InvalidArgument);
+    EXPECT_EQ(error_with(1, 0), Error::InvalidArgument);
 }
 
 TEST_F(Attr, ErrorsComeInOrderAndChangeNothing) {

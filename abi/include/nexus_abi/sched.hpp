@@ -64,7 +64,7 @@ struct sched_attr {
     std::uint64_t affinity;         // mask of CpuIds, requested
     std::uint64_t affinity_prefer;  // mask of CpuIds tried first; 0 = none
     std::uint32_t affinity_policy;  // AffinityPolicy
-    std::uint32_t group;            // ceiling of the group in shares; 0 = none; set by sched_set_limits
+    std::uint32_t group;            // ceiling of the group in shares; 0 = none; set by sched_set_limits only
     // Filled by sched_getattr; must be 0 in sched_setattr.
     std::uint32_t effective_class;     // QosClass the scheduler uses now
     std::uint32_t effective_shares;    // weight the scheduler uses now

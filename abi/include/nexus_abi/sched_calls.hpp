@@ -94,8 +94,9 @@ struct QosClasses {
     return attributes;
 }
 
-// Applies the fields named in attributes.fields, all or none. Values out of range: InvalidArgument unless
-// kAttrClamp. Errors: InvalidArgument, TooBig, NotPermitted.
+// Applies the fields named in attributes.fields, all or none. What get_attr gave may be given back once its
+// effective_* values are set to 0. Values out of range: InvalidArgument unless kAttrClamp. Errors:
+// InvalidArgument, TooBig, NotPermitted.
 [[nodiscard]] inline Result<void> set_attr(std::int32_t pid, sched_attr attributes) {
     attributes.size = sizeof(attributes);
     TRY(call::nexus_sched_setattr(pid, In<sched_attr>{&attributes}, 0));
