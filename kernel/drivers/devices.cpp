@@ -10,6 +10,7 @@
 #include "drivers/ns16550.hpp"
 #include "drivers/plic.hpp"
 #include "drivers/sbi_console.hpp"
+#include "drivers/sifive_uart.hpp"
 
 namespace kernel::drivers {
 
@@ -19,7 +20,8 @@ constinit Console the_console;
 constinit Tty the_terminal{the_console};
 constinit SbiConsole firmware_console;
 // Filled in at boot by one hart, before the other harts start; afterwards immutable but for their own state.
-constinit std::optional<Ns16550<Mmio>> the_uart;
+constinit std::optional<Ns16550<Mmio>> the_ns16550;
+constinit std::optional<SifiveUart<Mmio>> the_sifive_uart;
 constinit std::array<std::optional<Plic<Mmio>>, fdt::kMaxPlics> plics;
 constinit bool uart_has_interrupts = false;
 // Where the UART's interrupt comes from; set with uart_has_interrupts.
@@ -27,18 +29,51 @@ constinit fdt::PlicInterrupt uart_interrupt;
 // The CPU that gets it: changed by that CPU only.
 constinit std::atomic<std::uint32_t> uart_cpu{kMaxCpus};
 
-constexpr std::array<std::string_view, 3> kPlainUarts{"ns16550a", "ns16550", "ns16750"};
-constexpr std::array<std::string_view, 3> kDesignwareUarts{"snps,dw-apb-uart", "starfive,jh7110-uart",
-                                                           "starfive,jh7100-uart"};
+enum class UartKind : std::uint8_t {
+    Ns16550,
+    DesignWare,  // a 16550 with a busy-detect interrupt
+    Sifive,
+};
 
-template <std::size_t N>
-bool is_one_of(const fdt::Compatible& compatible, const std::array<std::string_view, N>& names) {
-    for (const std::string_view name : names) {
-        if (compatible.contains(name)) {
-            return true;
+struct SupportedUart {
+    std::string_view compatible;
+    UartKind kind;
+};
+
+// The first row whose name the device tree lists decides: a DesignWare UART calls itself ns16550a, too.
+constexpr std::array<SupportedUart, 7> kSupportedUarts{{
+    {"snps,dw-apb-uart", UartKind::DesignWare},
+    {"starfive,jh7110-uart", UartKind::DesignWare},
+    {"starfive,jh7100-uart", UartKind::DesignWare},
+    {"ns16550a", UartKind::Ns16550},
+    {"ns16550", UartKind::Ns16550},
+    {"ns16750", UartKind::Ns16550},
+    {"sifive,uart0", UartKind::Sifive},
+}};
+
+std::optional<UartKind> kind_of(const fdt::Compatible& compatible) {
+    for (const SupportedUart& row : kSupportedUarts) {
+        if (compatible.contains(row.compatible)) {
+            return row.kind;
         }
     }
-    return false;
+    return std::nullopt;
+}
+
+Result<void> start_ns16550(const fdt::Console& description, VirtAddr registers, UartKind kind) {
+    const std::uint32_t width = description.reg_io_width;
+    const bool is_width_supported = width == 1 || width == 2 || width == 4;
+    // Registers lie reg_shift apart, so an access must not be wider than that.
+    if (!is_width_supported || description.reg_shift > 4 || width > (1U << description.reg_shift)) {
+        return Error::NotSupported;
+    }
+    Ns16550<Mmio>& uart =
+        the_ns16550.emplace(Mmio{registers}, UartLayout{.reg_shift = description.reg_shift,
+                                                        .io_width_bytes = width,
+                                                        .is_designware = kind == UartKind::DesignWare});
+    uart.start();
+    the_console.attach(uart);
+    return {};
 }
 
 }  // namespace
@@ -58,22 +93,18 @@ void start_firmware_console() {
 }
 
 bool is_supported_uart(const fdt::Console& description) {
-    return is_one_of(description.compatible, kPlainUarts) ||
-           is_one_of(description.compatible, kDesignwareUarts);
+    return kind_of(description.compatible).has_value();
 }
 
 Result<void> start_uart(const fdt::Console& description, VirtAddr registers) {
-    const std::uint32_t width = description.reg_io_width;
-    const bool is_width_supported = width == 1 || width == 2 || width == 4;
-    // Registers lie reg_shift apart, so an access must not be wider than that.
-    if (!is_supported_uart(description) || !is_width_supported || description.reg_shift > 4 ||
-        width > (1U << description.reg_shift)) {
+    const std::optional<UartKind> kind = kind_of(description.compatible);
+    if (!kind.has_value()) {
         return Error::NotSupported;
     }
-    Ns16550<Mmio>& uart = the_uart.emplace(
-        Mmio{registers}, UartLayout{.reg_shift = description.reg_shift,
-                                    .io_width_bytes = width,
-                                    .is_designware = is_one_of(description.compatible, kDesignwareUarts)});
+    if (*kind != UartKind::Sifive) {
+        return start_ns16550(description, registers, *kind);
+    }
+    SifiveUart<Mmio>& uart = the_sifive_uart.emplace(Mmio{registers});
     uart.start();
     the_console.attach(uart);
     return {};
@@ -94,7 +125,8 @@ Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr
 }
 
 Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu) {
-    if (!the_uart.has_value() || !machine.console.has_value() || !machine.console->interrupt.has_value()) {
+    const bool has_uart = the_ns16550.has_value() || the_sifive_uart.has_value();
+    if (!has_uart || !machine.console.has_value() || !machine.console->interrupt.has_value()) {
         return Error::NotSupported;
     }
     const fdt::PlicInterrupt& interrupt = *machine.console->interrupt;

@@ -23,10 +23,11 @@ namespace kernel::drivers {
 // devices.
 void start_firmware_console();
 
-// 2. True when this driver can drive the UART: ns16550a and its kin. Otherwise the firmware's console stays.
+// 2. True when there is a driver for the UART: ns16550a and its kin, sifive,uart0. Otherwise the firmware's
+// console stays.
 [[nodiscard]] bool is_supported_uart(const fdt::Console& description);
 // Moves the console to the UART whose registers are mapped at `registers`, still by polling.
-// NotSupported: not a UART of this driver, or an access width other than 1, 2 and 4.
+// NotSupported: no driver for this UART, or an access width other than 1, 2 and 4.
 Result<void> start_uart(const fdt::Console& description, VirtAddr registers);
 
 // 3. PLIC number `index` of the Machine, whose registers are mapped at `registers`: takes over the contexts
