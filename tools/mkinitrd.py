@@ -64,19 +64,26 @@ def record(number, name, mode, data=b"", links=1):
     return out + data + b"\0" * (-len(data) % 4)
 
 
-def archive(files):
-    directories = {parent.as_posix() for name in files for parent in pathlib.PurePosixPath(name).parents} - {"."}
-    for name in sorted(directories & set(files)):
+def pack(contents):
+    """The archive of {archive path: (mode, data)}."""
+    directories = {parent.as_posix() for name in contents for parent in pathlib.PurePosixPath(name).parents} - {"."}
+    for name in sorted(directories & set(contents)):
         raise SpecError(f"/{name} is both a file and a directory")
     out = b""
-    for number, name in enumerate(sorted(directories | set(files), key=lambda name: name.split("/")), start=1):
+    for number, name in enumerate(sorted(directories | set(contents), key=lambda name: name.split("/")), start=1):
         if name in directories:
             out += record(number, name, stat.S_IFDIR | 0o755, links=2)
-            continue
-        executable = files[name].stat().st_mode & stat.S_IXUSR
-        out += record(number, name, stat.S_IFREG | (0o755 if executable else 0o644), files[name].read_bytes())
+        else:
+            out += record(number, name, *contents[name])
     out += record(0, TRAILER, 0)
     return out + b"\0" * (-len(out) % 512)
+
+
+def archive(files):
+    """The archive of {archive path: host path}."""
+    def mode(path):
+        return stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+    return pack({name: (mode(path), path.read_bytes()) for name, path in files.items()})
 
 
 def main(arguments):
