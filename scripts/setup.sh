@@ -57,7 +57,15 @@ for entry in "${backports_packages[@]}"; do
     fi
 done
 
+# SPL and U-Boot of VisionFive 2, of Debian 13: into the cache, not into the system.
+fetch_firmware() {
+    if [ "$group" = test ] && ! $dry_run; then
+        "$(dirname "$0")/flash/fetch-u-boot.sh" >/dev/null
+    fi
+}
+
 if [ ${#missing[@]} -eq 0 ] && [ ${#missing_backports[@]} -eq 0 ]; then
+    fetch_firmware
     echo "setup: everything is installed"
     exit 0
 fi
@@ -100,4 +108,5 @@ apt_get update
 [ ${#missing[@]} -eq 0 ] || apt_get install -y --no-install-recommends "${missing[@]}"
 [ ${#missing_backports[@]} -eq 0 ] ||
     apt_get install -y --no-install-recommends -t "$backports_suite" "${missing_backports[@]}"
+fetch_firmware
 echo "setup: done"
