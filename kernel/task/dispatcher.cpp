@@ -221,6 +221,9 @@ void choose(Hart& hart, Instant now) {
         balance_after_pick(hart);
     }
     nudge_idle_hart(arch::current_cpu());
+    if (hart.current != nullptr && std::exchange(hart.was_called, false)) {
+        pass_nudge_on();  // the call may have been for work elsewhere, and now this hart has its own
+    }
 }
 
 void take_pending_interrupts() {
@@ -258,6 +261,7 @@ void idle(Hart& hart) {
         }
     }
     idle_cpus.remove(self);
+    hart.was_called = !has_pulled;
     if (has_pulled) {
         pass_nudge_on();  // not earlier: it would wake itself
     }

@@ -59,6 +59,7 @@ struct alignas(64) Hart {
     bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
     bool recheck{false};        // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
+    bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
     bool exit_requested{false};
     std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};

@@ -100,7 +100,9 @@ bool nudge_idle_hart(CpuId cpu) {
 
 void pass_nudge_on() {
     CpuMask overloaded = machine_balance.overloaded();
-    for (std::uint32_t probe = 0; probe < sched::kProbedVictims && !overloaded.empty(); ++probe) {
+    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for a
+    // sleeper.
+    while (!overloaded.empty()) {
         const CpuId cpu = overloaded.lowest();
         overloaded.remove(cpu);
         if (nudge_idle_hart(cpu)) {

@@ -39,6 +39,7 @@ void Machine::enter_kernel(Hart& hart) {
         hart.asleep = false;
         idle.remove(cpu);
         hart.recheck = true;
+        hart.was_called = true;
     }
     if (hart.ipi_at <= now) {
         hart.ipi_at = Instant::never();
@@ -119,6 +120,7 @@ bool Machine::look_for_work(Hart& hart) {
         }
     }
     idle.remove(cpu);
+    hart.was_called = !found;
     if (found) {
         pass_nudge_on();
     }
@@ -226,6 +228,9 @@ void ExitPath::choose() {
             break;
     }
     machine_.nudge_idle_hart(hart_);
+    if (hart_.current != nullptr && std::exchange(hart_.was_called, false)) {
+        machine_.pass_nudge_on();  // the call may have been for work elsewhere, and now this hart has its own
+    }
     if (machine_.balance(hart_, pick)) {
         hart_.recheck = true;
     }

@@ -53,6 +53,7 @@ Machine::Machine(Simulation& owner, Config wanted)
 // Kernel paths that are under way run to their end, so that what they hold is given back.
 Machine::~Machine() {
     config.lock_regions = false;
+    observers.clear();  // who watched may be gone; what is left to run is of no interest
     for (auto& fiber : fibers) {
         if (fiber->is_active()) {
             fiber->resume();

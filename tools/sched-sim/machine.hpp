@@ -115,6 +115,7 @@ struct Hart {
     bool asleep{true};
     bool recheck{false};
     bool yield_requested{false};
+    bool was_called{false};  // woken from sleep, and has not looked for work elsewhere since
     bool exit_requested{false};
 
     Instant progress_at{};  // the current task's work is complete up to here

@@ -51,7 +51,9 @@ bool Machine::nudge_idle_hart(const Hart& hart) {
 // of them come, whatever the overloaded hart does meanwhile.
 void Machine::pass_nudge_on() {
     CpuMask overloaded = shared.overloaded();
-    for (std::uint32_t probe = 0; probe < kernel::sched::kProbedVictims && !overloaded.empty(); ++probe) {
+    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for a
+    // sleeper.
+    while (!overloaded.empty()) {
         const CpuId cpu = overloaded.lowest();
         overloaded.remove(cpu);
         if (nudge_idle_hart(hart_of(cpu))) {
