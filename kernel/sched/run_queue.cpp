@@ -378,9 +378,10 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
                                                                : Duration{};
     const VirtualTime vt = member.queue.place(entity, request_of(entity), credit, position.epoch == epoch_);
     const VirtualSpan shift = vt - position.vt;
-    // One that was throttled where it came from may never have begun a request.
-    const bool keeps_request =
-        reason == EnqueueReason::Migrate && is_before(position.vt, position.request_end);
+    // One that was throttled where it came from may never have begun a request, and one whose place is
+    // forgotten has none that means anything.
+    const bool keeps_request = reason == EnqueueReason::Migrate && position.has_global &&
+                               is_before(position.vt, position.request_end);
     position.vt = vt;
     if (keeps_request) {
         position.deadline = position.deadline + shift;

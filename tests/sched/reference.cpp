@@ -247,7 +247,7 @@ void Hart::join(Task& task, std::size_t index, EnqueueReason reason) {
         credit = kLagMax;
     }
     const Wide vt = place(into, task, credit);
-    if (reason == EnqueueReason::Migrate && task.request_end > task.vt) {
+    if (reason == EnqueueReason::Migrate && task.has_global && task.request_end > task.vt) {
         task.deadline += vt - task.vt;
         task.request_end += vt - task.vt;
         task.vt = vt;
