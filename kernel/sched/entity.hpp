@@ -72,6 +72,8 @@ class Entity {
     }
     // The hart whose queue it is on, or was last on.
     [[nodiscard]] CpuId cpu() const { return cpu_; }
+    // It was woken, and has not started since (RunQueue::note_started).
+    [[nodiscard]] bool is_waking() const { return wake_pending_; }
     [[nodiscard]] bool has_run() const { return !statistics_.runtime.is_zero(); }
     [[nodiscard]] const Statistics& statistics() const { return statistics_; }
     // The class it is served in: the one it asked for or one it was lent, whichever is higher, and

@@ -460,10 +460,6 @@ void RunQueue::run(Entity& entity, Instant now) {
     Statistics& statistics = entity.statistics_;
     statistics.wait += waited;
     statistics.wait_max = std::max(statistics.wait_max, waited);
-    if (entity.wake_pending_) {
-        entity.wake_pending_ = false;
-        statistics.record_wake(std::max(Duration{}, now - entity.woken_at_), entity.attributes.latency);
-    }
     entity.state_ = TaskState::Running;
     entity.since_ = now;
     picked_at_ = now;

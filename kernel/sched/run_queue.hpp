@@ -73,6 +73,9 @@ class RunQueue {
     void put_current(Instant now, PutReason reason);
     // Chooses and makes current. Pre: none; a still current entity competes as if preempted.
     Pick pick_next(Instant now);
+    // The current entity's own work goes on at `now`: its wake-up, if is_waking(), was as late as that,
+    // counted from when it was woken or from `due`, whichever is later.
+    void note_started(Instant now, Instant due = Instant{});
     // New attributes, in any state; charges first. Lag is kept across a change of shares; across a change of
     // class only debt is. Pre: entity is on this queue, or was last here and is off every queue. True: it is
     // on this hart and no longer allowed to be; the caller moves it before it lets go of the lock (waiting)

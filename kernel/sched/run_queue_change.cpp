@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // RunQueue, second part: entities whose attributes change, and entities that are on no queue.
 #include <algorithm>
+#include <utility>
 
 #include "lib/check.hpp"
 #include "sched/run_queue.hpp"
@@ -127,6 +128,15 @@ void RunQueue::note_woken(Entity& entity, Instant now) {
     entity.state_ = TaskState::Migrating;
     entity.since_ = entity.woken_at_ = now;
     entity.wake_pending_ = true;
+}
+
+void RunQueue::note_started(Instant now, Instant due) {
+    CHECK(current_ != nullptr);
+    Entity& entity = *current_;
+    if (std::exchange(entity.wake_pending_, false)) {
+        const Duration latency = now - std::max(entity.woken_at_, due);
+        entity.statistics_.record_wake(std::max(Duration{}, latency), entity.attributes.latency);
+    }
 }
 
 void RunQueue::retire(Entity& entity, Instant now) {

@@ -269,11 +269,15 @@ void idle(Hart& hart) {
     hart.recheck = true;
 }
 
-// Its wake-up began a little early (kWakeAdvance).
-void await_due(Task& task) {
-    while (arch::now() < task.due) {
+// The last step of a wake-up that may have begun a little early (kWakeAdvance).
+void finish_wake_up(Hart& hart, Task& task) {
+    Instant now = arch::now();
+    while (now < task.due) {
         arch::cpu_relax();
+        now = arch::now();
     }
+    const LockGuard guard{hart.lock};
+    hart.queue.note_started(now, task.due);
     task.due = Instant{};
 }
 
@@ -326,8 +330,8 @@ arch::TrapFrame* exit_to_user() {
         }
         load_address_space(hart, *task);
         load_fp(hart, *task);
-        if (task->due != Instant{}) {
-            await_due(*task);
+        if (task->due != Instant{} || task->entity.is_waking()) {
+            finish_wake_up(hart, *task);
         }
         return &task->frame;
     }

@@ -34,6 +34,25 @@ double microseconds(std::uint64_t nanoseconds) {
     return static_cast<double>(nanoseconds) / 1000;
 }
 
+// The kernel's histogram of wake-ups between two readings: the upper end of the bucket that holds this part
+// of them.
+std::uint64_t told_percentile(const nexus_abi::sched_stat& begin, const nexus_abi::sched_stat& end,
+                              double part) {
+    std::array<std::uint64_t, nexus_abi::kWakeHistogramBuckets> counts{};
+    std::uint64_t all = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        counts[i] = end.wake_latency_hist[i] - begin.wake_latency_hist[i];
+        all += counts[i];
+    }
+    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(all) * part);
+    std::uint64_t below = 0;
+    std::size_t bucket = 0;
+    while (bucket + 1 < counts.size() && below + counts[bucket] <= wanted) {
+        below += counts[bucket++];
+    }
+    return (std::uint64_t{1} << bucket) * 1000;
+}
+
 }  // namespace
 
 // As cyclictest: a task sleeps to absolute instants a millisecond apart and notes how much later it runs.
@@ -82,11 +101,18 @@ std::string measure_wake(std::uint64_t window_ns) {
     const std::size_t wakes = late.size();
     const std::uint64_t p50 = percentile(late, 0.50);
     const std::uint64_t p99 = percentile(late, 0.99);
+    // By how much the task was later than the kernel says.
+    std::uint64_t untold = 0;
+    for (const double part : {0.5, 0.99}) {
+        const std::uint64_t told = told_percentile(sleeper.at_begin, sleeper.at_end, part);
+        const std::uint64_t measured = percentile(late, part);
+        untold = std::max(untold, measured > told ? measured - told : 0);
+    }
     return format(
-        "wakes=%zu p50_us=%.1f p99_us=%.1f max_us=%.1f kernel_max_us=%.1f missed=%llu normal_lag_us=%.1f "
-        "idle_percent=%.3f",
+        "wakes=%zu p50_us=%.1f p99_us=%.1f max_us=%.1f kernel_max_us=%.1f untold_us=%.1f missed=%llu "
+        "normal_lag_us=%.1f idle_percent=%.3f",
         wakes, microseconds(p50), microseconds(p99), microseconds(late.back()),
-        microseconds(sleeper.at_end.wake_latency_max_ns),
+        microseconds(sleeper.at_end.wake_latency_max_ns), microseconds(untold),
         static_cast<unsigned long long>(sleeper.at_end.nr_latency_target_missed),
         largest_lag(normal, span.begin, span.end) / 1000,
         100 * static_cast<double>(idle) / static_cast<double>(span.length()));

@@ -169,6 +169,37 @@ TEST(Statistics, WakeLatencyBucketsArePowersOfTwo) {
     EXPECT_EQ(statistics.latency_target_missed, 1U);
 }
 
+// From the wake-up, or from when it was due where it began early, to the task's own work; once.
+TEST(Statistics, WakeLatencyEndsWhereTheTaskGoesOn) {
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    Entity entity;
+    entity.attributes = make(Normal);
+    const auto wake = [&](Instant woken, Instant due, Instant started) {
+        EXPECT_FALSE(entity.is_waking());
+        queue.enqueue(entity, woken, EnqueueReason::Wake);
+        queue.pick_next(woken);
+        EXPECT_TRUE(entity.is_waking());
+        queue.note_started(started, due);
+        queue.note_started(started + 1_ms, due);
+        queue.put_current(started + 2_ms, PutReason::Block);
+    };
+    const auto& counts = entity.statistics().wake_latency;
+    wake(at(10_ms), Instant{}, at(10_ms + 3_us));
+    EXPECT_EQ(counts[2], 1U);
+    wake(at(20_ms), at(20_ms + 2500_ns), at(20_ms + 3_us));
+    EXPECT_EQ(counts[0], 1U);
+    // Picked, but put aside before it came to anything: it goes on waiting.
+    queue.enqueue(entity, at(30_ms), EnqueueReason::Wake);
+    queue.pick_next(at(30_ms));
+    queue.put_current(at(30_ms), PutReason::Preempted);
+    queue.pick_next(at(31_ms));
+    queue.note_started(at(31_ms));
+    EXPECT_EQ(entity.statistics().wake_latency_max, 1_ms);
+    EXPECT_EQ(counts[0] + counts[2] + counts[10], 3U);
+    queue.put_current(at(32_ms), PutReason::Exit);
+}
+
 // A child that waits in an inbox for its first turn neither sleeps nor has slept since the machine started.
 TEST(Statistics, BeginWhereTheEntityIsCreated) {
     Entity entity;
@@ -206,13 +237,14 @@ TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     EXPECT_EQ(stat.wait_ns, 1'000'000U);
     queue.enqueue(entity, at(4_ms), EnqueueReason::Wake);
     queue.pick_next(at(5_ms));
+    queue.note_started(at(5500_us));
     read(7_ms);
     EXPECT_EQ(stat.size, sizeof(stat));
     EXPECT_EQ(stat.state, static_cast<std::uint32_t>(TaskState::Running));
     EXPECT_EQ(stat.sleep_ns, 2'000'000U);
     EXPECT_EQ(stat.wait_ns, 3'000'000U);
     EXPECT_EQ(stat.wait_max_ns, 3'000'000U);
-    EXPECT_EQ(stat.wake_latency_max_ns, 3'000'000U);
+    EXPECT_EQ(stat.wake_latency_max_ns, 3'500'000U);
     EXPECT_EQ(stat.runtime_ns, 2'000'000U);
     EXPECT_EQ(stat.runtime_by_cpu_ns[3], 2'000'000U);
     EXPECT_EQ(stat.runtime_by_cpu_ns[0], 0U);

@@ -175,6 +175,9 @@ void Machine::pick(std::uint32_t hart) {
                 ? kernel::sched::idle_pull(harts_, CpuId{hart}, states_[hart])
                 : pick.balance && kernel::sched::balance(harts_, CpuId{hart}, states_[hart]);
         if (!is_changed) {
+            if (queue.current() != nullptr) {
+                queue.note_started(now_);
+            }
             return;
         }
     }

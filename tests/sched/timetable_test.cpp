@@ -46,6 +46,9 @@ class Timetable : public testing::Test {
             queue.pick_next(clock);
         }
         EXPECT_EQ(queue.current(), entity) << "at " << t.ns() << " ns";
+        if (queue.current() != nullptr) {
+            queue.note_started(clock);
+        }
         EXPECT_EQ(queue.next_event(clock), next) << "at " << t.ns() << " ns";
         const auto violation = kernel::sched::Auditor::check(queue);
         EXPECT_FALSE(violation.found()) << violation.rule;

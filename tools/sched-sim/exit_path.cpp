@@ -279,6 +279,7 @@ void ExitPath::note_switch(Task* previous, bool switched) {
             task->wake_pending = false;
             const Duration work_after = switched ? machine_.config.switch_cost : Duration{};
             task->record.wake_latency.add(now - task->woken_at + work_after);
+            hart_.queue.note_started(now + work_after);
         }
         task->ran_on = hart_.queue.cpu();
         if (switched) {

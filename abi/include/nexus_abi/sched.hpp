@@ -106,8 +106,8 @@ struct sched_stat {
     std::uint64_t nr_preempted;  // of the involuntary switches: for a better task, before the request ended
     std::uint64_t
         wake_latency_hist[kWakeHistogramBuckets];  // bucket i: wake to run < 2^i us; the last one: the rest
-    std::uint64_t wake_latency_max_ns;             // longest wake to run
-    std::uint64_t nr_latency_target_met;           // wake-ups that ran within the latency hint
+    std::uint64_t wake_latency_max_ns;    // wake (event or deadline) to run (return to user mode): longest
+    std::uint64_t nr_latency_target_met;  // wake-ups that ran within the latency hint
     std::uint64_t nr_latency_target_missed;
     std::uint64_t perfburst_ns;  // run as PerfBurst, boosted
     std::uint64_t throttled_ns;  // it could have run, but its budget was used up
