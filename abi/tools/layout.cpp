@@ -21,6 +21,8 @@ std::string type_name() {
         return "timespec";
     } else if constexpr (std::is_same_v<T, nexus_abi::timeval>) {
         return "timeval";
+    } else if constexpr (std::is_same_v<T, nexus_abi::statx_timestamp>) {
+        return "statx_timestamp";
     } else {
         static_assert(std::is_integral_v<T>, "a nested struct needs its name here");
         return (std::is_signed_v<T> ? "i" : "u") + std::to_string(sizeof(T) * 8);

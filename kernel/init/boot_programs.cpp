@@ -15,6 +15,7 @@
 #include "mm/slab.hpp"
 #include "nexus_abi/system.hpp"
 #include "sched/params.hpp"
+#include "syscall/console.hpp"
 #include "syscall/file_system.hpp"
 #include "syscall/information.hpp"
 #include "syscall/time.hpp"
@@ -163,7 +164,9 @@ void start_init() {
     options.rights = nexus_abi::kRightsAll;
     options.attributes.affinity_effective = task::online_cpus();
     options.limits.class_ceiling = sched::QosClass::PerfBurst;
-    options.prepare = [](task::Process& child, void*) { return child.files.open_console(); };
+    options.prepare = [](task::Process& child, void*) {
+        return syscall::console::open_standard_files(child.files);
+    };
     const auto pid = task::spawn_program(nullptr, arguments, options);
     if (!pid.ok()) {
         log::error("init=", line.init, " could not be started, error ",

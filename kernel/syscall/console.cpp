@@ -5,7 +5,11 @@
 #include <atomic>
 
 #include "lib/check.hpp"
+#include "mm/slab.hpp"
+#include "mm/user_buffers.hpp"
 #include "mm/user_memory.hpp"
+#include "nexus_abi/user_ptr.hpp"
+#include "syscall/caller.hpp"
 #include "syscall/console_ops.hpp"
 #include "task/lifecycle.hpp"
 #include "task/signal.hpp"
@@ -15,6 +19,7 @@ namespace kernel::syscall {
 
 namespace {
 
+using mm::UserBuffers;
 using nexus_abi::In;
 using nexus_abi::Out;
 using task::SysResult;
@@ -52,7 +57,10 @@ void console_signal(int signal) {
 
 namespace console {
 
-SysResult read(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
+namespace {
+
+// Reads what is there, at most kChunkBytes; waits for input, or answers TryAgain when `is_nonblocking`.
+SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     const auto first = buffers.next(kChunkBytes);
     if (!first.ok()) {
         return first.error();
@@ -81,7 +89,9 @@ SysResult read(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
     return copied.ok() ? SysResult{std::uint64_t{*taken}} : SysResult{copied.error()};
 }
 
-SysResult write(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
+// Writes everything, in chunks that each appear in one piece; waits while there is no room, or returns what
+// was written so far (TryAgain for nothing) when `is_nonblocking`.
+SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     const std::uint64_t before = caller.task.call_progress;
     const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
     std::array<char, kChunkBytes> chunk;
@@ -117,8 +127,6 @@ SysResult write(Caller& caller, UserBuffers buffers, bool is_nonblocking) {
     return SysResult::again();
 }
 
-namespace {
-
 // include/uapi/asm-generic/ioctls.h
 constexpr std::uint32_t kSetControllingTerminal = 0x540e;
 constexpr std::uint32_t kGetProcessGroup = 0x540f;
@@ -140,8 +148,6 @@ SysResult set_attributes(Caller& caller, std::uint64_t address, bool discards_in
     ops.set_attributes(*wanted);
     return std::uint64_t{0};
 }
-
-}  // namespace
 
 SysResult control(Caller& caller, std::uint32_t request, std::uint64_t argument) {
     switch (request) {
@@ -170,6 +176,57 @@ SysResult control(Caller& caller, std::uint32_t request, std::uint64_t argument)
         default:
             return Error::NotTerminal;
     }
+}
+
+class ConsoleFile final : public task::OpenFile {
+  public:
+    SysResult read(task::Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        Caller called{caller};
+        return console::read(called, buffers, is_nonblocking());
+    }
+    SysResult write(task::Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        Caller called{caller};
+        return console::write(called, buffers, is_nonblocking());
+    }
+    SysResult control(task::Task& caller, std::uint32_t request, std::uint64_t argument) override {
+        Caller called{caller};
+        return console::control(called, request, argument);
+    }
+    [[nodiscard]] task::FileStatus status() const override { return console::status(); }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    explicit ConsoleFile(std::uint32_t flags) : OpenFile{flags} {}
+    ~ConsoleFile() = default;
+    void close() override;
+};
+
+constinit mm::ObjectPool<ConsoleFile> pool;
+
+void ConsoleFile::close() {
+    pool.destroy(this);
+}
+
+}  // namespace
+
+task::FileStatus status() {
+    constexpr std::uint32_t kMode = task::kTypeCharacter | 0620;
+    constexpr std::uint64_t kDevice = 5 << 8 | 1;       // Linux' /dev/console
+    constexpr std::uint64_t kInode = (1ULL << 32) - 1;  // before those of the other fixed files
+    return {.mode = kMode, .inode = kInode, .special_device = kDevice, .block_bytes = kChunkBytes};
+}
+
+Result<Ref<task::OpenFile>> open(std::uint32_t flags) {
+    return Ref<task::OpenFile>::adopt(*TRY(pool.create(flags)));
+}
+
+Result<void> open_standard_files(task::FileTable& table) {
+    const Ref<task::OpenFile> terminal = TRY(open(task::kOpenReadWrite));
+    for (std::int32_t descriptor = 0; descriptor < 3; ++descriptor) {
+        TRY(table.insert_at(descriptor, terminal.clone(), false));
+    }
+    return {};
 }
 
 }  // namespace console

@@ -35,6 +35,7 @@ using nexus_abi::sched_stat;
 using nexus_abi::siginfo;
 using nexus_abi::spawn_args;
 using nexus_abi::stat;
+using nexus_abi::statx_t;
 using nexus_abi::sysinfo_t;
 using nexus_abi::timespec;
 using nexus_abi::timeval;

@@ -3,87 +3,69 @@
 
 #include <algorithm>
 
-#include "arch/contract.hpp"
-#include "mm/frames.hpp"
+#include "file/directory.hpp"
+#include "file/fixed_files.hpp"
+#include "syscall/console.hpp"
+#include "syscall/initrd_index.hpp"
 #include "task/lifecycle.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::syscall::file_system {
 
 namespace {
 
-using task::FileKind;
+using file::Device;
+using file::DirectoryEntry;
+using task::FileStatus;
+using task::kTypeCharacter;
+using task::kTypeDirectory;
+using task::kTypeMask;
+using task::kTypeRegular;
 using task::OpenFile;
 
-// include/uapi/linux/stat.h
-constexpr std::uint32_t kTypeRegular = 0100000;
-constexpr std::uint32_t kTypeDirectory = 0040000;
-constexpr std::uint32_t kTypeCharacter = 0020000;
-constexpr std::uint32_t kTypeMask = 0170000;
 constexpr std::uint32_t kReadableByAll = 0444;
 constexpr std::uint32_t kSearchableByAll = 0555;
-
-struct Entry {
-    std::string_view path;  // without a leading "/"; the root is ""
-    mm::FileObject* object;
-    std::uint32_t mode;
-};
-
-// By path, ascending. Immutable after boot.
-struct Index {
-    Entry* entries{nullptr};
-    std::size_t count{0};
-    std::size_t capacity{0};
-
-    [[nodiscard]] std::span<Entry> all() const { return {entries, count}; }
-    // The first entry not before `path`.
-    [[nodiscard]] Entry* lower_bound(std::string_view path) const {
-        return std::ranges::lower_bound(all(), path, {}, &Entry::path).base();
-    }
-    [[nodiscard]] const Entry* find(std::string_view path) const {
-        const Entry* entry = lower_bound(path);
-        return entry != entries + count && entry->path == path ? entry : nullptr;
-    }
-};
-constinit Index initrd;
 
 // Files that are not in the initrd. Inode numbers of theirs follow those of any initrd.
 struct Fixed {
     std::string_view path;
-    FileKind kind;
+    NodeKind kind;
     std::uint32_t mode;
     Information information{};
+    Device device{};
+    std::uint64_t special_device{0};
 };
 constexpr std::uint64_t kFirstFixedInode = std::uint64_t{1} << 32;
 constexpr std::uint64_t kFirstProcessInode = std::uint64_t{1} << 33;
 constexpr Fixed kFixed[]{
-    {"", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"dev", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"dev/console", FileKind::Console, kTypeCharacter | 0620},
-    {"dev/tty", FileKind::Console, kTypeCharacter | 0620},
-    {"dev/null", FileKind::Null, kTypeCharacter | 0666},
-    {"dev/zero", FileKind::Zero, kTypeCharacter | 0666},
-    {"dev/random", FileKind::Random, kTypeCharacter | 0666},
-    {"dev/urandom", FileKind::Random, kTypeCharacter | 0666},
-    {"proc", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"proc/meminfo", FileKind::Information, kTypeRegular | kReadableByAll, Information::MemoryInfo},
-    {"proc/cpuinfo", FileKind::Information, kTypeRegular | kReadableByAll, Information::CpuInfo},
-    {"proc/uptime", FileKind::Information, kTypeRegular | kReadableByAll, Information::Uptime},
-    {"sys", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system/cpu", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system/cpu/online", FileKind::Information, kTypeRegular | kReadableByAll,
+    {"", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"dev", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"dev/console", NodeKind::Console, kTypeCharacter | 0620},
+    {"dev/tty", NodeKind::Console, kTypeCharacter | 0620},
+    {"dev/null", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Null},
+    {"dev/zero", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Zero},
+    {"dev/random", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
+    {"dev/urandom", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
+    {"proc", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"proc/meminfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::MemoryInfo},
+    {"proc/cpuinfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::CpuInfo},
+    {"proc/uptime", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Uptime},
+    {"sys", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/devices", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/devices/system", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/devices/system/cpu", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/devices/system/cpu/online", NodeKind::Information, kTypeRegular | kReadableByAll,
      Information::CpusOnline},
-    {"sys/devices/system/cpu/possible", FileKind::Information, kTypeRegular | kReadableByAll,
+    {"sys/devices/system/cpu/possible", NodeKind::Information, kTypeRegular | kReadableByAll,
      Information::CpusPossible},
-    {"sys/devices/system/cpu/present", FileKind::Information, kTypeRegular | kReadableByAll,
+    {"sys/devices/system/cpu/present", NodeKind::Information, kTypeRegular | kReadableByAll,
      Information::CpusPossible},
-    {"sys/firmware", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree/base", FileKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree/base/compatible", FileKind::Information, kTypeRegular | kReadableByAll,
+    {"sys/firmware", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree/base", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"sys/firmware/devicetree/base/compatible", NodeKind::Information, kTypeRegular | kReadableByAll,
      Information::BoardCompatible},
-    {"sys/firmware/devicetree/base/model", FileKind::Information, kTypeRegular | kReadableByAll,
+    {"sys/firmware/devicetree/base/model", NodeKind::Information, kTypeRegular | kReadableByAll,
      Information::BoardModel},
 };
 
@@ -99,103 +81,25 @@ constexpr ProcessFile kProcessFiles[]{
 };
 constexpr std::uint64_t kInodesPerProcess = std::size(kProcessFiles) + 1;
 
-// Splits the first part of a path off: "a/b/c" becomes "a" and "b/c". Empty parts are passed over.
-std::string_view take_part(std::string_view& path) {
-    path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
-    const std::string_view part = path.substr(0, path.find('/'));
-    path.remove_prefix(part.size());
-    return part;
-}
-
-// The one spelling of a path: no leading, trailing or double "/", no "." and "..".
-class Canonical {
-  public:
-    Result<void> set(std::string_view path) {
-        length_ = 0;
-        ends_as_directory_ = path.ends_with('/') || path.ends_with("/.");
-        for (std::string_view part = take_part(path); !part.empty(); part = take_part(path)) {
-            if (part == ".") {
-                continue;
-            }
-            if (part == "..") {
-                const std::size_t slash = text().rfind('/');
-                length_ = slash == std::string_view::npos ? 0 : slash;
-                continue;
-            }
-            const std::size_t separator = length_ == 0 ? 0 : 1;
-            if (length_ + separator + part.size() >= kMaxPath) {
-                return Error::NameTooLong;
-            }
-            if (separator != 0) {
-                characters_[length_] = '/';
-            }
-            part.copy(characters_.data() + length_ + separator, part.size());
-            length_ += separator + part.size();
-        }
-        return {};
-    }
-    [[nodiscard]] std::string_view text() const { return {characters_.data(), length_}; }
-    // The spelling said that a directory is meant.
-    [[nodiscard]] bool ends_as_directory() const { return ends_as_directory_; }
-
-  private:
-    std::array<char, kMaxPath> characters_{};
-    std::size_t length_{0};
-    bool ends_as_directory_{false};
-};
-
-Result<void> add(std::string_view path, mm::FileObject* object, std::uint32_t mode) {
-    if (path.starts_with("./")) {
-        path.remove_prefix(2);
-    }
-    path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
-    if (path == ".") {
-        path = {};
-    }
-    Canonical canonical;
-    TRY(canonical.set(path));
-    if (canonical.text() != path) {
-        return Error::InvalidArgument;
-    }
-    if (initrd.count == initrd.capacity) {
-        return Error::NoMemory;
-    }
-    Entry* place = initrd.lower_bound(path);
-    Entry* const end = initrd.entries + initrd.count;
-    if (place != end && place->path == path) {
-        return Error::Exists;
-    }
-    std::move_backward(place, end, end + 1);
-    *place = {path, object, mode};
-    ++initrd.count;
-    return {};
-}
-
 Node directory(std::uint64_t inode, std::uint32_t mode) {
-    return {.kind = FileKind::Directory, .mode = mode, .inode = inode};
+    return {.kind = NodeKind::Directory,
+            .status = {.mode = mode, .inode = inode, .links = 2, .is_read_only = true}};
 }
 
-// In the initrd, a directory above its files need not have an entry of its own.
-Result<Node> find_in_initrd(std::string_view path) {
-    if (const Entry* entry = initrd.find(path); entry != nullptr) {
-        const auto inode = static_cast<std::uint64_t>(entry - initrd.entries) + 1;
-        if (entry->object == nullptr) {
-            return directory(inode, entry->mode);
-        }
-        return Node{.kind = FileKind::Regular, .mode = entry->mode, .inode = inode, .object = entry->object};
+Node node_of(const initrd_index::Found& found) {
+    if (found.object == nullptr) {
+        return directory(found.inode, found.mode);
     }
-    // Its contents follow where it would be, but for names like "dir-x" and "dir.x", which sort before
-    // "dir/".
-    for (const Entry* entry = initrd.lower_bound(path); entry != initrd.entries + initrd.count; ++entry) {
-        if (!entry->path.starts_with(path)) {
-            break;
-        }
-        if (entry->path[path.size()] == '/') {
-            const auto inode = initrd.count + 1 + static_cast<std::uint64_t>(entry - initrd.entries);
-            return directory(inode, kTypeDirectory | kSearchableByAll);
-        }
-    }
-    return Error::NoEntry;
+    return {.kind = NodeKind::File,
+            .status = {.mode = found.mode,
+                       .inode = found.inode,
+                       .bytes = found.object->contents().size(),
+                       .is_read_only = true},
+            .object = found.object};
+}
+
+std::uint64_t inode_of(const Fixed& fixed) {
+    return kFirstFixedInode + static_cast<std::uint64_t>(&fixed - kFixed);
 }
 
 Result<Node> find_fixed(std::string_view path) {
@@ -203,9 +107,17 @@ Result<Node> find_fixed(std::string_view path) {
     if (found == std::end(kFixed)) {
         return Error::NoEntry;
     }
+    if (found->kind == NodeKind::Directory) {
+        return directory(inode_of(*found), found->mode);
+    }
+    if (found->kind == NodeKind::Console) {
+        return Node{.kind = NodeKind::Console, .status = console::status()};
+    }
     return Node{.kind = found->kind,
-                .mode = found->mode,
-                .inode = kFirstFixedInode + static_cast<std::uint64_t>(found - kFixed),
+                .status = {.mode = found->mode,
+                           .inode = inode_of(*found),
+                           .is_read_only = found->kind == NodeKind::Information},
+                .device = found->device,
                 .information = found->information};
 }
 
@@ -227,6 +139,10 @@ Result<TaskId> parse_pid(std::string_view text, task::Task& caller) {
     return TaskId{number};
 }
 
+std::uint64_t first_inode_of(TaskId pid) {
+    return kFirstProcessInode + pid.value() * kInodesPerProcess;
+}
+
 // "proc/<pid>" and "proc/<pid>/<file>".
 Result<Node> find_process_file(std::string_view path, task::Task& caller) {
     if (take_part(path) != "proc") {
@@ -236,18 +152,17 @@ Result<Node> find_process_file(std::string_view path, task::Task& caller) {
     if (!task::find_process(pid)) {
         return Error::NoEntry;
     }
-    const std::uint64_t first_inode = kFirstProcessInode + pid.value() * kInodesPerProcess;
     const std::string_view name = take_part(path);
     if (name.empty()) {
-        return directory(first_inode, kTypeDirectory | kSearchableByAll);
+        return directory(first_inode_of(pid), kTypeDirectory | kSearchableByAll);
     }
     const auto* found = std::ranges::find(kProcessFiles, name, &ProcessFile::name);
     if (found == std::end(kProcessFiles) || !path.empty()) {
         return Error::NoEntry;
     }
-    return Node{.kind = FileKind::Information,
-                .mode = kTypeRegular | kReadableByAll,
-                .inode = first_inode + 1 + static_cast<std::uint64_t>(found - kProcessFiles),
+    const std::uint64_t inode = first_inode_of(pid) + 1 + static_cast<std::uint64_t>(found - kProcessFiles);
+    return Node{.kind = NodeKind::Information,
+                .status = {.mode = kTypeRegular | kReadableByAll, .inode = inode, .is_read_only = true},
                 .information = found->information,
                 .process = pid};
 }
@@ -259,7 +174,7 @@ Result<Node> find_canonical(std::string_view path, task::Task& caller) {
             return found;
         }
     }
-    return find_in_initrd(path);
+    return node_of(TRY(initrd_index::find(path)));
 }
 
 // Why nothing was found: something on the way is not a directory, or is not there.
@@ -270,74 +185,172 @@ Error reason_for_absence(std::string_view path, task::Task& caller) {
         if (!above.ok()) {
             return Error::NoEntry;
         }
-        if (above->kind != FileKind::Directory) {
+        if (above->kind != NodeKind::Directory) {
             return Error::NotDirectory;
         }
     }
     return Error::NoEntry;
 }
 
+// ---- Listing: what is fixed, then what the initrd has, then processes. Each kind has a range of positions.
+
+constexpr std::uint64_t kFixedPositions = file::Directory::kFirstPosition;
+constexpr std::uint64_t kInitrdPositions = std::uint64_t{1} << 32;
+constexpr std::uint64_t kProcessPositions = std::uint64_t{2} << 32;
+constexpr std::uint32_t kTasksPerStep = 16;  // threads passed over on the way to the next process
+
+// The part of `path` behind "directory/" if that is all that is between them, else nothing.
+std::string_view name_below(std::string_view path, std::string_view directory) {
+    if (!directory.empty()) {
+        if (!path.starts_with(directory) || path.size() <= directory.size() ||
+            path[directory.size()] != '/') {
+            return {};
+        }
+        path.remove_prefix(directory.size() + 1);
+    }
+    return path.find('/') == std::string_view::npos ? path : std::string_view{};
+}
+
+Result<DirectoryEntry> next_fixed(std::string_view path, std::uint64_t index) {
+    for (; index < std::size(kFixed); ++index) {
+        const Fixed& fixed = kFixed[index];
+        if (const std::string_view name = name_below(fixed.path, path); !name.empty()) {
+            return DirectoryEntry{.name = name,
+                                  .inode = inode_of(fixed),
+                                  .mode = fixed.mode,
+                                  .next = kFixedPositions + index + 1};
+        }
+    }
+    return Error::NoEntry;
+}
+
+// What is fixed hides what the initrd has at the same place.
+Result<DirectoryEntry> next_in_initrd(std::string_view path, std::uint64_t from) {
+    while (true) {
+        DirectoryEntry entry = TRY(initrd_index::next_below(path, from));
+        from = entry.next;
+        const auto hidden = std::ranges::find_if(
+            kFixed, [&](const Fixed& fixed) { return name_below(fixed.path, path) == entry.name; });
+        if (hidden == std::end(kFixed)) {
+            entry.next += kInitrdPositions;
+            return entry;
+        }
+    }
+}
+
+Result<DirectoryEntry> next_process(std::uint64_t from, std::span<char> room) {
+    TaskId at{static_cast<std::uint32_t>(from)};
+    for (std::uint32_t looked_at = 0; looked_at < kTasksPerStep; ++looked_at) {
+        const Ref<task::Task> task = task::lookup_next_task(at);
+        if (!task) {
+            return Error::NoEntry;
+        }
+        at = task->tid();
+        if (at == task->process().pid()) {
+            LineWriter out{room};
+            out << at;
+            return DirectoryEntry{.name = out.text(),
+                                  .inode = first_inode_of(at),
+                                  .mode = kTypeDirectory,
+                                  .next = kProcessPositions + at.value()};
+        }
+    }
+    return DirectoryEntry{.next = kProcessPositions + at.value()};
+}
+
+// "proc/<pid>".
+bool is_process_directory(std::string_view path, task::Task& caller) {
+    return take_part(path) == "proc" && parse_pid(take_part(path), caller).ok() && path.empty();
+}
+
+Result<DirectoryEntry> next_process_file(std::string_view path, std::uint64_t index, task::Task& caller) {
+    if (index >= std::size(kProcessFiles)) {
+        return Error::NoEntry;
+    }
+    static_cast<void>(take_part(path));
+    const TaskId pid = TRY(parse_pid(take_part(path), caller));
+    return DirectoryEntry{.name = kProcessFiles[index].name,
+                          .inode = first_inode_of(pid) + 1 + index,
+                          .mode = kTypeRegular,
+                          .next = kFixedPositions + index + 1};
+}
+
+Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
+                                  std::span<char, file::kMaxName> room, task::Task& caller) {
+    if (is_process_directory(path, caller)) {
+        return next_process_file(path, position - kFixedPositions, caller);
+    }
+    if (position < kInitrdPositions) {
+        if (const auto fixed = next_fixed(path, position - kFixedPositions); fixed.ok()) {
+            return fixed;
+        }
+        position = kInitrdPositions;
+    }
+    if (position < kProcessPositions) {
+        if (const auto found = next_in_initrd(path, position - kInitrdPositions); found.ok()) {
+            return found;
+        }
+        position = kProcessPositions;
+    }
+    return path == "proc" ? next_process(position - kProcessPositions, room)
+                          : Result<DirectoryEntry>{Error::NoEntry};
+}
+
 }  // namespace
 
 Result<void> reserve(std::size_t entries) {
-    CHECK(initrd.entries == nullptr);
-    std::uint32_t order = 0;
-    while ((mm::kPageSize << order) < entries * sizeof(Entry)) {
-        if (++order > mm::kMaxOrder) {
-            return Error::NoMemory;
-        }
-    }
-    const PhysAddr frames = TRY(mm::frames().allocate(order));
-    initrd.entries = static_cast<Entry*>(phys_to_virt(frames));
-    initrd.capacity = (mm::kPageSize << order) / sizeof(Entry);
-    return {};
+    return initrd_index::reserve(entries);
 }
 
 Result<void> add_file(std::string_view path, mm::FileObject& object, std::uint32_t mode) {
-    return add(path, &object, (mode & ~kTypeMask) | kTypeRegular);
+    return initrd_index::add(path, &object, (mode & ~kTypeMask) | kTypeRegular);
 }
 
 Result<void> add_directory(std::string_view path, std::uint32_t mode) {
-    return add(path, nullptr, (mode & ~kTypeMask) | kTypeDirectory);
+    return initrd_index::add(path, nullptr, (mode & ~kTypeMask) | kTypeDirectory);
 }
 
 Result<mm::FileObject*> find_program(std::string_view path) {
-    Canonical canonical;
-    TRY(canonical.set(path));
-    const Node node = TRY(find_in_initrd(canonical.text()));
-    if (node.kind != FileKind::Regular) {
+    Path canonical;
+    TRY(canonical.append(path));
+    const initrd_index::Found found = TRY(initrd_index::find(canonical.text()));
+    if (found.object == nullptr) {
         return Error::IsDirectory;
     }
-    return node.object;
+    return found.object;
 }
 
-Result<Node> find(std::string_view path, task::Task& caller) {
-    Canonical canonical;
-    TRY(canonical.set(path));
-    const auto found = find_canonical(canonical.text(), caller);
+Result<Node> find(const Path& path, task::Task& caller) {
+    const auto found = find_canonical(path.text(), caller);
     if (!found.ok()) {
-        return reason_for_absence(canonical.text(), caller);
+        return reason_for_absence(path.text(), caller);
     }
-    if (canonical.ends_as_directory() && found->kind != FileKind::Directory) {
+    if (path.ends_as_directory() && found->kind != NodeKind::Directory) {
         return Error::NotDirectory;
     }
     return found;
 }
 
-Result<Ref<OpenFile>> open(const Node& node, std::uint32_t open_flags, task::Task& caller) {
-    auto file = TRY(OpenFile::create(node.kind, open_flags));
-    file->mode = node.mode;
-    file->inode = node.inode;
-    if (node.kind == FileKind::Regular) {
-        file->object = node.object;
-        file->set_size(node.object->contents().size());
+Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t flags, task::Task& caller) {
+    switch (node.kind) {
+        case NodeKind::Console:
+            return console::open(flags);
+        case NodeKind::Device:
+            return file::open_device(node.device, flags, node.status);
+        case NodeKind::File:
+            return file::open_initrd_file(*node.object, flags, node.status);
+        case NodeKind::Directory:
+            return file::open_constant_directory(path.text(), &next_entry, flags, node.status);
+        case NodeKind::Information:
+            break;
     }
-    if (node.kind == FileKind::Information) {
-        LineWriter text{TRY(file->allocate_text(frames_order_of(node.information)))};
-        TRY(describe(node.information, node.process, caller, text));
-        file->set_text_bytes(text.text().size());
+    const std::span<char> room = TRY(file::allocate_text(frames_order_of(node.information)));
+    LineWriter out{room};
+    if (const auto described = describe(node.information, node.process, caller, out); !described.ok()) {
+        file::free_text(room);
+        return described.error();
     }
-    return file;
+    return file::open_text(room, out.text().size(), flags, node.status);
 }
 
 }  // namespace kernel::syscall::file_system

@@ -9,6 +9,7 @@
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/file_table.hpp"
+#include "task/open_file.hpp"
 
 namespace kernel::syscall {
 
@@ -97,23 +98,26 @@ SysResult map_file(Caller& caller, const mm::MapRequest& request, std::int32_t f
     if (!file.ok()) {
         return file.error();
     }
-    const task::OpenFile& open_file = **file;
-    if (open_file.kind() == task::FileKind::Zero) {
-        return to_result(caller.space().map_anonymous(request));
-    }
-    if (open_file.kind() != task::FileKind::Regular || !open_file.is_readable() ||
-        (shared && request.protection.write)) {
+    // As Linux: the descriptor's mode, then whether it can be mapped at all.
+    if (!(*file)->is_readable() || (shared && request.protection.write && !(*file)->is_writable())) {
         return Error::AccessDenied;
+    }
+    const auto mappable = (*file)->mappable();
+    if (!mappable.ok()) {
+        return mappable.error();
+    }
+    if (mappable->is_zero) {
+        return to_result(caller.space().map_anonymous(request));
     }
     if (offset < 0 || !mm::is_page_aligned(static_cast<std::uint64_t>(offset))) {
         return Error::InvalidArgument;
     }
     // What lies wholly past the end is all zero.
     const auto wanted = static_cast<std::uint64_t>(offset);
-    const bool has_contents = wanted < open_file.size();
-    const mm::FileSlice slice{.file = open_file.object,
+    const bool has_contents = wanted < mappable->bytes;
+    const mm::FileSlice slice{.file = mappable->object,
                               .offset = has_contents ? wanted : 0,
-                              .bytes = has_contents ? std::min(request.bytes, open_file.size() - wanted) : 0};
+                              .bytes = has_contents ? std::min(request.bytes, mappable->bytes - wanted) : 0};
     return to_result(caller.space().map_file(request, slice));
 }
 

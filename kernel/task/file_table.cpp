@@ -4,49 +4,13 @@
 #include <utility>
 
 #include "mm/frames.hpp"
-#include "mm/slab.hpp"
 
 namespace kernel::task {
 
-namespace {
-
-constinit mm::ObjectPool<OpenFile> pool;
-
-constexpr std::uint32_t kConsoleMode = 0020620;  // S_IFCHR, as /dev/console
-
-}  // namespace
-
-Result<Ref<OpenFile>> OpenFile::create(FileKind kind, std::uint32_t open_flags) {
-    OpenFile* file = TRY(pool.create(kind, open_flags));
-    return Ref<OpenFile>::adopt(*file);
-}
-
-void OpenFile::last_reference_gone(OpenFile& file) {
-    if (file.has_text_) {
-        mm::frames().free(file.text_frames_, file.text_order_);
-    }
-    pool.destroy(&file);
-}
-
-Result<std::span<char>> OpenFile::allocate_text(std::uint32_t order) {
-    CHECK(!has_text_);
-    text_frames_ = TRY(mm::frames().allocate(order));
-    text_order_ = order;
-    has_text_ = true;
-    return std::span{static_cast<char*>(phys_to_virt(text_frames_)), std::size_t{mm::kPageSize} << order};
-}
-
-std::span<const char> OpenFile::text() const {
-    if (!has_text_) {
-        return {};
-    }
-    return {static_cast<const char*>(phys_to_virt(text_frames_)), static_cast<std::size_t>(size_)};
-}
-
-Result<std::uint32_t> FileTable::insert(Ref<OpenFile> file, bool close_on_exec) {
+Result<std::uint32_t> FileTable::insert(Ref<OpenFile> file, bool close_on_exec, std::uint32_t minimum) {
     const LockGuard guard{lock_};
-    for (std::uint32_t i = 0; i < kMaxFiles; ++i) {
-        if (i == capacity()) {
+    for (std::uint32_t i = minimum; i < kMaxFiles; ++i) {
+        if (i >= capacity()) {
             TRY(grow());
         }
         Slot& free_slot = slot(i);
@@ -76,49 +40,84 @@ Result<void> FileTable::insert_at(std::int32_t descriptor, Ref<OpenFile> file, b
     return {};
 }
 
-Result<Ref<OpenFile>> FileTable::find(std::int32_t descriptor) const {
-    if (descriptor < 0) {
-        return Error::BadDescriptor;
-    }
-    const LockGuard guard{lock_};
+Result<FileTable::Slot*> FileTable::used_slot(std::int32_t descriptor) const {
     const auto index = static_cast<std::uint32_t>(descriptor);
-    if (index >= capacity() || slot(index).file == nullptr) {
+    if (descriptor < 0 || index >= capacity() || slot(index).file == nullptr) {
         return Error::BadDescriptor;
     }
-    return Ref<OpenFile>::share(*slot(index).file);
+    return &slot(index);
+}
+
+Result<Ref<OpenFile>> FileTable::find(std::int32_t descriptor) const {
+    const LockGuard guard{lock_};
+    return Ref<OpenFile>::share(*TRY(used_slot(descriptor))->file);
 }
 
 Result<void> FileTable::close(std::int32_t descriptor) {
-    if (descriptor < 0) {
-        return Error::BadDescriptor;
-    }
     Ref<OpenFile> closed;  // dropped after the lock
     const LockGuard guard{lock_};
-    const auto index = static_cast<std::uint32_t>(descriptor);
-    if (index >= capacity() || slot(index).file == nullptr) {
-        return Error::BadDescriptor;
-    }
-    closed = Ref<OpenFile>::adopt(*std::exchange(slot(index).file, nullptr));
+    closed = Ref<OpenFile>::adopt(*std::exchange(TRY(used_slot(descriptor))->file, nullptr));
     return {};
 }
 
-void FileTable::close_all() {
+Result<bool> FileTable::closes_on_exec(std::int32_t descriptor) const {
     const LockGuard guard{lock_};
-    for (std::uint32_t i = 0; i < capacity(); ++i) {
-        if (OpenFile* file = std::exchange(slot(i).file, nullptr); file != nullptr) {
-            const auto closed = Ref<OpenFile>::adopt(*file);
+    return TRY(used_slot(descriptor))->close_on_exec != 0;
+}
+
+Result<void> FileTable::set_closes_on_exec(std::int32_t descriptor, bool closes) {
+    const LockGuard guard{lock_};
+    TRY(used_slot(descriptor))->close_on_exec = closes;
+    return {};
+}
+
+FileTable::Taken FileTable::take_next(std::uint32_t from, bool marked_only) {
+    const LockGuard guard{lock_};
+    for (std::uint32_t i = from; i < capacity(); ++i) {
+        Slot& place = slot(i);
+        if (place.file != nullptr && (!marked_only || place.close_on_exec != 0)) {
+            return {.file = Ref<OpenFile>::adopt(*std::exchange(place.file, nullptr)), .next = i + 1};
         }
     }
-    if (grown_ != nullptr) {
-        mm::frames().unref(virt_to_phys(std::exchange(grown_, nullptr)));
+    return {};
+}
+
+std::uint32_t FileTable::close_marked_step(std::uint32_t from) {
+    for (std::uint32_t closed = 0; closed < kClosedPerStep; ++closed) {
+        const Taken taken = take_next(from, true);
+        if (!taken.file) {
+            return kMaxFiles;
+        }
+        from = taken.next;
+    }
+    return from;
+}
+
+bool FileTable::close_step() {
+    for (std::uint32_t closed = 0; closed < kClosedPerStep; ++closed) {
+        if (!take_next(0, false).file) {
+            set_directory({});
+            const LockGuard guard{lock_};
+            if (grown_ != nullptr) {
+                mm::frames().unref(virt_to_phys(std::exchange(grown_, nullptr)));
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+void FileTable::close_all() {
+    while (!close_step()) {
     }
 }
 
 Result<void> FileTable::copy_from(const FileTable& other) {
+    set_directory(other.directory());
     for (std::uint32_t i = 0; i < kMaxFiles; ++i) {
         Kept kept = other.kept_at(i);
         if (kept.file) {
-            TRY(insert_at(static_cast<std::int32_t>(i), std::move(kept.file), false));
+            TRY(insert_at(static_cast<std::int32_t>(i), std::move(kept.file), kept.close_on_exec));
         }
         if (kept.is_last) {
             break;
@@ -127,20 +126,23 @@ Result<void> FileTable::copy_from(const FileTable& other) {
     return {};
 }
 
-Result<void> FileTable::open_console() {
-    auto console = TRY(OpenFile::create(FileKind::Console, kOpenReadWrite));
-    console->mode = kConsoleMode;
-    for (std::int32_t descriptor = 0; descriptor < 3; ++descriptor) {
-        TRY(insert_at(descriptor, console.clone(), false));
-    }
-    return {};
+Ref<OpenFile> FileTable::directory() const {
+    const LockGuard guard{lock_};
+    return directory_.clone();
+}
+
+void FileTable::set_directory(Ref<OpenFile> directory) {
+    const LockGuard guard{lock_};
+    // `directory` is the caller's: it goes, with what was here, after the lock.
+    std::swap(directory_, directory);
 }
 
 FileTable::Kept FileTable::kept_at(std::uint32_t index) const {
     const LockGuard guard{lock_};
-    Kept kept{.file = {}, .is_last = index + 1 >= capacity()};
-    if (index < capacity() && slot(index).file != nullptr && slot(index).close_on_exec == 0) {
+    Kept kept{.file = {}, .close_on_exec = false, .is_last = index + 1 >= capacity()};
+    if (index < capacity() && slot(index).file != nullptr) {
         kept.file = Ref<OpenFile>::share(*slot(index).file);
+        kept.close_on_exec = slot(index).close_on_exec != 0;
     }
     return kept;
 }

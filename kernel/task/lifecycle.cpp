@@ -125,6 +125,14 @@ void become_zombie(Task& task) {
     request_exit();
 }
 
+void close_files(Task& task) {
+    if (!task.process().files.close_step()) {
+        task.resume = &close_files;
+        return;
+    }
+    become_zombie(task);
+}
+
 void continue_teardown(Task& task) {
     Process& process = task.process();
     if (!process.space().teardown_step(kTeardownPages)) {
@@ -133,8 +141,7 @@ void continue_teardown(Task& task) {
     }
     mm::AddressSpace::destroy(&process.space());
     process.set_space(nullptr);
-    process.files.close_all();
-    become_zombie(task);
+    close_files(task);
 }
 
 // The end of one thread, in its own context. The last one goes on to take the process apart.

@@ -9,6 +9,7 @@
 #include "mm/user_memory.hpp"
 #include "sched/donation.hpp"
 #include "sched/params.hpp"
+#include "syscall/console.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
@@ -104,7 +105,7 @@ SyscallTest::SyscallTest(std::uint32_t threads, std::uint64_t rights) {
     for (std::uint32_t i = 0; i < threads; ++i) {
         tasks_.push_back(make_task(*process_));
     }
-    EXPECT_TRUE(process_->files.open_console().ok());
+    EXPECT_TRUE(syscall::console::open_standard_files(process_->files).ok());
 }
 
 SyscallTest::~SyscallTest() {

@@ -50,7 +50,7 @@ TEST_F(Memory, RefusesWhatCannotBe) {
     EXPECT_EQ(map(123, 4096, 3, kPrivateAnonymous | kFixed), error(Error::InvalidArgument));
     EXPECT_EQ(map(0, 4096, 3, kPrivateAnonymous | 0x4'0000), error(Error::InvalidArgument)) << "huge pages";
     EXPECT_EQ(map(0, 4096, 3, 2), error(Error::BadDescriptor));
-    EXPECT_EQ(call(Syscall::mmap, 0, 4096, 1, 2, 0, 0), error(Error::AccessDenied)) << "the console";
+    EXPECT_EQ(call(Syscall::mmap, 0, 4096, 1, 2, 0, 0), error(Error::NoDevice)) << "the console";
     EXPECT_EQ(call(Syscall::munmap, 123, 4096), error(Error::InvalidArgument));
     EXPECT_EQ(call(Syscall::mprotect, kMemory, fake::kMemoryBytes * 2, 1), error(Error::NoMemory))
         << "a hole";

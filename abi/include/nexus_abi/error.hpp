@@ -23,6 +23,8 @@ enum class Error : std::int32_t {
     BadAddress = 14,       // EFAULT
     Busy = 16,             // EBUSY
     Exists = 17,           // EEXIST
+    CrossDevice = 18,      // EXDEV
+    NoDevice = 19,         // ENODEV
     NotDirectory = 20,     // ENOTDIR
     IsDirectory = 21,      // EISDIR
     InvalidArgument = 22,  // EINVAL
@@ -37,9 +39,13 @@ enum class Error : std::int32_t {
     Deadlock = 35,         // EDEADLK
     NameTooLong = 36,      // ENAMETOOLONG
     NotImplemented = 38,   // ENOSYS
+    NotEmpty = 39,         // ENOTEMPTY
     TooManyLinks = 40,     // ELOOP
     Overflow = 75,         // EOVERFLOW
+    NoProtocol = 93,       // EPROTONOSUPPORT
+    NoSocketType = 94,     // ESOCKTNOSUPPORT
     NotSupported = 95,     // EOPNOTSUPP
+    NoAddressFamily = 97,  // EAFNOSUPPORT
     TimedOut = 110,        // ETIMEDOUT
 };
 

@@ -44,6 +44,37 @@ struct stat {
 };
 static_assert(sizeof(stat) == 128 && offsetof(stat, st_size) == 48);
 
+struct statx_timestamp {
+    std::int64_t seconds;
+    std::uint32_t nanoseconds;
+    std::int32_t reserved;
+};
+
+struct statx_t {
+    std::uint32_t stx_mask;
+    std::uint32_t stx_blksize;
+    std::uint64_t stx_attributes;
+    std::uint32_t stx_nlink;
+    std::uint32_t stx_uid;
+    std::uint32_t stx_gid;
+    std::uint16_t stx_mode;
+    std::uint16_t spare0;
+    std::uint64_t stx_ino;
+    std::uint64_t stx_size;
+    std::uint64_t stx_blocks;
+    std::uint64_t stx_attributes_mask;
+    statx_timestamp stx_atime;
+    statx_timestamp stx_btime;
+    statx_timestamp stx_ctime;
+    statx_timestamp stx_mtime;
+    std::uint32_t stx_rdev_major;
+    std::uint32_t stx_rdev_minor;
+    std::uint32_t stx_dev_major;
+    std::uint32_t stx_dev_minor;
+    std::uint64_t spare1[14];
+};
+static_assert(sizeof(statx_t) == 256 && offsetof(statx_t, stx_rdev_major) == 128);
+
 struct utsname {
     char sysname[65];
     char nodename[65];

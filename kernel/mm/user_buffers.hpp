@@ -12,15 +12,15 @@
 #include "nexus_abi/linux.hpp"
 #include "nexus_abi/user_ptr.hpp"
 
-namespace kernel::syscall {
+namespace kernel::mm {
 
 class UserBuffers {
   public:
     static constexpr std::uint32_t kMaxVectors = 1024;  // UIO_MAXIOV
 
-    UserBuffers(mm::AddressSpace& space, VirtAddr start, std::uint64_t bytes)
+    UserBuffers(AddressSpace& space, VirtAddr start, std::uint64_t bytes)
         : space_{space}, at_{start}, left_{bytes} {}
-    UserBuffers(mm::AddressSpace& space, nexus_abi::In<nexus_abi::iovec> vectors, std::uint32_t count)
+    UserBuffers(AddressSpace& space, nexus_abi::In<nexus_abi::iovec> vectors, std::uint32_t count)
         : space_{space}, vectors_{vectors}, vectors_left_{count} {}
 
     // A contiguous part; bytes == 0: the end.
@@ -36,14 +36,14 @@ class UserBuffers {
     // Copies from the sequence until `to` is full or the sequence ends; returns how many. Errors as next().
     [[nodiscard]] Result<std::size_t> gather(std::span<char> to);
 
-    [[nodiscard]] mm::AddressSpace& space() const { return space_; }
+    [[nodiscard]] AddressSpace& space() const { return space_; }
 
   private:
-    mm::AddressSpace& space_;
+    AddressSpace& space_;
     nexus_abi::In<nexus_abi::iovec> vectors_;
     std::uint32_t vectors_left_{0};
     VirtAddr at_;
     std::uint64_t left_{0};  // of the current buffer
 };
 
-}  // namespace kernel::syscall
+}  // namespace kernel::mm

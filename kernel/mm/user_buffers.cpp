@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "syscall/user_buffers.hpp"
+#include "mm/user_buffers.hpp"
 
 #include <algorithm>
 
 #include "mm/user_memory.hpp"
 
-namespace kernel::syscall {
+namespace kernel::mm {
 
 Result<UserBuffers::Piece> UserBuffers::next(std::uint64_t limit) {
     while (left_ == 0 && vectors_left_ > 0) {
-        const nexus_abi::iovec vector = TRY(mm::copy_in(space_, vectors_));
+        const nexus_abi::iovec vector = TRY(copy_in(space_, vectors_));
         if (static_cast<std::int64_t>(vector.length) < 0) {
             return Error::InvalidArgument;
         }
         at_ = VirtAddr{vector.base};
         left_ = vector.length;
-        vectors_ = nexus_abi::In<nexus_abi::iovec>{mm::user_address(vectors_).value() + sizeof(vector)};
+        vectors_ = nexus_abi::In<nexus_abi::iovec>{user_address(vectors_).value() + sizeof(vector)};
         --vectors_left_;
     }
     const Piece piece{.start = at_, .bytes = std::min(left_, limit)};
@@ -42,10 +42,10 @@ Result<std::size_t> UserBuffers::gather(std::span<char> to) {
         if (piece.bytes == 0) {
             break;
         }
-        TRY(mm::copy_from_user(space_, std::as_writable_bytes(to.subspan(filled, piece.bytes)), piece.start));
+        TRY(copy_from_user(space_, std::as_writable_bytes(to.subspan(filled, piece.bytes)), piece.start));
         filled += piece.bytes;
     }
     return filled;
 }
 
-}  // namespace kernel::syscall
+}  // namespace kernel::mm

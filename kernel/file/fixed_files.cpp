@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "file/fixed_files.hpp"
+
+#include <bit>
+
+#include "arch/contract.hpp"
+#include "file/seekable.hpp"
+#include "mm/frames.hpp"
+#include "mm/slab.hpp"
+
+namespace kernel::file {
+
+namespace {
+
+class InitrdFile final : public ConstantFile {
+  public:
+    [[nodiscard]] task::FileStatus status() const override { return status_; }
+    [[nodiscard]] Result<Mappable> mappable() override {
+        return Mappable{.object = &object_, .bytes = object_.contents().size()};
+    }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    InitrdFile(mm::FileObject& object, std::uint32_t flags, const task::FileStatus& status)
+        : ConstantFile{flags}, object_{object}, status_{status} {}
+    ~InitrdFile() = default;
+    void close() override;
+    [[nodiscard]] std::span<const std::byte> contents() const override { return object_.contents(); }
+
+    mm::FileObject& object_;
+    const task::FileStatus status_;
+};
+
+class TextFile final : public ConstantFile {
+  public:
+    // Texts are written anew at each open: their length is nothing stat could tell.
+    [[nodiscard]] task::FileStatus status() const override { return status_; }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    TextFile(std::span<char> room, std::size_t bytes, std::uint32_t flags, const task::FileStatus& status)
+        : ConstantFile{flags}, room_{room}, bytes_{bytes}, status_{status} {}
+    ~TextFile() = default;
+    void close() override;
+    [[nodiscard]] std::span<const std::byte> contents() const override {
+        return std::as_bytes(room_.first(bytes_));
+    }
+
+    const std::span<char> room_;
+    const std::size_t bytes_;
+    const task::FileStatus status_;
+};
+
+constinit mm::ObjectPool<InitrdFile> initrd_files;
+constinit mm::ObjectPool<TextFile> text_files;
+
+void InitrdFile::close() {
+    initrd_files.destroy(this);
+}
+
+void TextFile::close() {
+    free_text(room_);
+    text_files.destroy(this);
+}
+
+}  // namespace
+
+Result<Ref<task::OpenFile>> open_initrd_file(mm::FileObject& object, std::uint32_t flags,
+                                             const task::FileStatus& status) {
+    return Ref<task::OpenFile>::adopt(*TRY(initrd_files.create(object, flags, status)));
+}
+
+Result<std::span<char>> allocate_text(std::uint32_t order) {
+    const PhysAddr frames = TRY(mm::frames().allocate(order));
+    return std::span{static_cast<char*>(phys_to_virt(frames)), std::size_t{mm::kPageSize} << order};
+}
+
+void free_text(std::span<char> room) {
+    mm::frames().free(virt_to_phys(room.data()),
+                      static_cast<std::uint32_t>(std::countr_zero(room.size() >> mm::kPageShift)));
+}
+
+Result<Ref<task::OpenFile>> open_text(std::span<char> room, std::size_t bytes, std::uint32_t flags,
+                                      const task::FileStatus& status) {
+    const auto file = text_files.create(room, bytes, flags, status);
+    if (!file.ok()) {
+        free_text(room);
+        return file.error();
+    }
+    return Ref<task::OpenFile>::adopt(**file);
+}
+
+}  // namespace kernel::file

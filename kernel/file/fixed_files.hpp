@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Open files of the initrd, and texts the kernel writes when they are opened.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mm/file_object.hpp"
+#include "task/open_file.hpp"
+
+namespace kernel::file {
+
+// A regular file of the initrd; `object` lives as long as the kernel. Errors: NoMemory.
+[[nodiscard]] Result<Ref<task::OpenFile>> open_initrd_file(mm::FileObject& object, std::uint32_t flags,
+                                                           const task::FileStatus& status);
+
+// A text while it is written: room for 2^order frames of it. Errors: NoMemory.
+[[nodiscard]] Result<std::span<char>> allocate_text(std::uint32_t order);
+// For texts that do not become files.
+void free_text(std::span<char> room);
+// A file that reads as the first `bytes` of `room` and owns it from now on, also when this fails. Errors:
+// NoMemory.
+[[nodiscard]] Result<Ref<task::OpenFile>> open_text(std::span<char> room, std::size_t bytes,
+                                                    std::uint32_t flags, const task::FileStatus& status);
+
+}  // namespace kernel::file

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Descriptors themselves: closing, duplicating, their flags.
+#include "syscall/dispatch.hpp"
+#include "task/file_table.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+using task::FileTable;
+
+// include/uapi/linux/fcntl.h, asm-generic/fcntl.h
+enum class FileControl : std::uint32_t {
+    Duplicate = 0,
+    GetDescriptorFlags = 1,
+    SetDescriptorFlags = 2,
+    GetFlags = 3,
+    SetFlags = 4,
+    DuplicateCloseOnExec = 1030,
+    GetPipeBytes = 1032,
+};
+constexpr std::uint64_t kDescriptorCloseOnExec = 1;
+constexpr std::uint32_t kLargeFile = 0100000;  // O_LARGEFILE: every file of a 64-bit program
+
+Result<std::uint64_t> duplicate(Caller& caller, std::int32_t fd, std::uint64_t minimum, bool close_on_exec) {
+    auto file = TRY(caller.files().find(fd));
+    if (minimum >= FileTable::kMaxFiles) {
+        return Error::InvalidArgument;
+    }
+    return std::uint64_t{
+        TRY(caller.files().insert(std::move(file), close_on_exec, static_cast<std::uint32_t>(minimum)))};
+}
+
+Result<std::uint64_t> control(Caller& caller, std::int32_t fd, std::uint32_t command,
+                              std::uint64_t argument) {
+    const auto file = TRY(caller.files().find(fd));
+    switch (static_cast<FileControl>(command)) {
+        case FileControl::Duplicate:
+            return duplicate(caller, fd, argument, false);
+        case FileControl::DuplicateCloseOnExec:
+            return duplicate(caller, fd, argument, true);
+        case FileControl::GetDescriptorFlags:
+            return TRY(caller.files().closes_on_exec(fd)) ? kDescriptorCloseOnExec : 0;
+        case FileControl::SetDescriptorFlags:
+            TRY(caller.files().set_closes_on_exec(fd, (argument & kDescriptorCloseOnExec) != 0));
+            return std::uint64_t{0};
+        case FileControl::GetFlags:
+            return std::uint64_t{file->flags() | kLargeFile};
+        case FileControl::SetFlags:
+            file->set_flags(static_cast<std::uint32_t>(argument));
+            return std::uint64_t{0};
+        case FileControl::GetPipeBytes:
+            return file->pipe_bytes();
+    }
+    return Error::InvalidArgument;
+}
+
+Result<std::uint64_t> duplicate_to(Caller& caller, std::int32_t from, std::int32_t to, std::uint32_t flags) {
+    if ((flags & ~task::kOpenCloseOnExec) != 0 || from == to) {
+        return Error::InvalidArgument;
+    }
+    if (to < 0 || static_cast<std::uint32_t>(to) >= FileTable::kMaxFiles) {
+        return Error::BadDescriptor;
+    }
+    auto file = TRY(caller.files().find(from));
+    TRY(caller.files().insert_at(to, std::move(file), flags != 0));
+    return static_cast<std::uint64_t>(to);
+}
+
+}  // namespace
+
+SysResult sys_close(Caller& caller, std::int32_t fd) {
+    return caller.files().close(fd);
+}
+
+SysResult sys_dup(Caller& caller, std::int32_t fd) {
+    return duplicate(caller, fd, 0, false);
+}
+
+SysResult sys_dup3(Caller& caller, std::int32_t from, std::int32_t to, std::uint32_t flags) {
+    return duplicate_to(caller, from, to, flags);
+}
+
+SysResult sys_fcntl(Caller& caller, std::int32_t fd, std::uint32_t command, std::uint64_t argument) {
+    return control(caller, fd, command, argument);
+}
+
+}  // namespace kernel::syscall

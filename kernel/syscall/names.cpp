@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// What is done by name: opening, describing, walking the tree.
+#include <array>
+#include <cstring>
+
+#include "mm/user_memory.hpp"
+#include "syscall/dispatch.hpp"
+#include "syscall/file_system.hpp"
+#include "task/file_table.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+using file_system::Node;
+using file_system::NodeKind;
+using task::FileStatus;
+
+// include/uapi/linux/fcntl.h, stat.h
+constexpr std::int32_t kCurrentDirectory = -100;  // AT_FDCWD
+constexpr std::uint32_t kAtNoFollow = 0x100;      // no symbolic links here
+constexpr std::uint32_t kAtEffectiveAccess = 0x200;
+constexpr std::uint32_t kAtNoAutomount = 0x800;
+constexpr std::uint32_t kAtEmptyPath = 0x1000;
+constexpr std::uint32_t kAtStatxSync = 0x6000;  // how fresh: everything is here
+constexpr std::uint32_t kStatxReserved = 0x8000'0000;
+constexpr std::uint32_t kStatxBasic = 0x7ff;
+
+constexpr std::uint32_t kAccessExecute = 1;
+constexpr std::uint32_t kAccessWrite = 2;
+constexpr std::uint32_t kAccessAll = 7;
+constexpr std::uint32_t kExecutableByAny = 0111;
+
+constexpr std::uint64_t kStatBlockBytes = 512;
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+// Where relative paths begin: the current directory, or that of a descriptor. Errors: BadDescriptor,
+// NotDirectory, NoEntry.
+Result<void> set_base(Caller& caller, std::int32_t dirfd, Path& path) {
+    const Ref<task::OpenFile> directory =
+        dirfd == kCurrentDirectory ? caller.files().directory() : TRY(caller.files().find(dirfd));
+    if (directory) {
+        path.set_length(TRY(directory->directory_path(path.room())).size());
+    }
+    return {};
+}
+
+// The path a call names. Errors: BadAddress, NameTooLong, NoEntry (empty), and set_base()'s.
+Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer) {
+    std::array<char, kMaxPath> given;
+    const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
+    if (text.empty()) {
+        return Error::NoEntry;
+    }
+    Path path;
+    if (!text.starts_with('/')) {
+        TRY(set_base(caller, dirfd, path));
+    }
+    TRY(path.append(text));
+    return path;
+}
+
+// Whether a node may be opened like this.
+Result<void> check_open(const Node& node, std::uint32_t flags) {
+    const bool writes =
+        (flags & task::kOpenAccessMask) != task::kOpenReadOnly || (flags & task::kOpenTruncate) != 0;
+    if ((flags & task::kOpenCreate) != 0 && (flags & task::kOpenExclusive) != 0) {
+        return Error::Exists;
+    }
+    switch (node.kind) {
+        case NodeKind::Directory:
+            return writes || (flags & task::kOpenCreate) != 0 ? Result<void>{Error::IsDirectory}
+                                                              : Result<void>{};
+        case NodeKind::File:
+        case NodeKind::Information:
+            if ((flags & task::kOpenDirectory) != 0) {
+                return Error::NotDirectory;
+            }
+            return writes ? Result<void>{Error::ReadOnly} : Result<void>{};
+        default:
+            return (flags & task::kOpenDirectory) != 0 ? Result<void>{Error::NotDirectory} : Result<void>{};
+    }
+}
+
+Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {
+    if ((flags & task::kOpenAccessMask) == task::kOpenAccessMask) {
+        return Error::InvalidArgument;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer));
+    const auto node = file_system::find(path, caller.task);
+    if (!node.ok()) {
+        const bool would_create = node.error() == Error::NoEntry && (flags & task::kOpenCreate) != 0;
+        return would_create ? Error::ReadOnly : node.error();
+    }
+    TRY(check_open(*node, flags));
+    auto file = TRY(file_system::open(path, *node, flags, caller.task));
+    return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & task::kOpenCloseOnExec) != 0))};
+}
+
+// What newfstatat and statx are about. With AT_EMPTY_PATH an empty path means the descriptor itself; Linux
+// 6.11 takes a null pointer for it too.
+Result<FileStatus> find_status(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {
+    if ((flags & kAtEmptyPath) != 0 &&
+        (pointer.is_null() || TRY(mm::copy_in(caller.space(), pointer)) == '\0')) {
+        if (dirfd != kCurrentDirectory) {
+            return TRY(caller.files().find(dirfd))->status();
+        }
+        Path path;
+        TRY(set_base(caller, dirfd, path));
+        return TRY(file_system::find(path, caller.task)).status;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer));
+    return TRY(file_system::find(path, caller.task)).status;
+}
+
+std::int64_t blocks_of(const FileStatus& status) {
+    return static_cast<std::int64_t>((status.bytes + kStatBlockBytes - 1) / kStatBlockBytes);
+}
+
+stat to_stat(const FileStatus& status) {
+    const timespec modified{.seconds = status.modified_ns / kNsPerSecond,
+                            .nanoseconds = status.modified_ns % kNsPerSecond};
+    stat result{};
+    result.st_dev = status.filesystem;
+    result.st_ino = status.inode;
+    result.st_mode = status.mode;
+    result.st_nlink = status.links;
+    result.st_rdev = status.special_device;
+    result.st_size = static_cast<std::int64_t>(status.bytes);
+    result.st_blksize = static_cast<std::int32_t>(status.block_bytes);
+    result.st_blocks = blocks_of(status);
+    result.st_atim = result.st_mtim = result.st_ctim = modified;
+    return result;
+}
+
+nexus_abi::statx_t to_statx(const FileStatus& status) {
+    const nexus_abi::statx_timestamp modified{
+        .seconds = status.modified_ns / kNsPerSecond,
+        .nanoseconds = static_cast<std::uint32_t>(status.modified_ns % kNsPerSecond),
+        .reserved = 0};
+    nexus_abi::statx_t result{};
+    result.stx_mask = kStatxBasic;
+    result.stx_blksize = status.block_bytes;
+    result.stx_nlink = status.links;
+    result.stx_mode = static_cast<std::uint16_t>(status.mode);
+    result.stx_ino = status.inode;
+    result.stx_size = status.bytes;
+    result.stx_blocks = static_cast<std::uint64_t>(blocks_of(status));
+    result.stx_atime = result.stx_ctime = result.stx_mtime = modified;
+    result.stx_rdev_major = static_cast<std::uint32_t>(status.special_device >> 8);
+    result.stx_rdev_minor = static_cast<std::uint32_t>(status.special_device & 0xff);
+    result.stx_dev_minor = static_cast<std::uint32_t>(status.filesystem);
+    return result;
+}
+
+// Everybody is root: what is there can be read, and written unless the whole file system cannot be.
+Result<void> check_access(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t wanted,
+                          std::uint32_t flags) {
+    if ((wanted & ~kAccessAll) != 0 || (flags & ~(kAtEffectiveAccess | kAtNoFollow | kAtEmptyPath)) != 0) {
+        return Error::InvalidArgument;
+    }
+    const FileStatus status = TRY(find_status(caller, dirfd, pointer, flags));
+    const bool is_directory = (status.mode & task::kTypeMask) == task::kTypeDirectory;
+    if ((wanted & kAccessExecute) != 0 && !is_directory && (status.mode & kExecutableByAny) == 0) {
+        return Error::AccessDenied;
+    }
+    if ((wanted & kAccessWrite) != 0 && status.is_read_only) {
+        return Error::ReadOnly;
+    }
+    return {};
+}
+
+Result<void> change_directory(Caller& caller, In<char> pointer) {
+    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer));
+    const Node node = TRY(file_system::find(path, caller.task));
+    if (node.kind != NodeKind::Directory) {
+        return Error::NotDirectory;
+    }
+    caller.files().set_directory(TRY(file_system::open(path, node, task::kOpenReadOnly, caller.task)));
+    return {};
+}
+
+Result<void> change_directory(Caller& caller, std::int32_t fd) {
+    auto directory = TRY(caller.files().find(fd));
+    Path path;
+    TRY(directory->directory_path(path.room()));
+    caller.files().set_directory(std::move(directory));
+    return {};
+}
+
+Result<std::uint64_t> current_directory(Caller& caller, Out<char> buffer, std::uint64_t size) {
+    Path path;
+    TRY(set_base(caller, kCurrentDirectory, path));
+    std::array<char, kMaxPath + 1> text{'/'};
+    path.text().copy(text.data() + 1, path.text().size());
+    const std::size_t bytes = path.text().size() + 2;  // "/" and the zero
+    if (size < bytes) {
+        return Error::OutOfRange;
+    }
+    TRY(mm::copy_out_array(caller.space(), buffer, std::span<const char>{text}.first(bytes)));
+    return bytes;
+}
+
+}  // namespace
+
+SysResult sys_openat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags, std::uint32_t) {
+    return open_path(caller, dirfd, path, flags);
+}
+
+SysResult sys_getcwd(Caller& caller, Out<char> buffer, std::uint64_t size) {
+    return current_directory(caller, buffer, size);
+}
+
+SysResult sys_chdir(Caller& caller, In<char> path) {
+    return change_directory(caller, path);
+}
+
+SysResult sys_fchdir(Caller& caller, std::int32_t fd) {
+    return change_directory(caller, fd);
+}
+
+SysResult sys_faccessat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t wanted) {
+    return check_access(caller, dirfd, path, wanted, 0);
+}
+
+SysResult sys_faccessat2(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t wanted,
+                         std::uint32_t flags) {
+    return check_access(caller, dirfd, path, wanted, flags);
+}
+
+SysResult sys_readlinkat(Caller& caller, std::int32_t dirfd, In<char> pointer, Out<char>, std::uint64_t) {
+    const auto path = read_path(caller, dirfd, pointer);
+    if (!path.ok()) {
+        return path.error();
+    }
+    const auto node = file_system::find(*path, caller.task);
+    return node.ok() ? Error::InvalidArgument : node.error();
+}
+
+SysResult sys_newfstatat(Caller& caller, std::int32_t dirfd, In<char> path, Out<stat> status,
+                         std::uint32_t flags) {
+    if ((flags & ~(kAtNoFollow | kAtNoAutomount | kAtEmptyPath)) != 0) {
+        return Error::InvalidArgument;
+    }
+    const auto found = find_status(caller, dirfd, path, flags);
+    return found.ok() ? SysResult{mm::copy_out(caller.space(), status, to_stat(*found))}
+                      : SysResult{found.error()};
+}
+
+SysResult sys_fstat(Caller& caller, std::int32_t fd, Out<stat> status) {
+    const auto file = caller.files().find(fd);
+    return file.ok() ? SysResult{mm::copy_out(caller.space(), status, to_stat((*file)->status()))}
+                     : SysResult{file.error()};
+}
+
+SysResult sys_statx(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags,
+                    std::uint32_t mask, Out<statx_t> status) {
+    if ((flags & ~(kAtNoFollow | kAtNoAutomount | kAtEmptyPath | kAtStatxSync)) != 0 ||
+        (flags & kAtStatxSync) == kAtStatxSync || (mask & kStatxReserved) != 0) {
+        return Error::InvalidArgument;
+    }
+    const auto found = find_status(caller, dirfd, path, flags);
+    return found.ok() ? SysResult{mm::copy_out(caller.space(), status, to_statx(*found))}
+                      : SysResult{found.error()};
+}
+
+}  // namespace kernel::syscall

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// The one spelling of a path that names are looked up by: from the root, without leading, trailing or double
+// "/", no "." and "..". There are no symbolic links, so it can be had from the text alone.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "file/directory.hpp"
+#include "lib/result.hpp"
+
+namespace kernel::syscall {
+
+using file::kMaxPath;
+
+// Splits the first part of a path off: "a/b/c" becomes "a" and "/b/c". Empty parts are passed over.
+[[nodiscard]] std::string_view take_part(std::string_view& path);
+
+class Path {
+  public:
+    // Where a relative path starts; the root when it is not set.
+    Result<void> set_base(std::string_view canonical);
+    // Goes on from there, or from the root when `path` begins with "/". Errors: NameTooLong.
+    Result<void> append(std::string_view path);
+
+    [[nodiscard]] std::string_view text() const { return {characters_.data(), length_}; }
+    // The spelling said that a directory is meant.
+    [[nodiscard]] bool ends_as_directory() const { return ends_as_directory_; }
+    // All but the last part, and the last part.
+    [[nodiscard]] std::string_view parent() const;
+    [[nodiscard]] std::string_view name() const;
+
+    // For directories that write where they are: room for kMaxPath - 1 characters, and how many it became.
+    [[nodiscard]] std::span<char> room() { return std::span{characters_}.first(kMaxPath - 1); }
+    void set_length(std::size_t length) { length_ = length; }
+
+  private:
+    std::array<char, kMaxPath> characters_{};
+    std::size_t length_{0};
+    bool ends_as_directory_{false};
+};
+
+}  // namespace kernel::syscall

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "task/open_file.hpp"
+
+namespace kernel::task {
+
+SysResult OpenFile::read(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {
+    return Error::InvalidArgument;
+}
+
+SysResult OpenFile::write(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {
+    return Error::InvalidArgument;
+}
+
+Result<std::uint64_t> OpenFile::seek(std::int64_t, Whence) {
+    return Error::IllegalSeek;
+}
+
+SysResult OpenFile::control(Task&, std::uint32_t, std::uint64_t) {
+    return Error::NotTerminal;
+}
+
+std::uint32_t OpenFile::poll(bool) {
+    return kPollIn | kPollOut;
+}
+
+Result<void> OpenFile::truncate(std::uint64_t) {
+    return Error::InvalidArgument;
+}
+
+Result<OpenFile::Mappable> OpenFile::mappable() {
+    return Error::NoDevice;
+}
+
+SysResult OpenFile::list(Task&, mm::UserBuffers&) {
+    return Error::NotDirectory;
+}
+
+Result<std::string_view> OpenFile::directory_path(std::span<char>) const {
+    return Error::NotDirectory;
+}
+
+Result<std::uint64_t> OpenFile::pipe_bytes() const {
+    return Error::BadDescriptor;
+}
+
+}  // namespace kernel::task

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// OpenFile: what Linux calls an open file description. Descriptors, threads and children share it by
+// reference. Everything a descriptor can name is one of its kinds, each a class of its own: terminal,
+// devices, files of the initrd and of memory, information texts, directories, pipes, sockets. What a kind
+// does not support it leaves to the defaults here, which answer as Linux does.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "lib/ref.hpp"
+#include "lib/result.hpp"
+#include "mm/user_buffers.hpp"
+#include "task/sys_result.hpp"
+
+namespace kernel::mm {
+class FileObject;
+}  // namespace kernel::mm
+
+namespace kernel::task {
+
+class Task;
+
+// Linux' open flags (include/uapi/asm-generic/fcntl.h).
+inline constexpr std::uint32_t kOpenAccessMask = 3;
+inline constexpr std::uint32_t kOpenReadOnly = 0;
+inline constexpr std::uint32_t kOpenWriteOnly = 1;
+inline constexpr std::uint32_t kOpenReadWrite = 2;
+inline constexpr std::uint32_t kOpenCreate = 0100;
+inline constexpr std::uint32_t kOpenExclusive = 0200;
+inline constexpr std::uint32_t kOpenTruncate = 01000;
+inline constexpr std::uint32_t kOpenAppend = 02000;
+inline constexpr std::uint32_t kOpenNonBlocking = 04000;
+inline constexpr std::uint32_t kOpenDirectory = 0200000;
+inline constexpr std::uint32_t kOpenCloseOnExec = 02000000;
+// What fcntl(F_SETFL) can change; the rest it passes over.
+inline constexpr std::uint32_t kSettableFlags = kOpenAppend | kOpenNonBlocking;
+
+// st_mode's file types (include/uapi/linux/stat.h).
+inline constexpr std::uint32_t kTypeMask = 0170000;
+inline constexpr std::uint32_t kTypeSocket = 0140000;
+inline constexpr std::uint32_t kTypeRegular = 0100000;
+inline constexpr std::uint32_t kTypeDirectory = 0040000;
+inline constexpr std::uint32_t kTypeCharacter = 0020000;
+inline constexpr std::uint32_t kTypePipe = 0010000;
+
+// What stat says of a file.
+struct FileStatus {
+    std::uint32_t mode{0};  // st_mode: type and permissions
+    std::uint64_t inode{0};
+    std::uint64_t bytes{0};
+    std::uint64_t filesystem{1};      // st_dev
+    std::uint64_t special_device{0};  // st_rdev
+    std::uint32_t links{1};
+    std::uint32_t block_bytes{4096};  // st_blksize
+    std::int64_t modified_ns{0};      // CLOCK_REALTIME; also st_atime and st_ctime
+    bool is_read_only{false};         // on a file system that cannot be written to
+};
+
+enum class Whence : std::uint32_t { Start = 0, Current = 1, End = 2 };
+
+// Linux' poll bits (include/uapi/asm-generic/poll.h).
+inline constexpr std::uint32_t kPollIn = 0x1;
+inline constexpr std::uint32_t kPollOut = 0x4;
+inline constexpr std::uint32_t kPollError = 0x8;
+inline constexpr std::uint32_t kPollHangUp = 0x10;
+
+// Concurrency: the flags are atomic; each kind guards its own state. Calls that transfer bytes may block
+// (SysResult::blocked()) or go in pieces (SysResult::again()); they keep how far they came in
+// Task::call_progress.
+class OpenFile : public RefCounted<OpenFile> {
+  public:
+    static void last_reference_gone(OpenFile& file) { file.close(); }
+
+    // As given to open, without what counts only there.
+    [[nodiscard]] std::uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
+    // Changes kSettableFlags.
+    void set_flags(std::uint32_t flags) {
+        flags_.store((flags_.load(std::memory_order_relaxed) & ~kSettableFlags) | (flags & kSettableFlags),
+                     std::memory_order_relaxed);
+    }
+    [[nodiscard]] bool is_readable() const { return (flags() & kOpenAccessMask) != kOpenWriteOnly; }
+    [[nodiscard]] bool is_writable() const { return (flags() & kOpenAccessMask) != kOpenReadOnly; }
+    [[nodiscard]] bool is_nonblocking() const { return (flags() & kOpenNonBlocking) != 0; }
+
+    // Pre for both: the file is readable, or writable, and seekable where `at`, pread's and pwrite's offset,
+    // is given; without it the file's own position is used and moves.
+    virtual SysResult read(Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t> at);
+    virtual SysResult write(Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t> at);
+    // Whether pread and pwrite are possible.
+    [[nodiscard]] virtual bool is_seekable() const { return false; }
+    // Returns the new position. Errors: IllegalSeek, InvalidArgument, Overflow.
+    virtual Result<std::uint64_t> seek(std::int64_t offset, Whence whence);
+    [[nodiscard]] virtual FileStatus status() const = 0;
+    // ioctl. Errors: NotTerminal for what the kind does not know.
+    virtual SysResult control(Task& caller, std::uint32_t request, std::uint64_t argument);
+    // What would not block now, and errors. `is_watched`: the caller is about to wait until that changes; the
+    // file calls poll_changed() (file/poll.hpp) when it does, once.
+    [[nodiscard]] virtual std::uint32_t poll(bool is_watched);
+    // ftruncate. Errors: InvalidArgument for what has no length to set, FileTooBig, NoSpace.
+    virtual Result<void> truncate(std::uint64_t bytes);
+    // What a mapping of it shows; null with Zero: fresh memory. Errors: NoDevice.
+    struct Mappable {
+        mm::FileObject* object{nullptr};
+        std::uint64_t bytes{0};
+        bool is_zero{false};           // as anonymous memory
+        bool may_write_shared{false};  // stores through a shared mapping may reach it
+    };
+    [[nodiscard]] virtual Result<Mappable> mappable();
+    // getdents64: copies entries from the position on. Errors: NotDirectory, InvalidArgument when not even
+    // one fits, BadAddress.
+    virtual SysResult list(Task& caller, mm::UserBuffers& buffers);
+    // The path of a directory without leading "/", written to `to`. Errors: NotDirectory; NoEntry when it was
+    // removed; NameTooLong.
+    virtual Result<std::string_view> directory_path(std::span<char> to) const;
+    // The capacity of a pipe. Errors: BadDescriptor for anything else.
+    [[nodiscard]] virtual Result<std::uint64_t> pipe_bytes() const;
+
+  protected:
+    explicit OpenFile(std::uint32_t flags) : flags_{flags & ~kOnlyForOpen} {}
+    ~OpenFile() = default;
+
+  private:
+    static constexpr std::uint32_t kOnlyForOpen =
+        kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenCloseOnExec;
+
+    // The last reference is gone: gives up what the file holds and its memory.
+    virtual void close() = 0;
+
+    std::atomic<std::uint32_t> flags_;
+};
+
+}  // namespace kernel::task

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// The Linux block's calls about names: listing directories, the current directory, access, statx.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <map>
+#include <string>
+
+#include "checks.hpp"
+
+namespace {
+
+using checks::bad_pointer;
+using checks::equal;
+using checks::fails;
+using checks::reads;
+using checks::succeeds;
+using checks::truth;
+
+// Name -> type of every entry; a name that comes twice is an error.
+std::map<std::string, int> list(const std::string& path) {
+    std::map<std::string, int> found;
+    DIR* const directory = opendir(path.c_str());
+    truth("opendir of " + path, directory != nullptr);
+    if (directory == nullptr) {
+        return found;
+    }
+    while (const dirent* entry = readdir(directory)) {
+        truth(path + "/" + entry->d_name + " comes once", found.emplace(entry->d_name, entry->d_type).second);
+    }
+    closedir(directory);
+    return found;
+}
+
+std::string current_directory() {
+    std::array<char, 512> path{};
+    return getcwd(path.data(), path.size()) == nullptr ? "" : path.data();
+}
+
+void list_directories() {
+    const auto root = list("/");
+    for (const char* name : {".", "..", "bin", "etc", "dev", "proc", "sys", "recipes"}) {
+        equal(std::string{"type of /"} + name, root.contains(name) ? root.at(name) : -1, DT_DIR);
+    }
+    const auto etc = list("/etc");
+    equal("type of /etc/motd", etc.contains("motd") ? etc.at("motd") : -1, DT_REG);
+    const auto devices = list("/dev");
+    equal("type of /dev/null", devices.contains("null") ? devices.at("null") : -1, DT_CHR);
+    const auto processes = list("/proc");
+    truth("meminfo among the processes", processes.contains("meminfo"));
+    const std::string pid = std::to_string(getpid());
+    equal("this process", processes.contains(pid) ? processes.at(pid) : -1, DT_DIR);
+    truth("its files", list("/proc/" + pid).contains("stat"));
+    // Every entry's inode is what stat says, and every name can be found.
+    const int bin = open("/bin", O_RDONLY | O_DIRECTORY);
+    std::array<char, 256> buffer{};
+    unsigned entries = 0;
+    while (true) {
+        const std::int64_t bytes = syscall(SYS_getdents64, bin, buffer.data(), buffer.size());
+        succeeds("getdents64", bytes);
+        if (bytes <= 0) {
+            break;
+        }
+        for (std::int64_t at = 0; at < bytes;) {
+            const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+            struct stat status{};
+            if (std::string_view{entry->d_name} != "..") {
+                succeeds(entry->d_name, fstatat(bin, entry->d_name, &status, 0));
+                equal(entry->d_name, static_cast<std::int64_t>(entry->d_ino),
+                      static_cast<std::int64_t>(status.st_ino));
+            }
+            at += entry->d_reclen;
+            ++entries;
+        }
+    }
+    equal("the same as by readdir", entries, static_cast<std::int64_t>(list("/bin").size()));
+    equal("back to the beginning", lseek(bin, 0, SEEK_SET), 0);
+    fails("a buffer for nothing", syscall(SYS_getdents64, bin, buffer.data(), 8), EINVAL);
+    fails("entries into the kernel", syscall(SYS_getdents64, bin, bad_pointer<char>(), 256), EFAULT);
+    fails("entries of a file", syscall(SYS_getdents64, open("/etc/motd", O_RDONLY), buffer.data(), 256),
+          ENOTDIR);
+    succeeds("close", close(bin));
+}
+
+void walk() {
+    reads("at first", current_directory(), "/");
+    succeeds("chdir", chdir("/sys/devices"));
+    reads("there", current_directory(), "/sys/devices");
+    succeeds("from there", access("system/cpu/online", R_OK));
+    succeeds("a relative chdir", chdir("../firmware/."));
+    reads("next to it", current_directory(), "/sys/firmware");
+    fails("chdir to a file", chdir("/etc/motd"), ENOTDIR);
+    fails("chdir to nothing", chdir("/nope"), ENOENT);
+    fails("chdir to the kernel", chdir(bad_pointer<char>()), EFAULT);
+    const int etc = open("/etc", O_RDONLY | O_DIRECTORY);
+    const int motd = openat(etc, "motd", O_RDONLY);
+    succeeds("openat", motd);
+    fails("openat of a file", openat(motd, "x", O_RDONLY), ENOTDIR);
+    fails("openat of nothing open", openat(99, "x", O_RDONLY), EBADF);
+    succeeds("an absolute path needs no directory", access("/etc/motd", F_OK));
+    succeeds("fchdir", fchdir(etc));
+    reads("in it", current_directory(), "/etc");
+    succeeds("its file", access("motd", R_OK));
+    fails("fchdir to a file", fchdir(motd), ENOTDIR);
+    fails("fchdir to nothing", fchdir(99), EBADF);
+    std::array<char, 4> small{};
+    fails("a buffer too small", syscall(SYS_getcwd, small.data(), small.size()), ERANGE);
+    succeeds("home", chdir("/"));
+    close(etc);
+    close(motd);
+}
+
+void ask_for_access() {
+    succeeds("read a file", access("/etc/motd", R_OK));
+    fails("write to the initrd", access("/etc/motd", W_OK), EROFS);
+    fails("run what is no program", access("/etc/motd", X_OK), EACCES);
+    succeeds("run a program", access(checks::program, R_OK | X_OK));
+    succeeds("search a directory", access("/etc", X_OK));
+    succeeds("write to a device", access("/dev/null", R_OK | W_OK));
+    fails("what is absent", access("/nope", F_OK), ENOENT);
+    fails("an unknown mode", syscall(SYS_faccessat, AT_FDCWD, "/etc/motd", 8), EINVAL);
+    constexpr int kFaccessat2 = 439;
+    succeeds("faccessat2", syscall(kFaccessat2, AT_FDCWD, "/etc/motd", R_OK, AT_EACCESS));
+    fails("faccessat2 with an unknown flag", syscall(kFaccessat2, AT_FDCWD, "/etc/motd", R_OK, 1), EINVAL);
+
+    struct statx extended{};
+    struct stat status{};
+    succeeds("stat", stat("/etc/motd", &status));
+    succeeds("statx", statx(AT_FDCWD, "/etc/motd", 0, STATX_BASIC_STATS, &extended));
+    equal("its size", static_cast<std::int64_t>(extended.stx_size), status.st_size);
+    equal("its mode", extended.stx_mode, status.st_mode);
+    equal("its inode", static_cast<std::int64_t>(extended.stx_ino), static_cast<std::int64_t>(status.st_ino));
+    truth("what it says", (extended.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS);
+    succeeds("statx of a descriptor", statx(0, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &extended));
+    truth("the console", S_ISCHR(extended.stx_mode));
+    fails("statx into the kernel", syscall(SYS_statx, AT_FDCWD, "/", 0, 0, bad_pointer<char>()), EFAULT);
+    fails("statx with both kinds of freshness",
+          syscall(SYS_statx, AT_FDCWD, "/", AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC, 0, &extended), EINVAL);
+}
+
+constexpr checks::Case kCases[]{
+    {"list directories", list_directories},
+    {"walk", walk},
+    {"ask for access", ask_for_access},
+};
+
+}  // namespace
+
+int main(int, char** argv) {
+    return checks::run(argv[0], kCases);
+}
