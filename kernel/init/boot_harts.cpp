@@ -121,17 +121,12 @@ void start_other_harts() {
 
     CpuMask others = wanted;
     others.remove(self);
-    const CpuMask started = smp::start_harts(with_stacks(others), mm::kernel_map().root());
-    const Instant deadline = arch::now() + smp::kArrivalDeadline;
+    const CpuMask ready = with_stacks(others);
     wanted.for_each([&](CpuId cpu) {
         if (cpu == self) {
             smp::note_running();
             task::hart_online();
-        } else if (!started.contains(cpu)) {
-            return;
-        } else if (!smp::await_hart(cpu, deadline)) {
-            log::warn("cpu", cpu, " (hart ", arch::cpu_locals[cpu.value()].hart,
-                      ") was started and did not come; going on without it");
+        } else if (!ready.contains(cpu) || !smp::start_hart(cpu, mm::kernel_map().root())) {
             return;
         }
         // It has arrived, so it is on its way here: no deadline.

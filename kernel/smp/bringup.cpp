@@ -36,7 +36,7 @@ PhysAddr image_physical(const void* address) {
     return arch::image_base() + offset;
 }
 
-Result<void> start_hart(CpuId cpu, PhysAddr page_table_root) {
+Result<void> ask_firmware(CpuId cpu, PhysAddr page_table_root) {
     arch::CpuLocal& local = arch::cpu_locals[cpu.value()];
     arch::SecondaryBoot& block = boot_blocks[cpu.value()];
     block = {.satp = arch::riscv64::satp::sv39(page_table_root.value() >> 12, 0), .cpu_local = &local};
@@ -44,23 +44,7 @@ Result<void> start_hart(CpuId cpu, PhysAddr page_table_root) {
     return arch::sbi::start_hart(local.hart, image_physical(secondary_start), image_physical(&block).value());
 }
 
-}  // namespace
-
-CpuMask start_harts(CpuMask cpus, PhysAddr page_table_root) {
-    CpuMask started;
-    cpus.for_each([&](CpuId cpu) {
-        if (const auto result = start_hart(cpu, page_table_root); result.ok()) {
-            started.add(cpu);
-        } else {
-            log::warn("cpu", cpu, " (hart ", arch::cpu_locals[cpu.value()].hart,
-                      "): the firmware does not start it, error ",
-                      static_cast<std::uint32_t>(result.error()));
-        }
-    });
-    return started;
-}
-
-bool await_hart(CpuId cpu, Instant deadline) {
+bool await_arrival(CpuId cpu, Instant deadline) {
     std::atomic<Arrival>& arrival = arrivals[cpu.value()];
     while (arrival.load(std::memory_order_acquire) != Arrival::Came) {
         if (arch::now() >= deadline) {
@@ -68,6 +52,23 @@ bool await_hart(CpuId cpu, Instant deadline) {
             return !arrival.compare_exchange_strong(expected, Arrival::GivenUp);
         }
         arch::cpu_relax();
+    }
+    return true;
+}
+
+}  // namespace
+
+bool start_hart(CpuId cpu, PhysAddr page_table_root) {
+    const HartId hart = arch::cpu_locals[cpu.value()].hart;
+    const Instant deadline = arch::now() + kArrivalDeadline;
+    if (const auto result = ask_firmware(cpu, page_table_root); !result.ok()) {
+        log::warn("cpu", cpu, " (hart ", hart, "): the firmware does not start it, error ",
+                  static_cast<std::uint32_t>(result.error()));
+        return false;
+    }
+    if (!await_arrival(cpu, deadline)) {
+        log::warn("cpu", cpu, " (hart ", hart, ") was started and did not come; going on without it");
+        return false;
     }
     return true;
 }

@@ -10,16 +10,15 @@
 
 namespace kernel::smp {
 
-// All harts are asked at once and share this deadline.
+// Of each hart, from when the firmware was asked.
 inline constexpr Duration kArrivalDeadline = Duration::seconds(1);
 
-// Asks the firmware to start `cpus` under the page table with this root; those it refuses are reported and
-// dropped from the answer. Pre: boot hart; arch::cpu_locals has their numbers and stacks.
-[[nodiscard]] CpuMask start_harts(CpuMask cpus, PhysAddr page_table_root);
-
-// Waits until `cpu` has arrived or `deadline` has passed; from then on a late comer parks itself. True when
-// it came.
-[[nodiscard]] bool await_hart(CpuId cpu, Instant deadline);
+// Asks the firmware to start `cpu` under the page table with this root and waits until it has arrived or
+// kArrivalDeadline has passed; from then on a late comer parks itself. True when it came; otherwise it is
+// reported why not. One hart at a time: OpenSBI 1.5.1 on harts 1..4 (JH7110, MPFS) now and then loses the
+// start of a hart while another one is starting. Pre: boot hart; arch::cpu_locals has the CPU's number and
+// stack.
+[[nodiscard]] bool start_hart(CpuId cpu, PhysAddr page_table_root);
 
 // The first thing a started hart does: announces itself. False when nobody waits for it any more; then it
 // must park.
