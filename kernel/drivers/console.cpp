@@ -58,6 +58,22 @@ void Console::start_interrupts() {
     }
 }
 
+void Console::provoke_interrupt() {
+    const LockGuard guard{lock_};
+    if (device_ != nullptr && has_interrupts_) {
+        device_->set_interrupts(true, true);
+    }
+}
+
+void Console::stop_interrupts() {
+    const LockGuard guard{lock_};
+    if (device_ != nullptr) {
+        device_->set_interrupts(false, false);
+        has_interrupts_ = false;
+        send_all();
+    }
+}
+
 void Console::write_line(std::string_view line) {
     if (is_silenced()) {
         return;

@@ -51,6 +51,11 @@ class Console {
     void attach(ConsoleDevice& device) EXCLUDES(lock_);
     // From now on the ring is emptied by interrupts. Pre: the device's interrupt arrives at service().
     void start_interrupts() EXCLUDES(lock_);
+    // The device interrupts as soon as it can send, whether or not there is anything to send; service() ends
+    // that. For finding out whether interrupts arrive.
+    void provoke_interrupt() EXCLUDES(lock_);
+    // Back to polling.
+    void stop_interrupts() EXCLUDES(lock_);
     // Boot, one hart. Input is thrown away while there is no handler.
     void set_input_handler(InputHandler handler) { input_handler_ = handler; }
     void set_space_handler(SpaceHandler handler) { space_handler_ = handler; }

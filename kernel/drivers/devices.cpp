@@ -6,9 +6,10 @@
 #include <optional>
 
 #include "arch/contract.hpp"
+#include "arch/riscv64/cpu.hpp"
+#include "drivers/interrupts.hpp"
 #include "drivers/mmio.hpp"
 #include "drivers/ns16550.hpp"
-#include "drivers/plic.hpp"
 #include "drivers/sbi_console.hpp"
 #include "drivers/sifive_uart.hpp"
 
@@ -22,10 +23,10 @@ constinit SbiConsole firmware_console;
 // Filled in at boot by one hart, before the other harts start; afterwards immutable but for their own state.
 constinit std::optional<Ns16550<Mmio>> the_ns16550;
 constinit std::optional<SifiveUart<Mmio>> the_sifive_uart;
-constinit std::array<std::optional<Plic<Mmio>>, fdt::kMaxPlics> plics;
 constinit bool uart_has_interrupts = false;
+constinit std::atomic<std::uint64_t> uart_interrupts{0};
 // Where the UART's interrupt comes from; set with uart_has_interrupts.
-constinit fdt::PlicInterrupt uart_interrupt;
+constinit fdt::WiredInterrupt uart_interrupt;
 // The CPU that gets it: changed by that CPU only.
 constinit std::atomic<std::uint32_t> uart_cpu{kMaxCpus};
 
@@ -110,33 +111,17 @@ Result<void> start_uart(const fdt::Console& description, VirtAddr registers) {
     return {};
 }
 
-Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr registers) {
-    if (index >= machine.plics.size() || index >= plics.size()) {
-        return Error::InvalidArgument;
-    }
-    Plic<Mmio>& plic = plics[index].emplace(Mmio{registers}, machine.plics[index].sources);
-    for (std::size_t cpu = 0; cpu < machine.harts.size(); ++cpu) {
-        const std::optional<fdt::PlicContext>& context = machine.harts[cpu].plic_context;
-        if (context.has_value() && context->plic == index) {
-            TRY(plic.add_context(CpuId{static_cast<std::uint32_t>(cpu)}, context->context));
-        }
-    }
-    return {};
-}
-
 Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu) {
     const bool has_uart = the_ns16550.has_value() || the_sifive_uart.has_value();
     if (!has_uart || !machine.console.has_value() || !machine.console->interrupt.has_value()) {
         return Error::NotSupported;
     }
-    const fdt::PlicInterrupt& interrupt = *machine.console->interrupt;
-    if (interrupt.plic >= plics.size() || !plics[interrupt.plic].has_value() ||
-        !plics[interrupt.plic]->has_context(cpu)) {
-        return Error::NotSupported;
-    }
-    Plic<Mmio>& plic = *plics[interrupt.plic];
-    TRY(plic.set_handler(interrupt.source, [](std::uint32_t /*source*/) { the_console.service(); }));
-    TRY(plic.enable(interrupt.source, cpu));
+    const fdt::WiredInterrupt& interrupt = *machine.console->interrupt;
+    const auto handler = [](std::uint32_t /*source*/) {
+        uart_interrupts.fetch_add(1, std::memory_order_relaxed);
+        the_console.service();
+    };
+    TRY(route_interrupt(machine, interrupt, handler, cpu));
     the_console.start_interrupts();
     uart_interrupt = interrupt;
     uart_cpu.store(cpu.value(), std::memory_order_relaxed);
@@ -144,28 +129,42 @@ Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu) {
     return {};
 }
 
-void move_interrupts(CpuId self, CpuMask others) {
-    if (uart_cpu.load(std::memory_order_acquire) != self.value()) {
+bool check_uart_interrupts() {
+    // A busy UART of 115200 baud interrupts 1.4 ms after its FIFO was filled.
+    constexpr Duration kDeadline = Duration::milliseconds(100);
+    const std::uint64_t before = uart_interrupts.load(std::memory_order_relaxed);
+    the_console.provoke_interrupt();
+    const Instant deadline = arch::now() + kDeadline;
+    while (uart_interrupts.load(std::memory_order_relaxed) == before) {
+        if ((arch::pending_interrupts() & arch::kPendingExternal) != 0) {
+            handle_external_interrupt();
+        } else if (arch::now() >= deadline) {
+            the_console.stop_interrupts();
+            uart_has_interrupts = false;
+            return false;
+        }
+        arch::cpu_relax();
+    }
+    return true;
+}
+
+bool has_uart_interrupts() {
+    return uart_has_interrupts;
+}
+
+void move_interrupts(const fdt::Machine& machine, CpuId self, CpuMask others) {
+    if (!uart_has_interrupts || uart_cpu.load(std::memory_order_acquire) != self.value()) {
         return;
     }
     for (; !others.empty(); others.remove(others.lowest())) {
         const CpuId next = others.lowest();
         // Said first: from the moment it is enabled there, that CPU may be asked to give it away again.
         uart_cpu.store(next.value(), std::memory_order_release);
-        if (plics[uart_interrupt.plic]->move(uart_interrupt.source, self, next).ok()) {
+        if (move_interrupt(machine, uart_interrupt, self, next).ok()) {
             return;
         }
     }
     uart_cpu.store(self.value(), std::memory_order_release);
-}
-
-void handle_external_interrupt() {
-    const CpuId cpu = arch::current_cpu();
-    for (std::optional<Plic<Mmio>>& plic : plics) {
-        if (plic.has_value()) {
-            plic->handle(cpu);
-        }
-    }
 }
 
 void poll_console() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The machine's console, terminal and interrupt controllers: one object each, and the steps that bring them
-// up, in the order of this file. Target only. Concurrency: start_* at boot, one hart;
-// handle_external_interrupt() on any hart.
+// The machine's console and terminal: one object each, and the steps that bring them up, in the order of this
+// file. Target only. Concurrency: start_* at boot, one hart.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
+#include "lib/units.hpp"
 
 namespace kernel::drivers {
 
@@ -30,22 +30,21 @@ void start_firmware_console();
 // NotSupported: no driver for this UART, or an access width other than 1, 2 and 4.
 Result<void> start_uart(const fdt::Console& description, VirtAddr registers);
 
-// 3. PLIC number `index` of the Machine, whose registers are mapped at `registers`: takes over the contexts
-// of all harts it serves, with everything switched off. InvalidArgument: no such PLIC.
-Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr registers);
-
-// 4. Routes the UART's interrupt to `cpu` and sends and receives by interrupts from now on. NotSupported: the
-// UART, its interrupt or the PLIC context of `cpu` is missing; the console stays polled and poll_console()
-// must be called now and then.
+// 3. Routes the UART's interrupt to `cpu` and sends and receives by interrupts from now on. NotSupported: the
+// UART, its interrupt or a controller that reaches `cpu` is missing; the console stays polled and
+// poll_console() must be called now and then.
 Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu);
 
+// 4. Has the UART interrupt `cpu`, the calling one, and waits for it: true when it came. Otherwise the
+// console is polled from now on. Pre: start_uart_interrupts() was ok.
+[[nodiscard]] bool check_uart_interrupts();
+[[nodiscard]] bool has_uart_interrupts();
+
 // The calling hart takes no device interrupts any more if one of `others` can: the UART's go there.
-void move_interrupts(CpuId self, CpuMask others);
+void move_interrupts(const fdt::Machine& machine, CpuId self, CpuMask others);
 
-// The calling hart took an S-mode external interrupt, or saw sip.SEIP pending while it had interrupts off.
-void handle_external_interrupt();
-
-// Takes in typed bytes where the console has no interrupts; cheap and harmless where it has.
+// Takes in typed bytes where the console has no interrupts, every so often; does nothing where it has.
+inline constexpr Duration kConsolePollPeriod = Duration::milliseconds(20);  // a fast typist's key: 50 ms
 void poll_console();
 
 }  // namespace kernel::drivers

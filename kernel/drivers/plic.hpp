@@ -13,9 +13,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "lib/check.hpp"
+#include "drivers/interrupt_handlers.hpp"
 #include "lib/cpu_mask.hpp"
-#include "lib/fixed_vector.hpp"
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
 #include "sync/spinlock.hpp"
@@ -37,8 +36,6 @@ inline constexpr std::uint32_t kMaxContext = 15871;
 template <class Registers>
 class Plic {
   public:
-    using Handler = void (*)(std::uint32_t source);
-    static constexpr std::size_t kMaxHandlers = 16;
     // Interrupts handled in one go; a source that keeps screaming is taken up again after the next return to
     // user mode.
     static constexpr std::uint32_t kMaxClaims = 16;
@@ -60,18 +57,9 @@ class Plic {
         return {};
     }
 
-    // Exists: the source has a handler. NoSpace: kMaxHandlers sources have one.
-    Result<void> set_handler(std::uint32_t source, Handler handler) {
-        if (source == 0 || source > sources_ || handler == nullptr) {
-            return Error::InvalidArgument;
-        }
-        if (find(source) != nullptr) {
-            return Error::Exists;
-        }
-        if (!handlers_.try_push({source, handler})) {
-            return Error::NoSpace;
-        }
-        return {};
+    // As InterruptHandlers::set().
+    Result<void> set_handler(std::uint32_t source, InterruptHandler handler) {
+        return source > sources_ ? Error::InvalidArgument : handlers_.set(source, handler);
     }
 
     // Lets `source` interrupt `cpu`. InvalidArgument: no such source, or the CPU has no context here.
@@ -112,13 +100,13 @@ class Plic {
             if (source == 0) {
                 break;
             }
-            const Entry* entry = find(source);
-            if (entry != nullptr) {
-                entry->handler(source);
+            const InterruptHandler handler = handlers_.find(source);
+            if (handler != nullptr) {
+                handler(source);
             }
             // Complete first: a PLIC ignores the completion of a source that is no longer enabled.
             write(claim, source);
-            if (entry == nullptr) {
+            if (handler == nullptr) {
                 set_enabled(source, context, false);
                 unexpected_.fetch_add(1, std::memory_order_relaxed);
             }
@@ -134,11 +122,6 @@ class Plic {
     [[nodiscard]] std::uint64_t unexpected() const { return unexpected_.load(std::memory_order_relaxed); }
 
   private:
-    struct Entry {
-        std::uint32_t source{0};
-        Handler handler{nullptr};
-    };
-
     [[nodiscard]] static constexpr std::uint64_t enable_word(std::uint32_t context, std::uint32_t word) {
         return plic_map::kEnable + plic_map::kEnableStride * context + 4 * std::uint64_t{word};
     }
@@ -150,20 +133,12 @@ class Plic {
         const LockGuard guard{lock_};
         write(word, enabled ? read(word) | bit : read(word) & ~bit);
     }
-    [[nodiscard]] const Entry* find(std::uint32_t source) const {
-        for (const Entry& entry : handlers_) {
-            if (entry.source == source) {
-                return &entry;
-            }
-        }
-        return nullptr;
-    }
 
-    SpinLock lock_{LockRank::Plic};  // changes of enable words
+    SpinLock lock_{LockRank::InterruptController};  // changes of enable words
     Registers registers_;
     std::uint32_t sources_;
     std::array<std::optional<std::uint32_t>, kMaxCpus> contexts_{};
-    FixedVector<Entry, kMaxHandlers> handlers_;
+    InterruptHandlers handlers_;
     std::atomic<std::uint64_t> unexpected_{0};
 };
 

@@ -63,7 +63,8 @@ void add_hart(const Tree& tree, Node cpu, HartId id, Machine& machine) {
         skip(machine, name, id, *reason);
         return;
     }
-    Hart hart{.id = id, .isa = {}, .capacity_dmips_mhz = 0, .plic_context = std::nullopt};
+    Hart hart;
+    hart.id = id;
     if (isa) {
         hart.isa = isa->features;
     }

@@ -13,15 +13,16 @@ struct NamedFeature {
     std::string_view name;
     bool IsaFeatures::* flag;
 };
-constexpr std::array<NamedFeature, 9> kNamedFeatures{{{"sstc", &IsaFeatures::sstc},
-                                                      {"svade", &IsaFeatures::svade},
-                                                      {"svadu", &IsaFeatures::svadu},
-                                                      {"svinval", &IsaFeatures::svinval},
-                                                      {"svnapot", &IsaFeatures::svnapot},
-                                                      {"svpbmt", &IsaFeatures::svpbmt},
-                                                      {"zihintpause", &IsaFeatures::zihintpause},
-                                                      {"zicbom", &IsaFeatures::zicbom},
-                                                      {"zicboz", &IsaFeatures::zicboz}}};
+constexpr std::array<NamedFeature, 10> kNamedFeatures{{{"ssaia", &IsaFeatures::ssaia},
+                                                       {"sstc", &IsaFeatures::sstc},
+                                                       {"svade", &IsaFeatures::svade},
+                                                       {"svadu", &IsaFeatures::svadu},
+                                                       {"svinval", &IsaFeatures::svinval},
+                                                       {"svnapot", &IsaFeatures::svnapot},
+                                                       {"svpbmt", &IsaFeatures::svpbmt},
+                                                       {"zihintpause", &IsaFeatures::zihintpause},
+                                                       {"zicbom", &IsaFeatures::zicbom},
+                                                       {"zicboz", &IsaFeatures::zicboz}}};
 
 constexpr char lower(char character) {
     return character >= 'A' && character <= 'Z' ? static_cast<char>(character | 0x20) : character;

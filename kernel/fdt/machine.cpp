@@ -8,15 +8,13 @@
 #include <type_traits>
 
 #include "fdt/harts.hpp"
+#include "fdt/interrupts.hpp"
 #include "fdt/tree.hpp"
 
 namespace kernel::fdt {
 
 namespace {
 
-// RISC-V privileged specification, scause: supervisor external interrupt. Machine-mode entries of a PLIC's
-// interrupts-extended have 11, or -1 where the firmware took them away.
-constexpr std::uint32_t kSupervisorExternal = 9;
 // The specification's defaults for #address-cells and #size-cells (2.3.5).
 constexpr std::uint32_t kDefaultAddressCells = 2;
 constexpr std::uint32_t kDefaultSizeCells = 1;
@@ -40,12 +38,6 @@ struct Level {
     std::uint32_t interrupt_parent{0};  // phandle; 0: none so far
 };
 
-// An interrupt by the phandle of its controller, until the controllers are known.
-struct UnresolvedInterrupt {
-    std::uint32_t controller{0};
-    std::uint32_t source{0};
-};
-
 class MachineReader {
   public:
     MachineReader(const Tree& tree, Machine& machine) : tree_{tree}, machine_{machine} {}
@@ -63,15 +55,13 @@ class MachineReader {
     void read_reserved(Node node, std::size_t depth);
     void read_memory_reservations();
     void read_console(Node node, std::size_t depth);
-    void read_plic(Node node, std::size_t depth);
-    [[nodiscard]] bool assign_contexts(Node node, Property contexts, std::uint8_t plic);
-    [[nodiscard]] Hart* find_hart_of_controller(std::uint32_t phandle);
-    void resolve_console_interrupt();
+    void read_imsics(Node node, std::size_t depth);
     void finish_ranges();
 
     [[nodiscard]] std::optional<MemoryRange> read_range(Property reg, std::size_t index,
                                                         std::size_t depth) const;
-    [[nodiscard]] std::optional<MemoryRange> read_registers(Node node, std::size_t depth) const;
+    [[nodiscard]] std::optional<MemoryRange> read_registers(Node node, std::size_t depth,
+                                                            std::size_t index = 0) const;
     [[nodiscard]] std::optional<std::uint64_t> translate(std::uint64_t address, std::size_t depth) const;
     [[nodiscard]] UnresolvedInterrupt read_interrupt(Node node, std::size_t depth) const;
 
@@ -86,7 +76,7 @@ class MachineReader {
     std::optional<Node> console_node_;
     std::string_view console_options_;
     UnresolvedInterrupt console_interrupt_;
-    FixedVector<std::uint32_t, kMaxPlics> plic_phandles_;
+    InterruptReader interrupts_{tree_, machine_, controllers_};
 };
 
 std::optional<Problem> MachineReader::read() {
@@ -97,7 +87,7 @@ std::optional<Problem> MachineReader::read() {
     }
     read_memory_reservations();
     walk();
-    resolve_console_interrupt();
+    interrupts_.resolve(console_interrupt_);
     finish_ranges();
     if (machine_.memory.empty()) {
         return Problem{.what = "no usable memory node", .node = "/", .property = "memory"};
@@ -202,9 +192,11 @@ void MachineReader::visit(Node node, std::size_t depth) {
     }
     const Compatible compatible = tree_.compatible(node);
     if (is_any_of(compatible, kPlicNames)) {
-        read_plic(node, depth);
-    } else if (compatible.contains("riscv,aplic") || compatible.contains("riscv,imsics")) {
-        machine_.has_aia = machine_.has_aia || tree_.is_available(node);
+        interrupts_.add_plic(node, read_registers(node, depth));
+    } else if (compatible.contains("riscv,aplic")) {
+        interrupts_.add_aplic(node, read_registers(node, depth));
+    } else if (compatible.contains("riscv,imsics")) {
+        read_imsics(node, depth);
     } else if (compatible.contains("google,goldfish-rtc") && tree_.is_available(node)) {
         machine_.goldfish_rtc = read_registers(node, depth);
     }
@@ -289,78 +281,16 @@ void MachineReader::read_console(Node node, std::size_t depth) {
     machine_.console = console;
 }
 
-void MachineReader::read_plic(Node node, std::size_t depth) {
-    const auto registers = read_registers(node, depth);
-    const auto contexts = tree_.property(node, "interrupts-extended");
-    if (!tree_.is_available(node)) {
-        return;
-    }
-    if (!registers || registers->bytes == 0 || !contexts) {
-        problem("the interrupt controller lacks reg or interrupts-extended", node);
-        return;
-    }
-    if (machine_.plics.full()) {
-        problem("more than 8 interrupt controllers", node);
-        return;
-    }
-    const auto index = static_cast<std::uint8_t>(machine_.plics.size());
-    if (!assign_contexts(node, *contexts, index)) {
-        return;  // of no use to any of our harts
-    }
-    const Plic plic{.registers = *registers, .sources = tree_.cell_or(node, "riscv,ndev", 0)};
-    CHECK(machine_.plics.try_push(plic) && plic_phandles_.try_push(tree_.phandle(node)));
-}
-
-// Contexts are numbered over all entries, whatever mode or hart they are of. True when at least one is ours.
-bool MachineReader::assign_contexts(Node node, Property contexts, std::uint8_t plic) {
-    bool is_useful = false;
-    bool is_strange = contexts.cell_count() % 2 != 0;
-    for (std::size_t context = 0; 2 * context + 1 < contexts.cell_count(); ++context) {
-        if (contexts.cell(2 * context + 1) != kSupervisorExternal) {
-            continue;
-        }
-        if (context > std::numeric_limits<std::uint16_t>::max()) {
-            is_strange = true;
+void MachineReader::read_imsics(Node node, std::size_t depth) {
+    FixedVector<MemoryRange, kMaxImsicRanges> ranges;
+    for (auto range = read_registers(node, depth); range;
+         range = read_registers(node, depth, ranges.size())) {
+        if (!ranges.try_push(*range)) {
+            problem("more than 8 ranges of interrupt files", node, "reg");
             break;
         }
-        Hart* hart = find_hart_of_controller(contexts.cell(2 * context));
-        if (hart != nullptr && !hart->plic_context) {
-            hart->plic_context = PlicContext{.plic = plic, .context = static_cast<std::uint16_t>(context)};
-            is_useful = true;
-        }
     }
-    if (is_strange) {
-        problem("is not a list of <hart cause> pairs", node, "interrupts-extended");
-    }
-    return is_useful;
-}
-
-// nullptr: not a hart's controller, or of a hart that is not used.
-Hart* MachineReader::find_hart_of_controller(std::uint32_t phandle) {
-    for (const HartInterruptController& controller : controllers_) {
-        if (controller.phandle != phandle) {
-            continue;
-        }
-        for (Hart& hart : machine_.harts) {
-            if (hart.id == controller.hart) {
-                return &hart;
-            }
-        }
-    }
-    return nullptr;
-}
-
-void MachineReader::resolve_console_interrupt() {
-    if (!machine_.console || console_interrupt_.source == 0) {
-        return;
-    }
-    for (std::size_t plic = 0; plic < plic_phandles_.size(); ++plic) {
-        if (plic_phandles_[plic] == console_interrupt_.controller && console_interrupt_.controller != 0 &&
-            console_interrupt_.source <= machine_.plics[plic].sources) {
-            machine_.console->interrupt =
-                PlicInterrupt{.plic = static_cast<std::uint8_t>(plic), .source = console_interrupt_.source};
-        }
-    }
+    interrupts_.add_imsics(node, {ranges.begin(), ranges.size()});
 }
 
 // Sorts both lists and joins what touches or overlaps: all memory, and reserved ranges of the same kind.
@@ -408,10 +338,11 @@ std::optional<MemoryRange> MachineReader::read_range(Property reg, std::size_t i
     return MemoryRange{.start = PhysAddr{*start}, .bytes = *bytes};
 }
 
-// The first reg entry as a CPU sees it.
-std::optional<MemoryRange> MachineReader::read_registers(Node node, std::size_t depth) const {
+// Entry `index` of reg as a CPU sees it.
+std::optional<MemoryRange> MachineReader::read_registers(Node node, std::size_t depth,
+                                                         std::size_t index) const {
     const auto reg = tree_.property(node, "reg");
-    auto range = reg ? read_range(*reg, 0, depth) : std::nullopt;
+    auto range = reg ? read_range(*reg, index, depth) : std::nullopt;
     if (!range) {
         return std::nullopt;
     }
@@ -462,13 +393,17 @@ std::optional<std::uint64_t> MachineReader::translate(std::uint64_t address, std
 UnresolvedInterrupt MachineReader::read_interrupt(Node node, std::size_t depth) const {
     if (const auto extended = tree_.property(node, "interrupts-extended");
         extended && extended->cell_count() >= 2) {
-        return {.controller = extended->cell(0), .source = extended->cell(1)};
+        return {.controller = extended->cell(0),
+                .source = extended->cell(1),
+                .trigger = extended->cell_count() > 2 ? extended->cell(2) : 0};
     }
     const auto interrupts = tree_.property(node, "interrupts");
     if (!interrupts || interrupts->cell_count() == 0) {
         return {};
     }
-    return {.controller = levels_[depth].interrupt_parent, .source = interrupts->cell(0)};
+    return {.controller = levels_[depth].interrupt_parent,
+            .source = interrupts->cell(0),
+            .trigger = interrupts->cell_count() > 1 ? interrupts->cell(1) : 0};
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ namespace kernel::fdt {
 inline constexpr std::size_t kMaxMemoryRanges = 16;
 inline constexpr std::size_t kMaxReservedRanges = 32;
 inline constexpr std::size_t kMaxPlics = 8;
+inline constexpr std::size_t kMaxAplics = 8;
+inline constexpr std::size_t kMaxImsicRanges = 8;
 // The Linux boot protocol lets a device tree be at most 2 MiB (Documentation/arch/riscv/boot.rst).
 inline constexpr std::size_t kMaxBlobBytes = 2U << 20;
 
@@ -51,6 +53,7 @@ struct ReservedRange {
 struct IsaFeatures {
     bool f{false};
     bool d{false};
+    bool ssaia{false};  // CSRs of the hart's IMSIC
     bool sstc{false};
     bool svade{false};  // A/D bits are set by software: a leaf without them faults
     bool svadu{false};
@@ -84,11 +87,21 @@ struct PlicContext {
     constexpr bool operator==(const PlicContext&) const = default;
 };
 
+// Where an APLIC with direct delivery interrupts a hart: its interrupt delivery control number `idc`.
+struct AplicIdc {
+    std::uint8_t aplic{0};
+    std::uint16_t idc{0};
+    constexpr bool operator==(const AplicIdc&) const = default;
+};
+
 struct Hart {
     HartId id;
     IsaFeatures isa;
     std::uint32_t capacity_dmips_mhz{0};  // relative compute capacity; 0 = not given
     std::optional<PlicContext> plic_context;
+    std::optional<AplicIdc> aplic_idc;
+    // Where there are IMSICs: how APLICs that send messages name this hart.
+    std::optional<std::uint16_t> message_index;
 };
 
 struct SkippedHart {
@@ -101,10 +114,25 @@ struct Plic {
     std::uint32_t sources{0};  // riscv,ndev: sources are 1..sources
 };
 
-// Wired interrupt `source` (>= 1) of plics[plic].
-struct PlicInterrupt {
-    std::uint8_t plic{0};
+// Of the RISC-V Advanced Interrupt Architecture, an S-mode domain.
+struct Aplic {
+    MemoryRange registers;
+    std::uint32_t sources{0};    // riscv,num-sources: sources are 1..sources
+    bool sends_messages{false};  // to the harts' IMSICs, instead of interrupting by wire
+};
+
+// When a wire interrupts; the values are those of the device tree.
+enum class Trigger : std::uint8_t { RisingEdge = 1, FallingEdge = 2, LevelHigh = 4, LevelLow = 8 };
+
+enum class Controller : std::uint8_t { Plic, Aplic };
+
+// Wired interrupt `source` (>= 1) of plics[index] or aplics[index].
+struct WiredInterrupt {
+    Controller controller{Controller::Plic};
+    std::uint8_t index{0};
     std::uint32_t source{0};
+    Trigger trigger{Trigger::LevelHigh};  // a PLIC has no choice
+    constexpr bool operator==(const WiredInterrupt&) const = default;
 };
 
 // The "compatible" property: names from the most specific to the most general.
@@ -130,7 +158,7 @@ struct Console {
     std::uint32_t reg_shift{0};                       // register n is at n << reg_shift
     std::uint32_t reg_io_width{1};                    // bytes per access: 1, 2 or 4
     std::optional<std::uint32_t> clock_frequency_hz;  // absent: leave the divisor as the firmware set it
-    std::optional<PlicInterrupt> interrupt;
+    std::optional<WiredInterrupt> interrupt;
 };
 
 struct Initrd {
@@ -153,8 +181,11 @@ struct Machine {
     FixedVector<ReservedRange, kMaxReservedRanges> reserved;  // by address; may overlap where no_map differs
 
     std::optional<Console> console;
-    FixedVector<Plic, kMaxPlics> plics;  // those that can interrupt at least one usable hart in S-mode
-    bool has_aia{false};  // an APLIC or IMSIC for S-mode is present, which the kernel does not drive
+    FixedVector<Plic, kMaxPlics> plics;     // those that can interrupt at least one usable hart in S-mode
+    FixedVector<Aplic, kMaxAplics> aplics;  // likewise
+    // Message identities 1..message_ids exist in the IMSIC of each hart that has a message_index; 0: no
+    // IMSICs.
+    std::uint32_t message_ids{0};
     std::optional<MemoryRange> goldfish_rtc;
     std::optional<Initrd> initrd;
 

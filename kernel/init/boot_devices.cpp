@@ -2,6 +2,7 @@
 #include "arch/riscv64/cpu.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "drivers/devices.hpp"
+#include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
@@ -30,6 +31,15 @@ constexpr syscall::ConsoleOps kConsoleOps{
     .window_size = [] { return drivers::terminal().window_size(); },
     .set_window_size = [](const nexus_abi::winsize& size) { drivers::terminal().set_window_size(size); },
 };
+
+// Maps a controller's registers and hands them to `start`.
+template <class Start>
+void start_controller(std::string_view kind, const fdt::MemoryRange& range, Start&& start) {
+    const auto registers = mm::kernel_map().map_mmio(range.start, range.bytes);
+    if (!registers.ok() || !start(*registers).ok()) {
+        log::warn("interrupts: the ", kind, " at ", hex(range.start.value()), " could not be set up");
+    }
+}
 
 // Asks the firmware; where it cannot, says so and parks, so that whoever reads the console knows the end was
 // reached.
@@ -90,7 +100,8 @@ void install_hooks() {
             smp::park_this_hart();
         }
     });
-    task::set_cpu_leaves_hook([](CpuId cpu) { drivers::move_interrupts(cpu, task::online_cpus()); });
+    task::set_cpu_leaves_hook(
+        [](CpuId cpu) { drivers::move_interrupts(machine(), cpu, task::online_cpus()); });
     task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
     syscall::set_power_hook(&change_power);
     syscall::set_console_ops(kConsoleOps);
@@ -124,21 +135,39 @@ void start_console() {
     log::info("console: ", description.node, " (", description.compatible.first(), ")");
 }
 
-void start_interrupt_controller(CpuId cpu) {
-    if (machine().plics.empty()) {
-        log::info("interrupts: no supported interrupt controller",
-                  machine().has_aia ? " (AIA is not driven)" : "", "; the console is polled");
-        return;
+void start_interrupt_controllers(CpuId cpu) {
+    const auto& plics = machine().plics;
+    for (std::size_t i = 0; i < plics.size(); ++i) {
+        start_controller("PLIC", plics[i].registers,
+                         [i](VirtAddr at) { return drivers::start_plic(machine(), i, at); });
     }
-    for (std::size_t i = 0; i < machine().plics.size(); ++i) {
-        const fdt::Plic& plic = machine().plics[i];
-        const auto registers = mm::kernel_map().map_mmio(plic.registers.start, plic.registers.bytes);
-        if (!registers.ok() || !drivers::start_plic(machine(), i, *registers).ok()) {
-            log::warn("interrupts: the PLIC at ", hex(plic.registers.start.value()), " could not be set up");
-        }
+    const auto& aplics = machine().aplics;
+    for (std::size_t i = 0; i < aplics.size(); ++i) {
+        start_controller("APLIC", aplics[i].registers,
+                         [i](VirtAddr at) { return drivers::start_aplic(machine(), i, at); });
     }
+    drivers::start_hart_interrupts(machine());
     if (drivers::start_uart_interrupts(machine(), cpu).ok()) {
-        log::info("interrupts: PLIC, the console's go to cpu", cpu);
+        log::info("interrupts: ", drivers::controller_name(machine(), *machine().console->interrupt),
+                  ", the console's go to cpu", cpu);
+    } else if (plics.empty() && aplics.empty()) {
+        log::info("interrupts: no supported interrupt controller; the console is polled");
+    } else {
+        log::info("interrupts: none from the console, which is polled");
+    }
+}
+
+void check_console() {
+    if (!drivers::has_uart_interrupts()) {
+        log::marker("KSELFTEST: console irq SKIP (polled)");
+    } else if (drivers::check_uart_interrupts()) {
+        log::marker("KSELFTEST: console irq ok (",
+                    drivers::controller_name(machine(), *machine().console->interrupt), ")");
+    } else {
+        log::marker("KSELFTEST: console irq FAIL (none came; the console is polled)");
+    }
+    if (!drivers::has_uart_interrupts()) {
+        task::poll_on(task::online_cpus().lowest(), drivers::kConsolePollPeriod, &drivers::poll_console);
     }
 }
 

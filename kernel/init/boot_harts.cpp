@@ -5,6 +5,7 @@
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
+#include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
@@ -143,6 +144,7 @@ extern "C" [[noreturn]] void secondary_main() {
         smp::park_this_hart();
     }
     prepare_this_hart();
+    drivers::start_hart_interrupts(machine());
     smp::note_running();
     task::hart_online();
     arch::return_to_user(task::exit_to_user());

@@ -26,6 +26,11 @@ namespace {
 constexpr std::size_t kMaxRanges = 64;
 using Ranges = FixedVector<mm::PhysRange, kMaxRanges>;
 
+std::uint64_t device_tree_bytes(const BootArguments& boot) {
+    const auto* blob = static_cast<const std::byte*>(phys_to_virt(boot.device_tree));
+    return fdt::blob_bytes({blob, 40}).value_or(0);
+}
+
 std::uint64_t image_bytes() {
     return static_cast<std::uint64_t>(image_end - image_start);
 }
@@ -73,6 +78,23 @@ std::uint64_t total_bytes(const Ranges& ranges) {
     return total;
 }
 
+// Boot loaders put the device tree and the initrd where RAM is, which need not be where the tree says it is.
+void add_missing(Ranges& ram, PhysAddr start, std::uint64_t bytes) {
+    const PhysAddr first = mm::page_down(start);
+    Ranges missing;
+    bool fits = missing.try_push({first, mm::page_up(start.value() + bytes) - first.value()});
+    for (const mm::PhysRange& range : ram) {
+        subtract(missing, range.start, range.end());
+    }
+    for (const mm::PhysRange& range : missing) {
+        fits = ram.try_push(range) && fits;
+    }
+    if (!fits) {
+        panic("memory: too many ranges to map the device tree and the initrd");
+    }
+    std::ranges::sort(ram, {}, &mm::PhysRange::start);
+}
+
 mm::ImageSegment segment(const BootArguments& boot, const char* start, const char* end) {
     return {.start = VirtAddr{reinterpret_cast<std::uint64_t>(start)},
             .physical = boot.image + static_cast<std::uint64_t>(start - image_start),
@@ -94,8 +116,7 @@ void start_memory(const BootArguments& boot) {
             subtract(free_ranges, range.start, boot.image + image_bytes());
         }
     }
-    const auto* blob = static_cast<const std::byte*>(phys_to_virt(boot.device_tree));
-    subtract(free_ranges, boot.device_tree, boot.device_tree + fdt::blob_bytes({blob, 40}).value_or(0));
+    subtract(free_ranges, boot.device_tree, boot.device_tree + device_tree_bytes(boot));
     if (machine().initrd.has_value()) {
         subtract(free_ranges, machine().initrd->start, machine().initrd->start + machine().initrd->bytes);
     }
@@ -113,6 +134,10 @@ void map_kernel(const BootArguments& boot) {
         if (reserved.no_map) {
             subtract(ram, reserved.range.start, reserved.range.end());
         }
+    }
+    add_missing(ram, boot.device_tree, device_tree_bytes(boot));
+    if (machine().initrd.has_value()) {
+        add_missing(ram, machine().initrd->start, machine().initrd->bytes);
     }
     const mm::KernelMapDescription description{
         .text = segment(boot, text_start, text_end),

@@ -16,9 +16,10 @@ constinit CpuId boot_cpu{};
 void finish_boot() {
     prepare_this_hart();
     start_console();
-    start_interrupt_controller(boot_cpu);
+    start_interrupt_controllers(boot_cpu);
     start_other_harts();
     check_harts();
+    check_console();
     read_initrd();
     start_init();
     arch::return_to_user(task::exit_to_user());

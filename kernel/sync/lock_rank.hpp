@@ -15,19 +15,19 @@ enum class LockRank : std::uint8_t {
     TaskAttr = 30,     // a task's scheduling attributes while they are changed; then its hart's lock is taken
     CpuChange = 35,    // which CPUs are online, while one goes or comes; then its list of waiters
     FutexBucket = 40,  // held across the read of one user word, hence below AddressSpace, and across wake-ups
-    AddressSpace = 50,  // mappings and page table of one process; allocates frames
-    FileTable = 55,     // descriptors of a process
-    PageCache = 60,     // frames of one initrd file
-    WaitQueue = 65,     // sleepers of one console, child list or completion; wakes under it
-    Hart = 70,          // run queue and timers of one hart
-    Inbox = 75,         // leaf under a hart lock
-    TaskTable = 78,     // leaf: finding a task by id and taking a reference, giving an id back
-    Slab = 80,          // object caches; refill from Frames
-    Frames = 90,        // the buddy allocator
-    Terminal = 95,      // line discipline of the console; echoes what is typed
-    Log = 100,          // one line into the log ring
-    Plic = 105,         // leaf: one enable word
-    Console = 110,      // one line into the transmit ring
+    AddressSpace = 50,          // mappings and page table of one process; allocates frames
+    FileTable = 55,             // descriptors of a process
+    PageCache = 60,             // frames of one initrd file
+    WaitQueue = 65,             // sleepers of one console, child list or completion; wakes under it
+    Hart = 70,                  // run queue and timers of one hart
+    Inbox = 75,                 // leaf under a hart lock
+    TaskTable = 78,             // leaf: finding a task by id and taking a reference, giving an id back
+    Slab = 80,                  // object caches; refill from Frames
+    Frames = 90,                // the buddy allocator
+    Terminal = 95,              // line discipline of the console; echoes what is typed
+    Log = 100,                  // one line into the log ring
+    InterruptController = 105,  // leaf: one enable word
+    Console = 110,              // one line into the transmit ring
 };
 
 // Debug bookkeeping of the locks each hart holds. Hart-local.

@@ -50,7 +50,7 @@ void load_address_space(Hart& hart, Task& task) {
 }
 
 void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
-    const Instant next = min(hart.queue.next_event(now), hart.timers.next_interrupt());
+    const Instant next = min(min(hart.queue.next_event(now), hart.timers.next_interrupt()), hart.poll_at);
     if (next != hart.programmed) {
         hart.programmed = next;
         arch::set_timer(next);
@@ -372,6 +372,7 @@ void handle_timer_interrupt() {
         hart.programmed = kTimerFired;
     }
     hart.recheck = true;
+    poll_if_due();
 }
 
 void handle_ipi() {

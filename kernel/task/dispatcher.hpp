@@ -124,6 +124,12 @@ void ipi_hook();
 void set_external_interrupt_hook(void (*hook)());
 void external_interrupt_hook();
 
+// From now on `poll` runs on `cpu` every `period` and is as free as an interrupt's handler; for a device that
+// has none. Boot, once, when that CPU is online.
+void poll_on(CpuId cpu, Duration period, void (*poll)());
+// What a timer interrupt does about that. Pre: as handle_timer_interrupt().
+void poll_if_due();
+
 // Times kernel sections with interrupts off (debug builds): from entry, or from the start of a resumed piece,
 // to the end. `what`: system call number, or bit 63 | scause.
 void note_section_start();

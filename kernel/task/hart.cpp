@@ -15,6 +15,9 @@ namespace {
 using Hook = void (*)();
 constinit Hook external_interrupt = nullptr;
 constinit Hook on_ipi = nullptr;
+// Set before any Hart::poll_at is.
+constinit Hook on_poll = nullptr;
+constinit Duration poll_period{};
 
 // Waits ended in one go; the caller asks again.
 constexpr std::uint32_t kExpiredPerRound = 16;
@@ -51,6 +54,34 @@ void external_interrupt_hook() {
     if (external_interrupt != nullptr) {
         external_interrupt();
     }
+}
+
+void poll_on(CpuId cpu, Duration period, void (*poll)()) {
+    on_poll = poll;
+    poll_period = period;
+    Hart& hart = hart_of(cpu);
+    {
+        const LockGuard guard{hart.lock};
+        hart.poll_at = arch::now() + period;
+    }
+    // It sets its timer on its way out of the kernel.
+    if (cpu == arch::current_cpu()) {
+        hart.recheck = true;
+    } else {
+        kick(cpu);
+    }
+}
+
+void poll_if_due() {
+    Hart& hart = this_hart();
+    {
+        const LockGuard guard{hart.lock};
+        if (hart.poll_at.is_never() || arch::now() < hart.poll_at) {
+            return;
+        }
+        hart.poll_at = arch::now() + poll_period;
+    }
+    on_poll();
 }
 
 void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faults) {

@@ -65,6 +65,8 @@ struct alignas(64) Hart {
     std::uint64_t next_fp_epoch{0};
     sched::BalanceState balance;
 
+    Instant poll_at GUARDED_BY(lock){Instant::never()};  // when poll_on()'s function is due here
+
     // Counters: written by this hart, read by any.
     std::atomic<std::uint64_t> timer_interrupts{0};
     std::atomic<std::uint64_t> ipis_sent{0};

@@ -192,11 +192,12 @@ TEST_F(PlicTest, NonsenseIsRefused) {
     EXPECT_EQ(plic_.set_handler(0, serve).error(), Error::InvalidArgument);
     EXPECT_EQ(plic_.set_handler(137, serve).error(), Error::InvalidArgument);
     EXPECT_EQ(plic_.set_handler(1, nullptr).error(), Error::InvalidArgument);
-    for (std::uint32_t source = 1; source <= Plic::kMaxHandlers; ++source) {
+    for (std::uint32_t source = 1; source <= kernel::drivers::InterruptHandlers::kMaxHandlers; ++source) {
         EXPECT_TRUE(plic_.set_handler(source, serve).ok());
     }
     EXPECT_EQ(plic_.set_handler(1, serve).error(), Error::Exists);
-    EXPECT_EQ(plic_.set_handler(Plic::kMaxHandlers + 1, serve).error(), Error::NoSpace);
+    EXPECT_EQ(plic_.set_handler(kernel::drivers::InterruptHandlers::kMaxHandlers + 1, serve).error(),
+              Error::NoSpace);
 }
 
 }  // namespace

@@ -9,10 +9,14 @@ namespace {
 
 using kernel::HartId;
 using kernel::PhysAddr;
+using kernel::fdt::AplicIdc;
+using kernel::fdt::Controller;
 using kernel::fdt::Machine;
 using kernel::fdt::MemoryRange;
 using kernel::fdt::PlicContext;
 using kernel::fdt::SkipReason;
+using kernel::fdt::Trigger;
+using kernel::fdt::WiredInterrupt;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -82,7 +86,7 @@ TEST(IcicleOdd, ConsoleByAliasWithOptions) {
     EXPECT_EQ(console.reg_io_width, 4U);
     EXPECT_FALSE(console.clock_frequency_hz.has_value());
     ASSERT_TRUE(console.interrupt.has_value());
-    EXPECT_EQ(console.interrupt->plic, 0U);
+    EXPECT_EQ(console.interrupt->index, 0U);
     EXPECT_EQ(console.interrupt->source, 91U);
 }
 
@@ -218,21 +222,30 @@ TEST(OddHarts, NoConsoleAndNoPlicAreNotErrors) {
     EXPECT_THAT(problems(machine), IsEmpty());
     EXPECT_FALSE(machine.console.has_value());
     EXPECT_TRUE(machine.plics.empty());
-    EXPECT_FALSE(machine.has_aia);
+    EXPECT_TRUE(machine.aplics.empty());
+    EXPECT_EQ(machine.message_ids, 0U);
     EXPECT_FALSE(machine.initrd.has_value());
     EXPECT_TRUE(machine.bootargs.empty());
 }
 
-TEST(AiaOnly, IsSeenButGivesNoInterrupts) {
+TEST(AiaOnly, TheConsoleHangsOffTheAplic) {
     const auto blob = Blob::fixture("aia-only");
     Machine machine;
     read(blob, machine);
-    EXPECT_TRUE(machine.has_aia);
+    EXPECT_THAT(problems(machine), IsEmpty());
     EXPECT_TRUE(machine.plics.empty());
     EXPECT_FALSE(machine.harts[0].plic_context.has_value());
+    ASSERT_EQ(machine.aplics.size(), 1U);
+    EXPECT_EQ(machine.aplics[0].registers, range(0xd000000, 0x8000));
+    EXPECT_EQ(machine.aplics[0].sources, 96U);
+    EXPECT_FALSE(machine.aplics[0].sends_messages);
+    EXPECT_EQ(machine.harts[0].aplic_idc, (AplicIdc{.aplic = 0, .idc = 0}));
+    EXPECT_FALSE(machine.harts[0].message_index.has_value());
     ASSERT_TRUE(machine.console.has_value());
     EXPECT_EQ(machine.console->clock_frequency_hz, 3686400U);
-    EXPECT_FALSE(machine.console->interrupt.has_value());
+    EXPECT_EQ(machine.console->interrupt,
+              (WiredInterrupt{
+                  .controller = Controller::Aplic, .index = 0, .source = 10, .trigger = Trigger::LevelHigh}));
 }
 
 TEST(Numa, EachHartFindsItsOwnPlic) {
@@ -247,7 +260,7 @@ TEST(Numa, EachHartFindsItsOwnPlic) {
     EXPECT_EQ(machine.harts[2].plic_context, (PlicContext{.plic = 1, .context = 2}));
     EXPECT_EQ(machine.harts[3].plic_context, (PlicContext{.plic = 1, .context = 0}));
     ASSERT_TRUE(machine.console.has_value() && machine.console->interrupt.has_value());
-    EXPECT_EQ(machine.console->interrupt->plic, 1U);
+    EXPECT_EQ(machine.console->interrupt->index, 1U);
     EXPECT_EQ(machine.console->interrupt->source, 10U);
 }
 

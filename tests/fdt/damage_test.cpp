@@ -39,6 +39,12 @@ void expect_sound(const Blob& blob, const std::string& what) {
     }
     for (const auto& hart : machine->harts) {
         ASSERT_TRUE(!hart.plic_context || hart.plic_context->plic < machine->plics.size()) << what;
+        ASSERT_TRUE(!hart.aplic_idc || hart.aplic_idc->aplic < machine->aplics.size()) << what;
+    }
+    if (machine->console && machine->console->interrupt) {
+        const auto& wire = *machine->console->interrupt;
+        const bool is_plic = wire.controller == kernel::fdt::Controller::Plic;
+        ASSERT_LT(wire.index, is_plic ? machine->plics.size() : machine->aplics.size()) << what;
     }
     const auto first = reinterpret_cast<std::uintptr_t>(blob.bytes().data());
     for (const std::string_view text : {machine->model, machine->bootargs}) {

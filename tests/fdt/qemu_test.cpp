@@ -8,10 +8,16 @@ namespace fdt_test {
 namespace {
 
 using kernel::PhysAddr;
+using kernel::fdt::AplicIdc;
+using kernel::fdt::Controller;
 using kernel::fdt::Machine;
 using kernel::fdt::PlicContext;
+using kernel::fdt::WiredInterrupt;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+
+constexpr WiredInterrupt kConsoleWire{
+    .controller = Controller::Aplic, .index = 0, .source = 10, .trigger = kernel::fdt::Trigger::LevelHigh};
 
 class VirtMachine : public ::testing::TestWithParam<unsigned> {};
 
@@ -46,7 +52,8 @@ TEST_P(VirtMachine, HasThatManyHartsAndTheKnownDevices) {
     ASSERT_TRUE(machine.goldfish_rtc.has_value());
     EXPECT_EQ(machine.goldfish_rtc->start, PhysAddr{0x101000});
     EXPECT_EQ(machine.rng_seed.size(), 32U);
-    EXPECT_FALSE(machine.has_aia);
+    EXPECT_TRUE(machine.aplics.empty());
+    EXPECT_EQ(machine.message_ids, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Harts, VirtMachine, ::testing::Range(1U, 9U));
@@ -64,16 +71,52 @@ TEST(VirtNuma, HasAPlicPerSocketAndOneRangeOfMemory) {
     EXPECT_THAT(machine.memory, ElementsAre(range(0x80000000, 512U << 20)));
 }
 
-TEST(VirtAia, HasNoPlic) {
-    for (const char* name : {"virt-aplic", "virt-imsic"}) {
-        const auto blob = Blob::dump(name);
-        Machine machine;
-        read(blob, machine);
-        EXPECT_TRUE(machine.has_aia) << name;
-        EXPECT_TRUE(machine.plics.empty()) << name;
-        ASSERT_TRUE(machine.console.has_value()) << name;
-        EXPECT_FALSE(machine.console->interrupt.has_value()) << name;
+// Both trees describe the machine-mode controllers too.
+TEST(VirtAia, OneAplicInterruptsTheHartsByWire) {
+    const auto blob = Blob::dump("virt-aplic");
+    Machine machine;
+    read(blob, machine);
+    EXPECT_THAT(problems(machine), IsEmpty());
+    EXPECT_TRUE(machine.plics.empty());
+    ASSERT_EQ(machine.aplics.size(), 1U);
+    EXPECT_EQ(machine.aplics[0].registers.start, PhysAddr{0xd000000});
+    EXPECT_FALSE(machine.aplics[0].sends_messages);
+    EXPECT_EQ(machine.harts[0].aplic_idc, (AplicIdc{.aplic = 0, .idc = 0}));
+    EXPECT_EQ(machine.harts[1].aplic_idc, (AplicIdc{.aplic = 0, .idc = 1}));
+    EXPECT_EQ(machine.message_ids, 0U);
+    EXPECT_EQ(machine.console->interrupt, kConsoleWire);
+}
+
+TEST(VirtAia, OneAplicSendsToTheImsics) {
+    const auto blob = Blob::dump("virt-imsic");
+    Machine machine;
+    read(blob, machine);
+    EXPECT_THAT(problems(machine), IsEmpty());
+    EXPECT_TRUE(machine.plics.empty());
+    ASSERT_EQ(machine.aplics.size(), 1U);
+    EXPECT_EQ(machine.aplics[0].registers.start, PhysAddr{0xd000000});
+    EXPECT_TRUE(machine.aplics[0].sends_messages);
+    EXPECT_EQ(machine.message_ids, 255U);
+    EXPECT_FALSE(machine.harts[0].aplic_idc.has_value());
+    EXPECT_EQ(machine.harts[0].message_index, 0U);
+    EXPECT_EQ(machine.harts[1].message_index, 1U);
+    EXPECT_EQ(machine.console->interrupt, kConsoleWire);
+}
+
+// Two sockets: their files lie in two ranges, 16 MiB apart, and a bit of the address says which; each socket
+// has an APLIC, and pages for guests lie between the harts' files.
+TEST(VirtAia, SocketsAreGroupsOfInterruptFiles) {
+    const auto blob = Blob::dump("virt-imsic-numa");
+    Machine machine;
+    read(blob, machine);
+    EXPECT_THAT(problems(machine), IsEmpty());
+    EXPECT_EQ(machine.aplics.size(), 2U);
+    std::vector<unsigned> indices;
+    for (const auto& hart : machine.harts) {
+        indices.push_back(hart.message_index.value_or(999));
     }
+    // One bit for three harts would not do: two bits, then the socket's.
+    EXPECT_THAT(indices, ElementsAre(0, 1, 2, 4, 5, 6));
 }
 
 TEST(VirtCpus, FeaturesFollowTheModel) {

@@ -21,7 +21,10 @@ enum class Csr : std::uint16_t {
     Scause = 0x142,
     Stval = 0x143,
     Sip = 0x144,
+    Siselect = 0x150,  // Ssaia (AIA 1.0, table 2.2): these three trap where it is absent
+    Sireg = 0x151,
     Stimecmp = 0x14d,  // Sstc 1.0, chapter 2; traps where the extension is absent
+    Stopei = 0x15c,
     Satp = 0x180,
     Cycle = 0xc00,
     Time = 0xc01,
