@@ -24,6 +24,7 @@ stages=(
     "mttcg    100 boots with a host thread per hart"
     "debug    100 boots of the debug image, system calls"
     "boards   15 other harts, memory sizes, interrupt controllers and boot harts"
+    "card      60 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs  60 programs from elsewhere, malformed input, hostile programs"
 )
 
@@ -85,6 +86,7 @@ run_stage() {
         mttcg) run_ctest riscv-release -L mttcg ;;
         debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;
+        card) run_ctest riscv-release -L card ;;
         programs) run_ctest riscv-release -L 'programs|malformed' ;;
     esac
 }

@@ -152,6 +152,16 @@ class SdImageTest(unittest.TestCase):
         for name in re.findall(r"(?:4[0-9a-f]{7}) (\S+?)[;\s]", self.card("uEnv.txt").decode().split("booti")[0]):
             self.assertTrue(self.card(name), name)
 
+    def test_files_for_the_stock_firmware(self):
+        text = (BOARD / "vf2_uEnv.txt").read_bytes()
+        self.assertEqual(text, (BOARD / "uEnv.txt").read_bytes())
+        lines = text.split(b"\n")
+        self.assertTrue(lines[0].startswith(b"bootargs=") and lines[1].startswith(b"boot2="))
+        self.assertLessEqual(len(b"\n".join(lines[:2])) + 1, 0x17c, "what its releases import of uEnv.txt: 0x17c ...")
+        self.assertGreaterEqual(len(text), 0x200, "... or 0x200 bytes, whatever lies behind a shorter file")
+        self.assertTrue(all(not line or line.startswith(b"#") for line in lines[2:]))
+        self.assertNotIn(b"\r", text)
+
     def test_block_map(self):
         tree = ElementTree.parse(self.build / "neuron-sd.img.bmap").getroot()
         block = int(tree.findtext("BlockSize"))
