@@ -51,13 +51,26 @@ std::string_view cause_text(std::uint64_t cause) {
 }
 
 // The one line a program that faulted leaves behind.
-void kill_faulting(task::Task& task, std::uint64_t cause, std::uint64_t stval, std::uint32_t signal,
-                   std::string_view reason) {
+void end_faulting(task::Task& task, std::uint64_t cause, std::uint64_t stval, std::uint32_t signal,
+                  std::string_view reason) {
     const task::Task::Name name = task.name();
     log::error("fault: ", std::string_view{name.data()}, " (pid ", task.process().pid(), " tid ", task.tid(),
                "): ", cause_text(cause), reason, ", pc ", hex(task.frame.pc), ", address ", hex(stval),
                ", killed by signal ", signal);
-    task::signal_fault(task, signal);
+    task::end_by_fault(task, signal);
+}
+
+// Has the program's handler run, if it has one.
+void signal_faulting(task::Task& task, std::uint64_t cause, std::uint64_t stval, std::uint32_t signal,
+                     const task::SignalInfo& info) {
+    if (!task::signal_fault(task, signal, info)) {
+        end_faulting(task, cause, stval, signal, "");
+    }
+}
+
+bool is_mapped(mm::AddressSpace& space, std::uint64_t address) {
+    const auto mapping = space.mapping_at_or_above(VirtAddr{address});
+    return mapping.ok() && mapping->contains(VirtAddr{address});
 }
 
 void handle_page_fault(task::Task& task, std::uint64_t cause, std::uint64_t stval) {
@@ -69,9 +82,12 @@ void handle_page_fault(task::Task& task, std::uint64_t cause, std::uint64_t stva
         return;
     }
     if (result.error() == Error::NoMemory) {
-        kill_faulting(task, cause, stval, task::signal::kKill, ", out of memory");
+        end_faulting(task, cause, stval, task::signal::kKill, ", out of memory");
     } else {
-        kill_faulting(task, cause, stval, task::signal::kSegmentation, "");
+        const bool mapped = is_mapped(task.process().space(), stval);
+        signal_faulting(
+            task, cause, stval, task::signal::kSegmentation,
+            task::SignalInfo::fault(mapped ? task::signal::kNotAllowed : task::signal::kNotMapped, stval));
     }
 }
 
@@ -83,18 +99,22 @@ void handle_exception(task::Task& task, std::uint64_t cause, std::uint64_t stval
             handle_page_fault(task, cause, stval);
             return;
         case scause::kIllegalInstruction:
-            kill_faulting(task, cause, stval, task::signal::kIllegal, "");
+            signal_faulting(task, cause, stval, task::signal::kIllegal,
+                            task::SignalInfo::fault(task::signal::kIllegalOpcode, task.frame.pc));
             return;
         case scause::kBreakpoint:
-            kill_faulting(task, cause, stval, task::signal::kTrap, "");
+            signal_faulting(task, cause, stval, task::signal::kTrap,
+                            task::SignalInfo::fault(task::signal::kBreakpoint, task.frame.pc));
             return;
         case scause::kInstructionMisaligned:
         case scause::kLoadMisaligned:
         case scause::kStoreMisaligned:
-            kill_faulting(task, cause, stval, task::signal::kBus, "");
+            signal_faulting(task, cause, stval, task::signal::kBus,
+                            task::SignalInfo::fault(task::signal::kMisaligned, stval));
             return;
         default:
-            kill_faulting(task, cause, stval, task::signal::kSegmentation, "");
+            signal_faulting(task, cause, stval, task::signal::kSegmentation,
+                            task::SignalInfo::fault(task::signal::kNotAllowed, stval));
             return;
     }
 }

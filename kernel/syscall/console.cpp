@@ -50,8 +50,8 @@ void console_space_ready() {
 void console_signal(int signal) {
     const TaskId pid{foreground.load()};
     if (const Ref<task::Process> process = task::find_process(pid); process) {
-        task::signal_process(*process, static_cast<std::uint32_t>(signal),
-                             {.code = task::signal::kFromKernel});
+        static_cast<void>(task::signal_process(*process, static_cast<std::uint32_t>(signal),
+                                               {.code = task::signal::kFromKernel}));
     }
 }
 

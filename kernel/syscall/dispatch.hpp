@@ -33,6 +33,7 @@ using nexus_abi::sched_param;
 using nexus_abi::sched_snapshot_entry;
 using nexus_abi::sched_stat;
 using nexus_abi::siginfo;
+using nexus_abi::signal_stack;
 using nexus_abi::spawn_args;
 using nexus_abi::stat;
 using nexus_abi::statx_t;

@@ -40,6 +40,9 @@ Result<Instant> deadline_at(Caller& caller, std::uint64_t timeout, Clock clock) 
     }
     const timespec value = TRY(mm::copy_in(caller.space(), In<timespec>{timeout}));
     const Duration time = TRY(from_timespec(value));
+    if (const Instant kept = deadline_kept(caller); clock == Clock::FromNow && !kept.is_never()) {
+        return kept;
+    }
     return clock == Clock::FromNow ? arch::now().plus_saturating(time)
                                    : to_instant(time, clock == Clock::From1970);
 }
@@ -47,6 +50,7 @@ Result<Instant> deadline_at(Caller& caller, std::uint64_t timeout, Clock clock) 
 SysResult wait(Caller& caller, task::FutexWord word, std::uint32_t expected, std::uint32_t bitset,
                std::uint64_t timeout, Clock clock) {
     const auto deadline = deadline_at(caller, timeout, clock);
+    caller.task.call_progress = 0;
     return deadline.ok() ? task::futex_wait(caller.task, word, expected, bitset, *deadline)
                          : SysResult{deadline.error()};
 }

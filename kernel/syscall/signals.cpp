@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Sending signals, and storing what programs say about them. What signals do is in task/signal.cpp.
+// The calls about signals. What signals do is in task/signal.cpp and task/signal_delivery.cpp.
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/target.hpp"
+#include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
 #include "task/lifecycle.hpp"
 #include "task/signal.hpp"
+#include "task/signal_delivery.hpp"
 
 namespace kernel::syscall {
 
@@ -23,7 +25,8 @@ bool is_signal_or_zero(std::uint32_t signal) {
     return signal <= task::kSignalCount;
 }
 
-SysResult signal_thread(Caller& caller, std::int32_t pid, std::int32_t tid, std::uint32_t signal) {
+SysResult signal_thread(Caller& caller, std::int32_t pid, std::int32_t tid, std::uint32_t signal,
+                        const task::SignalInfo& info) {
     if (tid <= 0 || !is_signal_or_zero(signal)) {
         return Error::InvalidArgument;
     }
@@ -35,20 +38,27 @@ SysResult signal_thread(Caller& caller, std::int32_t pid, std::int32_t tid, std:
     if (pid != 0 && task.process().pid() != TaskId{static_cast<std::uint32_t>(pid)}) {
         return Error::NoProcess;
     }
-    if (signal != 0) {
-        task::signal_task(task, signal, caller.process.pid());
+    return signal == 0 ? Result<void>{} : task::signal_task(task, signal, info);
+}
+
+task::SignalInfo from_thread_of(const Caller& caller) {
+    return task::SignalInfo::sent(task::signal::kFromThread, caller.process.pid());
+}
+
+// What a program sends along. Only the kernel may say that it, or kill, was the sender.
+Result<task::SignalInfo> copy_in_info(Caller& caller, std::int32_t pid, In<siginfo> from) {
+    const siginfo info = TRY(mm::copy_in(caller.space(), from));
+    const bool is_own = pid >= 0 && TaskId{static_cast<std::uint32_t>(pid)} == caller.process.pid();
+    if (!is_own && (info.code >= 0 || info.code == task::signal::kFromThread)) {
+        return Error::NotPermitted;
     }
-    return std::uint64_t{0};
+    return task::from_siginfo(info);
 }
 
 SysResult report_signal(task::Task& caller, Out<siginfo> to, std::uint32_t number,
                         const task::SignalInfo& info) {
     if (!to.is_null()) {
-        siginfo answer{};
-        answer.number = static_cast<std::int32_t>(number);
-        answer.code = info.code;
-        answer.pid = static_cast<std::int32_t>(info.sender.value());
-        answer.status = info.status;
+        const siginfo answer = task::to_siginfo(number, info);
         if (const auto copied = mm::copy_out(caller.process().space(), to, answer); !copied.ok()) {
             return copied.error();  // as on Linux, the signal is lost
         }
@@ -85,21 +95,49 @@ SysResult sys_kill(Caller& caller, std::int32_t pid, std::uint32_t signal) {
         task::release_process(**target, caller.task);
     }
     if (signal != 0) {
-        task::signal_process(**target, signal,
-                             {.code = task::signal::kFromUser, .sender = caller.process.pid()});
+        // A signal that is pending without its details is one sent all the same.
+        static_cast<void>(task::signal_process(
+            **target, signal, task::SignalInfo::sent(task::signal::kFromUser, caller.process.pid())));
     }
     return std::uint64_t{0};
 }
 
+SysResult sys_rt_sigqueueinfo(Caller& caller, std::int32_t pid, std::uint32_t signal, In<siginfo> info) {
+    const auto details = copy_in_info(caller, pid, info);
+    if (!details.ok()) {
+        return details.error();
+    }
+    if (!is_signal_or_zero(signal)) {
+        return Error::InvalidArgument;
+    }
+    const auto target = find_target_process(caller, pid, kRightSchedAdmin);
+    if (!target.ok()) {
+        return target.error();
+    }
+    return signal == 0 ? Result<void>{} : task::signal_process(**target, signal, *details);
+}
+
+SysResult sys_rt_tgsigqueueinfo(Caller& caller, std::int32_t pid, std::int32_t tid, std::uint32_t signal,
+                                In<siginfo> info) {
+    const auto details = copy_in_info(caller, pid, info);
+    if (!details.ok()) {
+        return details.error();
+    }
+    if (pid <= 0) {
+        return Error::InvalidArgument;
+    }
+    return signal_thread(caller, pid, tid, signal, *details);
+}
+
 SysResult sys_tkill(Caller& caller, std::int32_t tid, std::uint32_t signal) {
-    return signal_thread(caller, 0, tid, signal);
+    return signal_thread(caller, 0, tid, signal, from_thread_of(caller));
 }
 
 SysResult sys_tgkill(Caller& caller, std::int32_t pid, std::int32_t tid, std::uint32_t signal) {
     if (pid <= 0) {
         return Error::InvalidArgument;
     }
-    return signal_thread(caller, pid, tid, signal);
+    return signal_thread(caller, pid, tid, signal, from_thread_of(caller));
 }
 
 SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
@@ -162,8 +200,10 @@ SysResult sys_rt_sigtimedwait(Caller& caller, In<std::uint64_t> set, Out<siginfo
         return wanted.error();
     }
     const Instant now = arch::now();
-    Instant deadline = Instant::never();
-    if (!timeout.is_null()) {
+    const Instant kept = deadline_kept(caller);
+    caller.task.call_progress = 0;
+    Instant deadline = kept;
+    if (kept.is_never() && !timeout.is_null()) {
         const auto time = mm::copy_in(caller.space(), timeout);
         if (!time.ok()) {
             return time.error();
@@ -180,6 +220,46 @@ SysResult sys_rt_sigtimedwait(Caller& caller, In<std::uint64_t> set, Out<siginfo
     return outcome.has_value() && outcome.value() > 0
                ? report_signal(caller.task, info, static_cast<std::uint32_t>(outcome.value()), taken)
                : outcome;
+}
+
+SysResult sys_rt_sigpending(Caller& caller, Out<std::uint64_t> set, std::uint64_t set_size) {
+    if (set_size > kSignalSetBytes) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t pending = task::pending_signals(caller.task);
+    return mm::copy_out_array(caller.space(), Out<std::byte>{mm::user_address(set).value()},
+                              std::as_bytes(std::span{&pending, 1}).first(set_size));
+}
+
+SysResult sys_rt_sigsuspend(Caller& caller, In<std::uint64_t> mask, std::uint64_t set_size) {
+    if (set_size != kSignalSetBytes) {
+        return Error::InvalidArgument;
+    }
+    const auto wanted = mm::copy_in(caller.space(), mask);
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    task::set_temporary_mask(caller.task, *wanted);
+    task::begin_wait(caller.task, nullptr, {.on_signal = task::OnSignal::Fails});
+    return SysResult::blocked();
+}
+
+SysResult sys_sigaltstack(Caller& caller, In<signal_stack> stack, Out<signal_stack> old) {
+    const signal_stack before = task::read_alternate_stack(caller.task);
+    if (!stack.is_null()) {
+        const auto wanted = mm::copy_in(caller.space(), stack);
+        if (!wanted.ok()) {
+            return wanted.error();
+        }
+        if (const auto set = task::set_alternate_stack(caller.task, *wanted); !set.ok()) {
+            return set.error();
+        }
+    }
+    return old.is_null() ? SysResult{std::uint64_t{0}} : SysResult{mm::copy_out(caller.space(), old, before)};
+}
+
+SysResult sys_rt_sigreturn(Caller& caller) {
+    return task::return_from_handler(caller.task);
 }
 
 }  // namespace kernel::syscall

@@ -69,19 +69,45 @@ Result<Duration> read_clock(Caller& caller, std::int32_t clock) {
     return clock < 0 ? read_cpu_clock(caller, clock) : Result<Duration>{Error::InvalidArgument};
 }
 
-SysResult sleep_until(Caller& caller, Instant deadline) {
+// A sleep that was interrupted tells what is left of it (nanosleep(2)), if it was given a place.
+void tell_what_is_left(task::Task& task, std::uint32_t argument) {
+    const std::uint64_t to = task.frame.argument(argument);
+    if (to == 0) {
+        return;
+    }
+    const Instant deadline = Instant::from_ns(static_cast<std::int64_t>(task.call_progress));
+    const Duration left = deadline <= arch::now() ? Duration{} : deadline - arch::now();
+    // A place that cannot be written is the program's loss.
+    static_cast<void>(mm::copy_out(task.process().space(), Out<timespec>{to}, to_timespec(left)));
+}
+void end_nanosleep(task::Task& task) {
+    tell_what_is_left(task, 1);
+}
+void end_clock_nanosleep(task::Task& task) {
+    tell_what_is_left(task, 3);
+}
+
+SysResult sleep_until(Caller& caller, Instant deadline, void (*on_interrupted)(task::Task&) = nullptr) {
+    caller.task.call_progress = 0;
     if (deadline <= arch::now()) {
         return std::uint64_t{0};
     }
-    task::begin_wait(caller.task, nullptr, {.on_timeout = 0, .deadline = deadline});
+    task::begin_wait(caller.task, nullptr,
+                     {.on_timeout = 0,
+                      .deadline = deadline,
+                      .on_signal = task::OnSignal::Fails,
+                      .on_interrupted = on_interrupted});
     return SysResult::blocked();
 }
 
-SysResult sleep_for(Caller& caller, Duration duration) {
-    return sleep_until(caller, arch::now().plus_saturating(duration));
+// Goes on until its first deadline when a signal without a handler interrupted it.
+SysResult sleep_for(Caller& caller, Duration duration, void (*on_interrupted)(task::Task&)) {
+    const Instant goes_on_until = deadline_kept(caller);
+    return sleep_until(caller,
+                       goes_on_until.is_never() ? arch::now().plus_saturating(duration) : goes_on_until,
+                       on_interrupted);
 }
 
-// What is left is never written: only the end of the task interrupts a sleep.
 Result<Duration> read_duration(Caller& caller, In<timespec> request) {
     return from_timespec(TRY(mm::copy_in(caller.space(), request)));
 }
@@ -127,7 +153,7 @@ SysResult sys_clock_getres(Caller& caller, std::int32_t clock, Out<timespec> res
 
 SysResult sys_nanosleep(Caller& caller, In<timespec> request, Out<timespec>) {
     const auto duration = read_duration(caller, request);
-    return duration.ok() ? sleep_for(caller, *duration) : SysResult{duration.error()};
+    return duration.ok() ? sleep_for(caller, *duration, &end_nanosleep) : SysResult{duration.error()};
 }
 
 SysResult sys_clock_nanosleep(Caller& caller, std::int32_t clock, std::uint32_t flags, In<timespec> request,
@@ -153,9 +179,14 @@ SysResult sys_clock_nanosleep(Caller& caller, std::int32_t clock, std::uint32_t 
         return time.error();
     }
     if ((flags & kTimerAbsolute) == 0) {
-        return sleep_for(caller, *time);
+        return sleep_for(caller, *time, &end_clock_nanosleep);
     }
     return sleep_until(caller, to_instant(*time, counts_from_1970));
+}
+
+Instant deadline_kept(const Caller& caller) {
+    const std::uint64_t kept = caller.task.call_progress;
+    return kept == 0 ? Instant::never() : Instant::from_ns(static_cast<std::int64_t>(kept));
 }
 
 Instant to_instant(Duration time, bool counts_from_1970) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lib/units.hpp"
+#include "syscall/caller.hpp"
 
 namespace kernel::syscall {
 
@@ -12,6 +13,10 @@ namespace kernel::syscall {
 // Atomic.
 void set_realtime_offset(Duration offset);
 [[nodiscard]] Duration realtime_offset();
+
+// Until when the caller's call was to wait that a signal interrupted and that goes on, no handler having run;
+// never() for a call that begins. Pre: the wait was begun with OnSignal::Fails.
+[[nodiscard]] Instant deadline_kept(const Caller& caller);
 
 // When a clock shows `time` (>= 0): one that counts from boot or from 1970.
 [[nodiscard]] Instant to_instant(Duration time, bool counts_from_1970);

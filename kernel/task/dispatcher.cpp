@@ -11,6 +11,7 @@
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/process.hpp"
+#include "task/signal_delivery.hpp"
 
 namespace kernel::task {
 
@@ -195,8 +196,12 @@ void choose(Hart& hart, Instant now) {
     Task* const task = hart.current;
     if (task != nullptr) {
         save_fp_if_dirty(hart, *task);
-        if (task->run_state.load(std::memory_order_acquire) == RunState::Blocking && task->must_exit.load()) {
-            interrupt_wait(*task);  // it was told to end before it began to wait
+        if (task->run_state.load(std::memory_order_acquire) == RunState::Blocking) {
+            if (task->must_exit.load()) {
+                interrupt_wait(*task);  // it was told to end before it began to wait
+            } else if ((task->exit_work.load() & Task::kSignalWork) != 0) {
+                interrupt_wait_by_signal(*task);
+            }
         }
     }
     const Decision decision = put_and_pick(hart, now);
@@ -326,6 +331,12 @@ arch::TrapFrame* exit_to_user() {
             continue;
         }
         if (hart.recheck) {
+            continue;
+        }
+        if (needs_delivery(*task)) [[unlikely]] {
+            note_section_start();
+            deliver_signals(*task);
+            take_pending_interrupts();
             continue;
         }
         load_address_space(hart, *task);

@@ -147,11 +147,14 @@ void rearm(Wait& wait, const Key& key) {
     bucket.push(wait);
     // Sequentially consistent, both: whoever kills the task sets must_exit and then tries to claim; one of us
     // two sees the other.
-    wait.token.store(Wait::Armed);
+    wait.token.store(wait.armed_token());
     if (wait.task->must_exit.load() && claim_wait(wait)) {
         bucket.remove(wait);
         wait.task->resume = nullptr;
         finish_wait(wait, kInterrupted);
+    } else if ((wait.task->exit_work.load() & Task::kSignalWork) != 0 && claim_open_wait(wait)) {
+        bucket.remove(wait);
+        finish_wait_by_signal(wait);
     }
 }
 
@@ -230,7 +233,8 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
                 .deadline = deadline,
                 .key = key.space,
                 .key_high = key.address,
-                .bitset = bitset});
+                .bitset = bitset,
+                .on_signal = deadline.is_never() ? OnSignal::Restarts : OnSignal::Fails});
     return SysResult::blocked();
 }
 

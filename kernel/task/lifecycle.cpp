@@ -13,6 +13,7 @@
 #include "task/hart.hpp"
 #include "task/program.hpp"
 #include "task/signal.hpp"
+#include "task/signal_delivery.hpp"
 #include "task/task_table.hpp"
 
 namespace kernel::task {
@@ -248,6 +249,9 @@ Ref<Process> find_process(TaskId pid) {
 }
 
 Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, const SpawnOptions& options) {
+    if (parent == nullptr) {
+        TRY(prepare_trampoline());
+    }
     Ref<Process> process = TRY(create_process());
     Result<Ref<Task>> prepared = prepare_program(*process, arguments, options, parent);
     if (!prepared.ok()) {

@@ -24,23 +24,16 @@
 
 namespace kernel::task {
 
-inline constexpr std::uint32_t kSignalCount = 64;  // signals are 1..64
-
-// What siginfo_t says of one signal (rt_sigtimedwait(2)).
-struct SignalInfo {
-    std::int32_t code{0};    // SI_*, CLD_*
-    TaskId sender{};         // who sent it, or which child ended
-    std::int32_t status{0};  // of SIGCHLD: exit code or signal
-};
-
 // Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
 struct ProcessSignals {
-    WaitQueue waiters;                                                // threads in rt_sigtimedwait
-    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};  // handlers are stored and not run
-    std::uint64_t pending{0};                      // sent to the process while every thread blocked them
-    std::array<SignalInfo, kSignalCount> infos{};  // of the pending ones
+    WaitQueue waiters;  // threads in rt_sigtimedwait
+    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
+    PendingSignals pending;                              // sent to the process
     std::array<std::uint16_t, kSignalCount> blockers{};  // how many threads block each signal
     std::uint32_t threads{0};                            // how many there are
+    // All threads: those that block nothing, and the rest; the first thread of the process in front.
+    IntrusiveList<Task, &Task::signal_node> open;
+    IntrusiveList<Task, &Task::signal_node> masked;
 };
 
 // What getrusage reports.

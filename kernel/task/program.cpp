@@ -10,6 +10,7 @@
 #include "mm/user_memory.hpp"
 #include "task/elf.hpp"
 #include "task/random.hpp"
+#include "task/signal_delivery.hpp"
 
 namespace kernel::task {
 
@@ -162,6 +163,7 @@ Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& argum
         end = segment.end();
     }
     space.set_break_base(VirtAddr{mm::page_up(end.value())});
+    TRY(map_trampoline(space));
     const VirtAddr sp = TRY(build_stack(space, arguments, image));
     frame = {};
     frame.pc = image.entry.value();

@@ -3,6 +3,8 @@
 
 #include <bit>
 
+#include "arch/contract.hpp"
+#include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 #include "task/task_table.hpp"
 
@@ -10,13 +12,15 @@ namespace kernel::task {
 
 namespace {
 
-constexpr std::uint64_t kHandlerIgnore = 1;  // SIG_IGN
 constexpr std::uint64_t kUnblockable = signal::bit(signal::kKill) | signal::bit(signal::kStop);
-static_assert(kMaxTasks <= 1U << 16, "ids and thread counts are kept in 16 bits");
-
-bool is_valid(std::uint32_t number) {
-    return number >= 1 && number <= kSignalCount;
-}
+// Faults come before what others sent, so that their handler sees the registers as they were.
+constexpr std::uint64_t kFaults = signal::bit(signal::kSegmentation) | signal::bit(signal::kBus) |
+                                  signal::bit(signal::kIllegal) | signal::bit(signal::kTrap) |
+                                  signal::bit(signal::kFloatingPoint) | signal::bit(signal::kBadCall);
+// How many threads that block something are looked at for one that does not block a signal. Beyond, the
+// signal stays pending until one of the process's threads looks.
+constexpr std::uint32_t kMaxThreadsLookedAt = 64;
+static_assert(kMaxTasks <= 1U << 16, "thread counts are kept in 16 bits");
 
 template <class F>
 void for_each_signal(std::uint64_t set, F&& f) {
@@ -27,10 +31,18 @@ void for_each_signal(std::uint64_t set, F&& f) {
 
 // All of the following: pre: the lock of process.signals is held.
 
-// Whether the signal, once delivered, ends the process.
-bool is_fatal(const Process& process, std::uint32_t number) {
-    return number == signal::kKill || (process.signals.actions[number - 1].handler != kHandlerIgnore &&
-                                       signal::default_action(number) == signal::DefaultAction::Terminate);
+enum class Reaction : std::uint8_t { Drop, End, Handle };
+
+Reaction reaction_to(const Process& process, std::uint32_t number) {
+    if (number == signal::kKill) {
+        return Reaction::End;
+    }
+    const std::uint64_t handler = process.signals.actions[number - 1].handler;
+    if (handler == signal::kDefaultHandler) {
+        return signal::default_action(number) == signal::DefaultAction::Terminate ? Reaction::End
+                                                                                  : Reaction::Drop;
+    }
+    return handler == signal::kIgnoreHandler ? Reaction::Drop : Reaction::Handle;
 }
 
 bool is_blocked(const Task& task, std::uint32_t number) {
@@ -39,6 +51,35 @@ bool is_blocked(const Task& task, std::uint32_t number) {
 
 bool all_threads_block(const Process& process, std::uint32_t number) {
     return number != signal::kKill && process.signals.blockers[number - 1] == process.signals.threads;
+}
+
+// A thread that can take the signal now, or null.
+Task* choose_thread(Process& process, std::uint32_t number) {
+    if (Task* const task = process.signals.open.front(); task != nullptr) {
+        return task;
+    }
+    Task* task = process.signals.masked.front();
+    for (std::uint32_t i = 0; task != nullptr && i < kMaxThreadsLookedAt; ++i) {
+        if (!is_blocked(*task, number)) {
+            return task;
+        }
+        task = process.signals.masked.next(*task);
+    }
+    return nullptr;
+}
+
+void list_thread(Process& process, Task& task) {
+    const bool is_open = (task.signal_mask.load(std::memory_order_relaxed) & ~kUnblockable) == 0;
+    if (task.tid() == process.pid()) {
+        (is_open ? process.signals.open.push_front(task) : process.signals.masked.push_front(task));
+    } else {
+        (is_open ? process.signals.open.push_back(task) : process.signals.masked.push_back(task));
+    }
+}
+
+void unlist_thread(Process& process, Task& task) {
+    const bool is_open = (task.signal_mask.load(std::memory_order_relaxed) & ~kUnblockable) == 0;
+    (is_open ? process.signals.open.remove(task) : process.signals.masked.remove(task));
 }
 
 // Gives the signal to a thread that waits for it; false when it does not, or its wait has just ended.
@@ -50,9 +91,7 @@ bool hand_over(Process& process, Wait& wait, std::uint32_t number, const SignalI
     }
     process.signals.waiters.remove(wait);
     task.taken_signal = number;
-    task.taken_code = info.code;
-    task.taken_sender = info.sender;
-    task.taken_status = info.status;
+    task.taken_info = info;
     finish_wait(wait, 0);
     return true;
 }
@@ -71,38 +110,103 @@ bool hand_to_waiter(Process& process, const Task* only, std::uint32_t number, co
     return false;
 }
 
-enum class Outcome : std::uint8_t { Settled, Fatal };
+// What is left to do about a signal once the lock is dropped.
+struct Sent {
+    bool ends{false};
+    Ref<Task> taker;
+    Result<void> kept;
+};
 
-Outcome send_to_process(Process& process, std::uint32_t number, const SignalInfo& info) {
-    if (hand_to_waiter(process, nullptr, number, info)) {
-        return Outcome::Settled;
+Sent send_locked(Process& process, Task* only, std::uint32_t number, const SignalInfo& info) {
+    Sent sent;
+    if (hand_to_waiter(process, only, number, info)) {
+        return sent;
     }
-    if (all_threads_block(process, number)) {
-        if ((process.signals.pending & signal::bit(number)) == 0) {
-            process.signals.pending |= signal::bit(number);
-            process.signals.infos[number - 1] = info;
-        }
-        return Outcome::Settled;
+    PendingSignals& pending = only != nullptr ? only->pending_signals : process.signals.pending;
+    if (only != nullptr ? is_blocked(*only, number) : all_threads_block(process, number)) {
+        sent.kept = pending.add(number, info);
+        return sent;
     }
-    return is_fatal(process, number) ? Outcome::Fatal : Outcome::Settled;
+    switch (reaction_to(process, number)) {
+        case Reaction::Drop:
+            break;
+        case Reaction::End:
+            sent.ends = true;
+            break;
+        case Reaction::Handle:
+            sent.kept = pending.add(number, info);
+            if (Task* const task = only != nullptr ? only : choose_thread(process, number); task != nullptr) {
+                sent.taker = Ref<Task>::share(*task);
+            }
+            break;
+    }
+    return sent;
 }
 
-// Takes the first pending signal of `set`; 0 when there is none.
+// Takes the first pending signal of `set`, faults first; 0 when there is none.
 std::uint32_t take_pending(Task& task, std::uint64_t set, SignalInfo& info) {
-    if (const std::uint64_t own = task.pending_signals & set; own != 0) {
-        const auto number = static_cast<std::uint32_t>(std::countr_zero(own)) + 1;
-        task.pending_signals &= ~signal::bit(number);
-        info = {.code = signal::kFromThread, .sender = TaskId{task.signal_senders[number - 1]}};
-        return number;
+    const std::uint64_t own = task.pending_signals.set() & set;
+    const std::uint64_t shared = task.process().signals.pending.set() & set;
+    const std::uint64_t first = (own & kFaults) != 0 ? own & kFaults : own != 0 ? own : shared;
+    if (first == 0) {
+        return 0;
     }
-    ProcessSignals& shared = task.process().signals;
-    if (const std::uint64_t all = shared.pending & set; all != 0) {
-        const auto number = static_cast<std::uint32_t>(std::countr_zero(all)) + 1;
-        shared.pending &= ~signal::bit(number);
-        info = shared.infos[number - 1];
-        return number;
+    const auto number = static_cast<std::uint32_t>(std::countr_zero(first)) + 1;
+    info = (own != 0 ? task.pending_signals : task.process().signals.pending).take(number);
+    return number;
+}
+
+void note_deliverable(Task& task, std::uint64_t mask) {
+    const std::uint64_t pending = task.pending_signals.set() | task.process().signals.pending.set();
+    if ((pending & ~mask) != 0) {
+        task.exit_work.fetch_or(Task::kSignalWork);
     }
-    return 0;
+}
+
+// No lock of a rank above Process is held.
+
+// Has the task look at its signals soon. Sequentially consistent with begin_wait() and the exit path: either
+// they see the flag, or the wait is found armed and the hart is interrupted.
+void notify(Task& task) {
+    task.exit_work.fetch_or(Task::kSignalWork);
+    interrupt_wait_by_signal(task);
+    if (task.home() != arch::current_cpu()) {
+        interrupt_hart(task.home());
+    } else {
+        request_reschedule();
+    }
+}
+
+Result<void> finish_sending(Process& process, std::uint32_t number, const Sent& sent) {
+    if (sent.ends) {
+        exit_process(process, status_signaled(number));
+    } else if (sent.taker) {
+        notify(*sent.taker);
+    }
+    return sent.kept;
+}
+
+// Offers what is pending for the process to threads that can take it.
+void offer_pending(Process& process) {
+    for (std::uint32_t number = 1; number <= kSignalCount; ++number) {
+        Ref<Task> taker;
+        {
+            const LockGuard guard{process.signals.waiters.lock()};
+            const std::uint64_t left = process.signals.pending.set() & ~(signal::bit(number) - 1);
+            if (left == 0) {
+                return;
+            }
+            number = static_cast<std::uint32_t>(std::countr_zero(left)) + 1;
+            if (!all_threads_block(process, number)) {
+                if (Task* const task = choose_thread(process, number); task != nullptr) {
+                    taker = Ref<Task>::share(*task);
+                }
+            }
+        }
+        if (taker) {
+            notify(*taker);
+        }
+    }
 }
 
 }  // namespace
@@ -125,70 +229,82 @@ signal::DefaultAction signal::default_action(std::uint32_t number) {
     }
 }
 
-void signal_process(Process& process, std::uint32_t number, const SignalInfo& info) {
-    DCHECK(is_valid(number));
-    auto outcome = Outcome::Settled;
+Result<void> signal_process(Process& process, std::uint32_t number, const SignalInfo& info) {
+    DCHECK(signal::is_valid(number));
+    Sent sent;
     {
         const LockGuard guard{process.signals.waiters.lock()};
-        outcome = send_to_process(process, number, info);
+        sent = send_locked(process, nullptr, number, info);
     }
-    if (outcome == Outcome::Fatal) {
-        exit_process(process, status_signaled(number));
-    }
+    return finish_sending(process, number, sent);
 }
 
-void signal_task(Task& task, std::uint32_t number, TaskId sender) {
-    DCHECK(is_valid(number));
+Result<void> signal_task(Task& task, std::uint32_t number, const SignalInfo& info) {
+    DCHECK(signal::is_valid(number));
     Process& process = task.process();
-    bool ends = false;
+    Sent sent;
     {
         const LockGuard guard{process.signals.waiters.lock()};
-        if (hand_to_waiter(process, &task, number, {.code = signal::kFromThread, .sender = sender})) {
-            return;
-        }
-        if (is_blocked(task, number)) {
-            task.pending_signals |= signal::bit(number);
-            task.signal_senders[number - 1] = static_cast<std::uint16_t>(sender.value());
-        } else {
-            ends = is_fatal(process, number);
-        }
+        sent = send_locked(process, &task, number, info);
     }
-    if (ends) {
-        exit_process(process, status_signaled(number));
-    }
+    return finish_sending(process, number, sent);
 }
 
 void signal_child_ended(Process& parent, TaskId child, std::int32_t wait_status) {
     constexpr std::int32_t kSignalMask = 0x7f;
     const bool was_killed = (wait_status & kSignalMask) != 0;
-    const SignalInfo info{.code = was_killed ? signal::kChildKilled : signal::kChildExited,
-                          .sender = child,
-                          .status = was_killed ? wait_status & kSignalMask : wait_status >> 8};
-    const LockGuard guard{parent.signals.waiters.lock()};
+    const SignalInfo info =
+        SignalInfo::of_child(was_killed ? signal::kChildKilled : signal::kChildExited, child,
+                             was_killed ? wait_status & kSignalMask : wait_status >> 8);
+    Sent sent;
+    {
+        const LockGuard guard{parent.signals.waiters.lock()};
+        sent = send_locked(parent, nullptr, signal::kChild, info);
+    }
     // Never fatal: the default is to ignore it.
-    static_cast<void>(send_to_process(parent, signal::kChild, info));
+    if (sent.taker) {
+        notify(*sent.taker);
+    }
 }
 
-void signal_fault(Task& task, std::uint32_t number) {
-    DCHECK(is_valid(number));
+bool forgets_children(Process& process) {
+    const LockGuard guard{process.signals.waiters.lock()};
+    const nexus_abi::kernel_sigaction& action = process.signals.actions[signal::kChild - 1];
+    return action.handler == signal::kIgnoreHandler || (action.flags & signal::kNoChildWait) != 0;
+}
+
+bool signal_fault(Task& task, std::uint32_t number, const SignalInfo& info) {
+    DCHECK(signal::is_valid(number));
+    Process& process = task.process();
+    const LockGuard guard{process.signals.waiters.lock()};
+    if (is_blocked(task, number) || reaction_to(process, number) != Reaction::Handle) {
+        return false;
+    }
+    static_cast<void>(task.pending_signals.add(number, info));
+    task.exit_work.fetch_or(Task::kSignalWork);
+    return true;
+}
+
+void end_by_fault(Task& task, std::uint32_t number) {
     exit_process(task.process(), status_signaled(number));
 }
 
 Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::uint32_t number,
                                                            const nexus_abi::kernel_sigaction* action) {
-    if (!is_valid(number) || (action != nullptr && (signal::bit(number) & kUnblockable) != 0)) {
+    if (!signal::is_valid(number) || (action != nullptr && (signal::bit(number) & kUnblockable) != 0)) {
         return Error::InvalidArgument;
     }
-    ProcessSignals& signals = caller.process().signals;
+    Process& process = caller.process();
+    ProcessSignals& signals = process.signals;
     const LockGuard guard{signals.waiters.lock()};
     nexus_abi::kernel_sigaction& stored = signals.actions[number - 1];
     const nexus_abi::kernel_sigaction old = stored;
     if (action != nullptr) {
         stored = *action;
         stored.mask &= ~kUnblockable;
-        if (action->handler == kHandlerIgnore) {
-            signals.pending &= ~signal::bit(number);
-            caller.pending_signals &= ~signal::bit(number);
+        if (reaction_to(process, number) == Reaction::Drop) {
+            signals.pending.drop(signal::bit(number));
+            caller.pending_signals.drop(signal::bit(number));
         }
     }
     return old;
@@ -197,26 +313,37 @@ Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::ui
 void set_signal_mask(Task& task, std::uint64_t mask) {
     mask &= ~kUnblockable;
     Process& process = task.process();
-    std::uint32_t fatal = 0;
+    bool is_offered = false;
     {
         const LockGuard guard{process.signals.waiters.lock()};
         const std::uint64_t before = task.signal_mask.load(std::memory_order_relaxed);
         auto& blockers = process.signals.blockers;
         for_each_signal(mask & ~before, [&](std::uint32_t number) { ++blockers[number - 1]; });
         for_each_signal(before & ~mask, [&](std::uint32_t number) { --blockers[number - 1]; });
+        unlist_thread(process, task);
         task.signal_mask.store(mask);
-        SignalInfo info;
-        while (fatal == 0) {
-            const std::uint32_t number = take_pending(task, ~mask, info);
-            if (number == 0) {
-                break;
-            }
-            fatal = is_fatal(process, number) ? number : 0;
-        }
+        list_thread(process, task);
+        note_deliverable(task, mask);
+        is_offered = (process.signals.pending.set() & mask & ~before) != 0;
     }
-    if (fatal != 0) {
-        exit_process(process, status_signaled(fatal));
+    if (is_offered) {
+        offer_pending(process);
     }
+}
+
+void set_temporary_mask(Task& task, std::uint64_t mask) {
+    if (!task.has_saved_mask) {
+        task.saved_mask = task.signal_mask.load(std::memory_order_relaxed);
+        task.has_saved_mask = true;
+    }
+    task.exit_work.fetch_or(Task::kMaskWork);
+    set_signal_mask(task, mask);
+}
+
+std::uint64_t pending_signals(Task& task) {
+    ProcessSignals& signals = task.process().signals;
+    const LockGuard guard{signals.waiters.lock()};
+    return (task.pending_signals.set() | signals.pending.set()) & task.signal_mask.load();
 }
 
 SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant deadline,
@@ -239,27 +366,83 @@ SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant 
     }
     caller.taken_signal = 0;
     caller.waited_signals = set;
-    begin_wait(caller, &waiters, {.deadline = deadline, .resume = resume});
+    begin_wait(caller, &waiters, {.deadline = deadline, .resume = resume, .on_signal = OnSignal::Fails});
     return SysResult::blocked();
 }
 
 std::uint32_t taken_signal(Task& task, SignalInfo& info) {
-    info = {.code = task.taken_code, .sender = task.taken_sender, .status = task.taken_status};
+    info = task.taken_info;
     return task.taken_signal;
 }
 
-void add_signal_thread(Process& process, const Task& task) {
+void add_signal_thread(Process& process, Task& task) {
     const LockGuard guard{process.signals.waiters.lock()};
     ++process.signals.threads;
     for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
                     [&](std::uint32_t number) { ++process.signals.blockers[number - 1]; });
+    list_thread(process, task);
 }
 
-void remove_signal_thread(Process& process, const Task& task) {
+void remove_signal_thread(Process& process, Task& task) {
+    bool is_offered = false;
+    {
+        const LockGuard guard{process.signals.waiters.lock()};
+        --process.signals.threads;
+        for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
+                        [&](std::uint32_t number) { --process.signals.blockers[number - 1]; });
+        unlist_thread(process, task);
+        task.pending_signals.drop(~std::uint64_t{0});
+        is_offered = process.signals.threads != 0 && process.signals.pending.set() != 0;
+    }
+    if (is_offered) {
+        offer_pending(process);
+    }
+}
+
+void inherit_signals(Task& caller, Process& child, Task& child_task) {
+    ProcessSignals& signals = caller.process().signals;
+    const LockGuard guard{signals.waiters.lock()};
+    child.signals.actions = signals.actions;
+    child_task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed),
+                                 std::memory_order_relaxed);
+    child_task.alternate_stack = caller.alternate_stack;
+}
+
+void reset_signal_handlers(Task& caller) {
+    ProcessSignals& signals = caller.process().signals;
+    const LockGuard guard{signals.waiters.lock()};
+    for (nexus_abi::kernel_sigaction& action : signals.actions) {
+        const bool is_ignored = action.handler == signal::kIgnoreHandler;
+        action = {
+            .handler = is_ignored ? signal::kIgnoreHandler : signal::kDefaultHandler, .flags = 0, .mask = 0};
+    }
+    caller.alternate_stack = {};
+}
+
+SignalToTake take_signal(Task& task) {
+    Process& process = task.process();
     const LockGuard guard{process.signals.waiters.lock()};
-    --process.signals.threads;
-    for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
-                    [&](std::uint32_t number) { --process.signals.blockers[number - 1]; });
+    const std::uint64_t mask = task.signal_mask.load(std::memory_order_relaxed);
+    SignalToTake taken;
+    while (true) {
+        const std::uint32_t number = take_pending(task, ~mask, taken.info);
+        if (number == 0) {
+            return taken;
+        }
+        const Reaction reaction = reaction_to(process, number);
+        if (reaction == Reaction::Drop) {
+            continue;
+        }
+        taken.number = number;
+        taken.what = reaction == Reaction::End ? SignalToTake::What::End : SignalToTake::What::Handle;
+        nexus_abi::kernel_sigaction& action = process.signals.actions[number - 1];
+        taken.action = action;
+        if (taken.what == SignalToTake::What::Handle && (action.flags & signal::kResetHandler) != 0) {
+            action.handler = signal::kDefaultHandler;
+        }
+        note_deliverable(task, mask);
+        return taken;
+    }
 }
 
 }  // namespace kernel::task

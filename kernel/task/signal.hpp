@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Signals as far as they end processes or are waited for. Actions and masks are stored and returned; SIG_IGN
-// and SIG_DFL are obeyed. Handlers are not run yet: a caught signal takes its default action, so that nothing
-// a program waits to be ended by is lost. Stop does nothing, and continue only lets a process run that was
-// spawned held (release_process()). A signal every thread blocks stays
-// pending, ignored or not, until it is unblocked or taken by rt_sigtimedwait; SIGKILL cannot be blocked. One
-// of each number is pending at most: a second one before the first is taken says nothing new.
+// Signals: who gets them, what is pending, what is blocked, what is to be done about each (signal(7)). How a
+// handler is entered and left is in signal_delivery.hpp.
+//
+// A signal that ends the process does so at once; one that is ignored is dropped; one that is blocked by
+// whoever could take it stays pending, ignored or not, until it is unblocked or taken by rt_sigtimedwait.
+// Anything else is pending for one chosen thread, whose open wait ends (wait.hpp), and which runs the handler
+// before it returns to user mode. There is no job control: the stop signals' default is to do nothing, and
+// SIGCONT only lets a process run that was spawned held (release_process()).
 //
 // Concurrency: each function takes the lock of the process's signals (rank WaitQueue); those that may end the
 // process also take family_lock, so their callers hold no lock.
@@ -28,19 +30,24 @@ inline constexpr std::uint32_t kIllegal = 4;
 inline constexpr std::uint32_t kTrap = 5;
 inline constexpr std::uint32_t kAbort = 6;
 inline constexpr std::uint32_t kBus = 7;
+inline constexpr std::uint32_t kFloatingPoint = 8;
 inline constexpr std::uint32_t kKill = 9;
 inline constexpr std::uint32_t kSegmentation = 11;
+inline constexpr std::uint32_t kAlarm = 14;
 inline constexpr std::uint32_t kTerminate = 15;
 inline constexpr std::uint32_t kChild = 17;
 inline constexpr std::uint32_t kContinue = 18;
 inline constexpr std::uint32_t kStop = 19;
+inline constexpr std::uint32_t kBadCall = 31;
 
-// SignalInfo::code (include/uapi/asm-generic/siginfo.h).
-inline constexpr std::int32_t kFromUser = 0;       // SI_USER: kill
-inline constexpr std::int32_t kFromThread = -6;    // SI_TKILL: tkill, tgkill
-inline constexpr std::int32_t kFromKernel = 0x80;  // SI_KERNEL
-inline constexpr std::int32_t kChildExited = 1;    // CLD_EXITED
-inline constexpr std::int32_t kChildKilled = 2;    // CLD_KILLED
+// kernel_sigaction::handler and ::flags.
+inline constexpr std::uint64_t kDefaultHandler = 0;
+inline constexpr std::uint64_t kIgnoreHandler = 1;
+inline constexpr std::uint64_t kNoChildWait = 2;             // SA_NOCLDWAIT
+inline constexpr std::uint64_t kOnAlternateStack = 1 << 27;  // SA_ONSTACK
+inline constexpr std::uint64_t kRestart = 1 << 28;           // SA_RESTART
+inline constexpr std::uint64_t kNoDefer = 1 << 30;           // SA_NODEFER
+inline constexpr std::uint64_t kResetHandler = 1U << 31;     // SA_RESETHAND
 
 enum class DefaultAction : std::uint8_t { Terminate, Ignore, Stop, Continue };
 // Pre: 1 <= number <= kSignalCount.
@@ -48,28 +55,43 @@ enum class DefaultAction : std::uint8_t { Terminate, Ignore, Stop, Continue };
 [[nodiscard]] constexpr std::uint64_t bit(std::uint32_t number) {
     return std::uint64_t{1} << (number - 1);
 }
+[[nodiscard]] constexpr bool is_valid(std::uint32_t number) {
+    return number >= 1 && number <= kSignalCount;
+}
 }  // namespace signal
 
-// Sends a signal to a process. Pre: 1 <= number <= kSignalCount; the caller holds a reference and no lock.
-// Ending the process is asynchronous: its threads end before they return to user mode.
-void signal_process(Process& process, std::uint32_t number, const SignalInfo& info);
-// Sends a signal to one thread; `sender` is the process it comes from. Pre: as above.
-void signal_task(Task& task, std::uint32_t number, TaskId sender);
+// Sends a signal to a process. TryAgain: it is pending, but its details could not be kept. Pre: 1 <= number
+// <= kSignalCount; the caller holds a reference and no lock. Ending the process is asynchronous: its threads
+// end before they return to user mode.
+Result<void> signal_process(Process& process, std::uint32_t number, const SignalInfo& info);
+// Sends a signal to one thread. Errors and pre: as above.
+Result<void> signal_task(Task& task, std::uint32_t number, const SignalInfo& info);
 
 // Tells a process that a child of it ended. Pre: family_lock is held, no lock of a rank above it.
 void signal_child_ended(Process& parent, TaskId child, std::int32_t wait_status);
+// Whether children of this process leave nothing to wait for: SIGCHLD is ignored by name, or SA_NOCLDWAIT.
+[[nodiscard]] bool forgets_children(Process& process);
 
-// A fault of the running task: its process ends with this signal, whatever is blocked or ignored.
-void signal_fault(Task& task, std::uint32_t number);
+// A fault of the running task. True: a handler will run. False: there is none, or it is blocked; what the
+// caller does then is end_by_fault().
+[[nodiscard]] bool signal_fault(Task& task, std::uint32_t number, const SignalInfo& info);
+// The process ends with this signal, whatever is blocked or ignored.
+void end_by_fault(Task& task, std::uint32_t number);
 
 // rt_sigaction: stores `action` if given, returns what was there before. Errors: InvalidArgument for a number
 // out of range, and for an action for SIGKILL or SIGSTOP.
 Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::uint32_t number,
                                                            const nexus_abi::kernel_sigaction* action);
 
-// The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Acts on pending
-// signals that are no longer blocked.
+// The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Pending signals that
+// are no longer blocked are delivered before the task returns to user mode; those of the process that it now
+// blocks are offered to other threads.
 void set_signal_mask(Task& task, std::uint64_t mask);
+// Another mask until the task returns to user mode, handlers included: what they return to is the mask before
+// (rt_sigsuspend, ppoll). May be called again while it holds.
+void set_temporary_mask(Task& task, std::uint64_t mask);
+// The blocked signals that are pending for the task or its process.
+[[nodiscard]] std::uint64_t pending_signals(Task& task);
 
 // rt_sigtimedwait: takes the pending signal of `set` with the smallest number, the thread's own before the
 // process's, or waits for one until `deadline`. Returns the number, info filled in; TryAgain when there is
@@ -82,8 +104,27 @@ SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant 
 // What ended the wait of the running task: a signal's number, or 0 when its deadline passed.
 [[nodiscard]] std::uint32_t taken_signal(Task& task, SignalInfo& info);
 
-// A thread comes and goes: its mask counts. Pre: the thread is not running (add), or is the caller (remove).
-void add_signal_thread(Process& process, const Task& task);
-void remove_signal_thread(Process& process, const Task& task);
+// A thread comes and goes: its mask counts, and what it does not take any more goes to others. Pre: the
+// thread is not running (add), or is the caller (remove); family_lock may be held.
+void add_signal_thread(Process& process, Task& task);
+void remove_signal_thread(Process& process, Task& task);
+
+// fork: the child starts with the caller's actions, mask and alternate stack, and with nothing pending. Pre:
+// the child has no threads yet.
+void inherit_signals(Task& caller, Process& child, Task& child_task);
+// execve: caught signals go back to their default, ignored ones stay so; the mask and what is pending stay.
+void reset_signal_handlers(Task& caller);
+
+// ---- For signal_delivery.cpp ----
+
+// What is to be done about the next signal of the running task.
+struct SignalToTake {
+    enum class What : std::uint8_t { Nothing, End, Handle };
+    What what{What::Nothing};
+    std::uint32_t number{0};
+    SignalInfo info;
+    nexus_abi::kernel_sigaction action{};  // Handle: as it was when the signal was taken
+};
+[[nodiscard]] SignalToTake take_signal(Task& task);
 
 }  // namespace kernel::task

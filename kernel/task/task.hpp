@@ -23,6 +23,7 @@
 #include "sched/run_queue.hpp"
 #include "task/pi_state.hpp"
 #include "task/shared.hpp"
+#include "task/signal_queue.hpp"
 #include "task/sys_result.hpp"
 #include "task/wait.hpp"
 
@@ -103,13 +104,21 @@ class Task : public RefCounted<Task> {
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
     // Written only by the task itself, under the lock of its process's signals, which guards the rest.
     std::atomic<std::uint64_t> signal_mask{0};
-    std::uint64_t pending_signals{0};                // sent to this task while blocked
-    std::array<std::uint16_t, 64> signal_senders{};  // of the pending ones
-    std::uint64_t waited_signals{0};                 // what its rt_sigtimedwait is for
-    std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
-    std::int32_t taken_code{0};     // and its SignalInfo
-    TaskId taken_sender{};
-    std::int32_t taken_status{0};
+    PendingSignals pending_signals;   // sent to this task
+    ListNode signal_node;             // on ProcessSignals::open or ::masked
+    std::uint64_t waited_signals{0};  // what its rt_sigtimedwait is for
+    std::uint32_t taken_signal{0};    // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
+    SignalInfo taken_info;
+    // Looked at before the task returns to user mode, by deliver_signals(). Atomic.
+    static constexpr std::uint32_t kSignalWork = 1;  // there may be a signal to act on; ends open waits
+    static constexpr std::uint32_t kMaskWork = 2;    // saved_mask is to be restored
+    std::atomic<std::uint32_t> exit_work{0};
+    // The rest is the task's own.
+    std::uint64_t saved_mask{0};  // in force again behind rt_sigsuspend; see kMaskWork
+    bool has_saved_mask{false};
+    OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
+    void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
+    AlternateStack alternate_stack;
     ListNode thread_node;  // on Process::threads
     std::int32_t nice{0};
     std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart

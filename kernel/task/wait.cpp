@@ -86,6 +86,10 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
     wait.bitset = options.bitset;
     wait.on_timeout = options.on_timeout;
     wait.has_deadline = !options.deadline.is_never();
+    wait.deadline = options.deadline;
+    wait.on_signal =
+        options.run_again && options.on_signal == OnSignal::Stays ? OnSignal::Restarts : options.on_signal;
+    wait.on_interrupted = options.on_interrupted;
     task.resume = options.run_again ? rerun_hook : options.resume;
     task.run_state.store(RunState::Blocking, std::memory_order_relaxed);
     // Armed last: until then nobody can end the wait, so a claimant always finds it complete, and finds it on
@@ -97,14 +101,22 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
         queue->push(wait);
     }
     // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this.
-    // One of the two sees the other.
-    wait.token.store(Wait::Armed);
+    // One of the two sees the other. So it is with signals and exit_work.
+    wait.token.store(wait.armed_token());
     request_reschedule();
 }
 
 bool claim_wait(Wait& wait) {
-    std::uint32_t expected = Wait::Armed;
+    std::uint32_t expected = wait.token.load();
+    if (expected != Wait::Armed && expected != Wait::Open) {
+        return false;
+    }
     return wait.token.compare_exchange_strong(expected, Wait::Claimed);
+}
+
+bool claim_open_wait(Wait& wait) {
+    std::uint32_t open = Wait::Open;
+    return wait.token.compare_exchange_strong(open, Wait::Claimed);
 }
 
 void finish_wait(Wait& wait, std::int64_t result) {
@@ -129,6 +141,33 @@ void interrupt_wait(Task& task) {
     }
     task.resume = nullptr;
     finish_wait(task.wait, kInterrupted);
+}
+
+void interrupt_wait_by_signal(Task& task) {
+    Wait& wait = task.wait;
+    if (!claim_open_wait(wait)) {
+        return;
+    }
+    if (wait.queue != nullptr) {
+        wait.queue->give_up(wait);
+    }
+    finish_wait_by_signal(wait);
+}
+
+void finish_wait_by_signal(Wait& wait) {
+    Task& task = *wait.task;
+    task.interruption = wait.on_signal;
+    task.on_interrupted = wait.on_interrupted;
+    task.resume = nullptr;
+    if (wait.has_deadline) {
+        cancel_timer(task.wait.timer);
+        if (wait.on_signal == OnSignal::Fails) {
+            task.call_progress = static_cast<std::uint64_t>(wait.deadline.ns());
+        }
+    }
+    wait.queue = nullptr;
+    wait.token.store(Wait::None, std::memory_order_relaxed);
+    wake(task);
 }
 
 void expire_wait(Wait& wait) {

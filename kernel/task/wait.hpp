@@ -3,10 +3,10 @@
 // and returns "blocked"; whoever makes it true writes the result (or has the call run again) and wakes the
 // task.
 //
-// A wait ends in one of three ways: its event, its deadline, an interruption (kill). They race, so each first
-// claims the wait; exactly one claim succeeds, and only its owner may take the task off its queue, set the
-// result and wake it. A claimed task cannot end, so the claimant's pointer stays good until it has called
-// finish_wait().
+// A wait ends in one of four ways: its event, its deadline, a kill, a signal (if it is one that signals end).
+// They race, so each first claims the wait; exactly one claim succeeds, and only its owner may take the task
+// off its queue, set the result and wake it. A claimed task cannot end, so the claimant's pointer stays good
+// until it has called finish_wait().
 //
 // A handler that blocks:
 //     LockGuard guard{queue.lock()};
@@ -35,11 +35,19 @@ namespace kernel::task {
 class Task;
 class WaitQueue;
 
+// What a signal that is to be acted on does to a call that waits (signal(7)).
+enum class OnSignal : std::uint8_t {
+    Stays,     // nothing: the signal waits for the end of the call
+    Restarts,  // behind a handler installed with SA_RESTART the call begins anew, behind others it is EINTR
+    Fails,     // EINTR behind any handler
+};
+
 // What a task waits for; part of Task.
 // Concurrency: `token` is atomic. The rest belongs to the task until token is Armed and to whoever claims it
 // afterwards, but for node and queue, which the queue's lock guards, and timer (see timer_queue.hpp).
 struct Wait {
-    enum Token : std::uint32_t { None = 0, Armed = 1, Claimed = 2 };
+    // Open: armed, and signals end it too.
+    enum Token : std::uint32_t { None = 0, Armed = 1, Claimed = 2, Open = 3 };
 
     std::atomic<std::uint32_t> token{None};
     Task* task{nullptr};        // the owner; immutable
@@ -52,6 +60,11 @@ struct Wait {
     std::uint32_t bitset{~0U};
     std::int64_t on_timeout{0};  // the call's result when the deadline passes
     bool has_deadline{false};    // timer was armed for this wait
+    OnSignal on_signal{OnSignal::Stays};
+    Instant deadline{Instant::never()};
+    void (*on_interrupted)(Task&){nullptr};
+
+    [[nodiscard]] Token armed_token() const { return on_signal == OnSignal::Stays ? Armed : Open; }
 };
 
 struct WaitOptions {
@@ -64,6 +77,12 @@ struct WaitOptions {
     std::uint64_t key{0};
     std::uint64_t key_high{0};
     std::uint32_t bitset{~0U};
+    // What a signal does. Calls that run again restart, unless it says Fails; the rest stays, unless it says
+    // something else.
+    OnSignal on_signal{OnSignal::Stays};
+    // Called in the task's own context when a handler is about to run and the call is to fail; the argument
+    // registers are those of the call. The deadline is Task::call_progress, in nanoseconds since boot.
+    void (*on_interrupted)(Task&){nullptr};
 };
 
 // Waiting tasks behind a lock of their own, by key and, where equal, by age. Ranks: FutexBucket for futexes,
@@ -119,8 +138,16 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options);
 void finish_wait(Wait& wait, std::int64_t result);
 // Ends a wait whose deadline passed. Pre: the caller claimed it.
 void expire_wait(Wait& wait);
-// Ends the wait, if there is one, with -EINTR and no second run. Pre: the caller keeps the task alive.
+// Ends the wait, if there is one, with -EINTR and no second run: for kills. Pre: the caller keeps the task
+// alive.
 void interrupt_wait(Task& task);
+// Ends the wait for a signal, if there is one that signals end. What becomes of the call is decided when the
+// signal is delivered (Task::interruption). The deadline of one that fails is kept in Task::call_progress: a
+// call that goes on because there was no handler after all waits until then. Pre: as interrupt_wait().
+void interrupt_wait_by_signal(Task& task);
+// For whoever re-arms a claimed wait: claims an open one for a signal, and ends it when it is on no queue.
+[[nodiscard]] bool claim_open_wait(Wait& wait);
+void finish_wait_by_signal(Wait& wait);
 
 // How a waiting system call runs again; set once at boot by the system call layer.
 void set_rerun_hook(void (*hook)(Task&));

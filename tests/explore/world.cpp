@@ -458,6 +458,7 @@ namespace kernel::task {
 Ref<Task> next_task(TaskId after) {
     return lookup_next_task(after);
 }
+void deliver_signals(Task&) {}
 void end_killed_task(Task& task) {
     task.exit_begun = true;
     for (explore::Actor& actor : explore::the_world->actors()) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "arch/host/host_machine.hpp"
+#include "lib/log.hpp"
 #include "mm/frames.hpp"
 #include "mm/page_table.hpp"
 #include "mm/user_memory.hpp"
@@ -14,6 +15,7 @@
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 #include "task/signal.hpp"
+#include "task/signal_delivery.hpp"
 #include "task/task_table.hpp"
 
 namespace kernel::fake {
@@ -169,6 +171,7 @@ std::optional<std::int64_t> SyscallTest::call_number(std::size_t n, std::uint64_
     task::Task& caller = task(n);
     caller.frame = {};
     caller.frame.pc = kPc;
+    caller.frame.set_stack_pointer(kStackTop);
     caller.frame.set_reg(17, number);
     std::uint32_t reg = 10;
     for (const std::uint64_t argument : arguments) {
@@ -200,7 +203,14 @@ std::optional<std::int64_t> SyscallTest::settled(task::Task& caller) {
         caller.run_state.store(task::RunState::Blocked);
         return std::nullopt;
     }
+    deliver(caller);
     return static_cast<std::int64_t>(caller.frame.argument(0));
+}
+
+void SyscallTest::deliver(task::Task& task) {
+    while (task::needs_delivery(task) && !record().ended.contains(&task.process())) {
+        task::deliver_signals(task);
+    }
 }
 
 void SyscallTest::put(std::uint64_t address, std::span<const std::byte> bytes) {
@@ -212,6 +222,12 @@ void SyscallTest::get(std::uint64_t address, std::span<std::byte> bytes) {
 }
 
 }  // namespace kernel::fake
+
+namespace kernel::log {
+
+void emit(Level, std::string_view) {}
+
+}  // namespace kernel::log
 
 namespace kernel::task {
 
@@ -232,6 +248,9 @@ void request_yield() {
 void request_reschedule() {
     ++fake::record().reschedules;
 }
+
+void interrupt_hart(CpuId) {}
+void save_fp_for_copy(Task&) {}
 
 void wake(Task& task) {
     fake::record().woken.push_back(&task);

@@ -48,6 +48,8 @@ void expire(Instant now);
 // One process with `threads` tasks and 64 KiB of memory at kMemory. RAM is the same for all tests of a run.
 inline constexpr std::uint64_t kMemory = 0x10'0000;
 inline constexpr std::uint64_t kMemoryBytes = 64 << 10;
+// The stack pointer a call is made with.
+inline constexpr std::uint64_t kStackTop = kMemory + kMemoryBytes;
 
 class SyscallTest : public testing::Test {
   protected:
@@ -68,6 +70,8 @@ class SyscallTest : public testing::Test {
     }
     // Goes on with a call of task `n` that waited, was woken and runs again; as call_number().
     std::optional<std::int64_t> resume(std::size_t n);
+    // What its way back to user mode does to a task whose signals wait: handlers are entered.
+    static void deliver(task::Task& task);
     // What a blocked call of task `n` returned in the end.
     [[nodiscard]] std::int64_t result_of(std::size_t n) const {
         return static_cast<std::int64_t>(task(n).frame.argument(0));

@@ -61,12 +61,6 @@ TEST_F(Signals, IgnoringIsObeyedExceptForKill) {
     EXPECT_EQ(end(), task::status_signaled(task::signal::kKill));
 }
 
-TEST_F(Signals, ACaughtSignalTakesItsDefault) {
-    act(kUser1, 0x1'2345);
-    EXPECT_EQ(kill_self(kUser1), 0);
-    EXPECT_EQ(end(), task::status_signaled(kUser1));
-}
-
 TEST_F(Signals, KillAndStopCannotBeChanged) {
     for (const std::uint32_t signal : {9U, 19U}) {
         EXPECT_EQ(call(Syscall::rt_sigaction, signal, kMemory, 0, 8), error(Error::InvalidArgument));
@@ -141,6 +135,11 @@ class SignalWaits : public Signals {
         put(kTime, nexus_abi::timespec{.seconds = 0, .nanoseconds = ns});
         return kTime;
     }
+    static void send_to(task::Task& task, std::uint32_t signal) {
+        EXPECT_TRUE(
+            task::signal_task(task, signal, task::SignalInfo::sent(task::signal::kFromThread, TaskId{5}))
+                .ok());
+    }
     nexus_abi::siginfo info() { return get<nexus_abi::siginfo>(kInfo); }
     void child_ends(std::int32_t wait_status) {
         const LockGuard guard{task::family_lock()};
@@ -176,9 +175,9 @@ TEST_F(SignalWaits, AThreadsOwnSignalGoesToThatThread) {
     block_in_both(kUser1);
     EXPECT_EQ(wait_for(0, task::signal::bit(kUser1)), std::nullopt);
     EXPECT_EQ(wait_for(1, task::signal::bit(kUser1), 0, 0), std::nullopt);
-    task::signal_task(task(1), kUser1, TaskId{5});
+    send_to(task(1), kUser1);
     EXPECT_EQ(resume(1), kUser1) << "without a place for the details";
-    task::signal_task(task(0), kUser1, TaskId{5});
+    send_to(task(0), kUser1);
     EXPECT_EQ(resume(0), kUser1);
     EXPECT_EQ(info().code, task::signal::kFromThread);
     EXPECT_EQ(info().pid, 5);
@@ -217,7 +216,7 @@ TEST_F(SignalWaits, TheSmallestNumberComesFirstAndTheThreadsOwnBeforeAll) {
     const std::uint64_t all = ~std::uint64_t{0};
     EXPECT_EQ(kill_self(kUser1), 0);
     EXPECT_EQ(kill_self(task::signal::kHangUp), 0);
-    task::signal_task(task(0), task::signal::kTerminate, TaskId{5});
+    send_to(task(0), task::signal::kTerminate);
     EXPECT_EQ(wait_for(0, all), task::signal::kTerminate);
     EXPECT_EQ(wait_for(0, all), task::signal::kHangUp);
     EXPECT_EQ(wait_for(0, all), kUser1);

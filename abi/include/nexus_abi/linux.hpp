@@ -137,7 +137,16 @@ struct kernel_sigaction {
     std::uint64_t mask;
 };
 
-// siginfo_t as rt_sigtimedwait fills it: the fields of kill and SIGCHLD.
+// stack_t of sigaltstack.
+struct signal_stack {
+    std::uint64_t start;
+    std::uint32_t flags;  // SS_ONSTACK, SS_DISABLE, SS_AUTODISARM
+    std::uint32_t pad;
+    std::uint64_t bytes;
+};
+static_assert(sizeof(signal_stack) == 24 && offsetof(signal_stack, bytes) == 16);
+
+// siginfo_t as kill and SIGCHLD fill it; for other signals the same bytes mean other things (sigaction(2)).
 struct siginfo {
     std::int32_t number;  // si_signo
     std::int32_t error_number;
