@@ -21,6 +21,7 @@ struct Machine {
     double unit_ns{0};                // one work unit on a quiet CPU, clock reading included
     bool steady{false};               // units take the same time again and again (judge.hpp, is_steady)
     std::string program;              // path of this program, to start workers from
+    std::uint64_t milliseconds{0};    // how long the one case that was asked for goes on; 0 = as it likes
 
     [[nodiscard]] std::uint64_t test_mask() const { return std::uint64_t{1} << test_cpu; }
 };

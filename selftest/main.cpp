@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // selftest: observes that the scheduler does what its calls promise, prints KTAP and one marker line per
-// case, and powers the machine off. docs/perf/smp-v2.md says how to read it. `selftest [CASE|stay]`, and the
-// same words in the environment variable neuron.selftest. Exit: 0 all passed or skipped, 1 a case failed, 2
-// it could not run.
+// case, and powers the machine off. docs/perf/smp-v2.md says how to read it. `selftest
+// [CASE[:MILLISECONDS]|stay]`, and the same words in the environment variable neuron.selftest. Exit: 0 all
+// passed or skipped, 1 a case failed, 2 it could not run.
 #include <sys/auxv.h>
 
 #include <algorithm>
@@ -145,13 +145,14 @@ int run(const std::string& program, const std::string& selection) {
         user::write_line("SELFTEST: no case \"" + options.case_name + "\"; there are:" + names);
         return finish({0, 1, 0}, options, 2);
     }
-    const Result<Machine> machine = survey(program);
+    Result<Machine> machine = survey(program);
     if (!machine.ok()) {
         user::write_line(
             user::format("SELFTEST: set-up FAIL (errno %d; it needs sched-admin, sched-inspect and power)",
                          static_cast<int>(machine.error())));
         return finish({0, 1, 0}, options, 2);
     }
+    machine->milliseconds = options.milliseconds;
     const Tally tally = run_cases(*machine, cases);
     return finish(tally, options, tally.fail == 0 ? 0 : 1);
 }

@@ -50,6 +50,13 @@ TEST(Options, CasesAndStay) {
     EXPECT_EQ(both.case_name, "affinity");
     EXPECT_TRUE(both.stay);
     EXPECT_EQ(selftest::parse_options("shares,affinity").case_name, "affinity");
+    const auto longer = selftest::parse_options("stay,stress:10000");
+    EXPECT_EQ(longer.case_name, "stress");
+    EXPECT_EQ(longer.milliseconds, 10'000U);
+    EXPECT_EQ(selftest::parse_options("stress:10000,pi").milliseconds, 0U);
+    for (const char* wrong : {"stress:", "stress:1s", "stress:-1", "stress:99999999999999999999"}) {
+        EXPECT_EQ(selftest::parse_options(wrong).case_name, wrong);
+    }
 }
 
 }  // namespace
