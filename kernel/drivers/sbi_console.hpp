@@ -4,6 +4,7 @@
 // Console it is attached to.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -12,6 +13,7 @@
 
 namespace kernel::drivers {
 
+// Pre: the object is part of the kernel image.
 class SbiConsole final : public ConsoleDevice {
   public:
     constexpr SbiConsole() = default;
@@ -27,6 +29,8 @@ class SbiConsole final : public ConsoleDevice {
 
   private:
     bool has_debug_console_{false};
+    // What DBCN reads and writes: it wants physical addresses, and the image's are known from the start.
+    std::array<char, 128> buffer_{};
 };
 
 }  // namespace kernel::drivers

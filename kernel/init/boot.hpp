@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "arch/riscv64/firmware.hpp"
 #include "fdt/machine.hpp"
 #include "init/command_line.hpp"
 #include "lib/ids.hpp"
@@ -20,15 +21,19 @@ struct BootArguments {
     PhysAddr image;
 };
 
-// Filled by read_device_tree(); immutable afterwards.
+// Filled by read_device_tree() and read_firmware(); immutable afterwards.
 [[nodiscard]] fdt::Machine& machine();
 [[nodiscard]] CommandLine& command_line();
+[[nodiscard]] const arch::sbi::Firmware& firmware();
 
 // boot_machine.cpp
 void read_device_tree(const BootArguments& boot);
 void read_command_line();
 // boothart=: goes on from the start on that hart, if it is another one.
 void move_to_wanted_hart(const BootArguments& boot);
+void read_firmware();
+void report_firmware();
+// Gives up when the counter stands still.
 void start_clock();
 
 // boot_memory.cpp

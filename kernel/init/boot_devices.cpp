@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <atomic>
+
+#include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "drivers/devices.hpp"
@@ -41,16 +44,30 @@ void start_controller(std::string_view kind, const fdt::MemoryRange& range, Star
     }
 }
 
-// Asks the firmware; where it cannot, says so and parks, so that whoever reads the console knows the end was
-// reached.
+// From now on every hart that takes an IPI parks.
+constinit std::atomic<bool> is_halting{false};
+
+void stop_other_harts() {
+    CpuMask others = task::started_cpus();
+    others.remove(arch::current_cpu());
+    arch::send_ipi(others);
+}
+
+// Asks the firmware; where it cannot, says so in a line that ends the log, and the machine parks: whoever
+// reads the console knows that the end was reached.
 void change_power(syscall::PowerAction action) {
     drivers::console().flush();
     const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;
     if (action != syscall::PowerAction::Halt) {
         static_cast<void>(arch::sbi::reset(type, ResetReason::None));
-        log::warn("the firmware cannot do that on this board; halted");
+        log::marker("KINIT: halted, the firmware cannot ",
+                    action == syscall::PowerAction::Restart ? "restart" : "power off", " this machine");
+    } else {
+        log::marker("KINIT: halted");
     }
     drivers::console().flush();
+    is_halting.store(true);
+    stop_other_harts();
     smp::park_this_hart();
 }
 
@@ -84,19 +101,14 @@ void install_hooks() {
     set_panic_hooks({
         .hart_of = [](CpuId cpu) { return arch::cpu_locals[cpu.value()].hart; },
         .stack_of = &stack_of,
-        .stop_other_harts =
-            [] {
-                CpuMask others = task::started_cpus();
-                others.remove(arch::current_cpu());
-                arch::send_ipi(others);
-            },
+        .stop_other_harts = &stop_other_harts,
         .power_off = &power_off_in_panic,
         .park = [] { smp::park_this_hart(); },
     });
     task::set_rerun_hook(&syscall::rerun_syscall);
     task::set_init_ended_hook(&end_with_init);
     task::set_ipi_hook([] {
-        if (is_panicking()) {
+        if (is_panicking() || is_halting.load()) {
             smp::park_this_hart();
         }
     });

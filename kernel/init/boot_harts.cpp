@@ -5,6 +5,10 @@
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/errata.hpp"
+#include "arch/riscv64/firmware.hpp"
+#include "arch/riscv64/hart_state.hpp"
+#include "arch/riscv64/sbi.hpp"
 #include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
@@ -26,11 +30,20 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
     for (std::uint32_t i = 0; i < named && wanted.count() < limit; ++i) {
         wanted.add(CpuId{i});
     }
+    if (!firmware().can_run_several_harts()) {
+        if (named > 1) {
+            log::warn("the firmware lacks HSM, IPI or RFENCE: ", named - 1, " harts are left alone");
+        }
+        return CpuMask::of(boot_cpu);
+    }
     if (wanted.count() < named) {
         log::info("maxcpus=", command_line().max_cpus, ": ", named - wanted.count(), " harts are left alone");
     }
     return wanted;
 }
+
+// As each hart found itself when it was prepared. Written by that hart before it is online.
+constinit std::array<arch::HartState, kMaxCpus> hart_states{};
 
 constexpr std::array<std::string_view, 15> kBreakable{
     "shares",  "affinity", "latency", "starvation", "conserving", "tickless", "neutral", "perms",
@@ -104,8 +117,18 @@ void enter_hart(CpuId cpu, void (*next)()) {
 }
 
 void prepare_this_hart() {
-    arch::prepare_user_status();
-    arch::enable_interrupt_sources();
+    arch::set_hart_state();
+    const arch::CoreIds core{.vendor = arch::sbi::vendor_id(),
+                             .architecture = arch::sbi::architecture_id(),
+                             .implementation = arch::sbi::implementation_of_core()};
+    const arch::ErrataSet found = arch::find_errata(core);
+    for (const arch::ErratumRow& row : arch::kErrata) {
+        if ((found & arch::bit_of(row.erratum)) != 0 && !arch::has_erratum(row.erratum)) {
+            log::info("erratum ", row.name, " of cpu", arch::current_cpu(), " is worked around");
+        }
+    }
+    arch::note_errata(found);
+    hart_states[arch::current_cpu().value()] = arch::read_hart_state();
 }
 
 void start_other_harts() {
@@ -150,6 +173,27 @@ extern "C" [[noreturn]] void secondary_main() {
     arch::return_to_user(task::exit_to_user());
 }
 
+namespace {
+
+// A task must not notice which hart it is on.
+void check_hart_states(CpuMask online) {
+    const CpuId self = arch::current_cpu();
+    bool is_same = true;
+    online.for_each([&](CpuId cpu) {
+        const auto difference = arch::find_difference(hart_states[self.value()], hart_states[cpu.value()]);
+        if (difference.has_value() && is_same) {
+            is_same = false;
+            log::marker("KSELFTEST: hart state FAIL (cpu", cpu, ": ", difference->name, " is ",
+                        hex(difference->found), ", of cpu", self, " ", hex(difference->expected), ")");
+        }
+    });
+    if (is_same) {
+        log::marker("KSELFTEST: hart state ok");
+    }
+}
+
+}  // namespace
+
 void check_harts() {
     const CpuMask online = task::online_cpus();
     const CpuMask running = smp::running_cpus();
@@ -159,6 +203,7 @@ void check_harts() {
         log::marker("KSELFTEST: smp online FAIL (online ", online, ", on a stack of their own ", running,
                     ")");
     }
+    check_hart_states(online);
     CpuMask others = online;
     others.remove(arch::current_cpu());
     if (others.empty()) {

@@ -5,6 +5,7 @@
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/firmware.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "init/boot.hpp"
 #include "init/log.hpp"
@@ -24,6 +25,7 @@ namespace {
 
 constinit fdt::Machine the_machine{};
 constinit CommandLine the_command_line{};
+constinit arch::sbi::Firmware the_firmware{};
 
 constexpr std::size_t kHeaderBytes = 40;  // struct fdt_header
 
@@ -34,6 +36,10 @@ fdt::Machine& machine() {
 }
 CommandLine& command_line() {
     return the_command_line;
+}
+
+const arch::sbi::Firmware& firmware() {
+    return the_firmware;
 }
 
 void read_device_tree(const BootArguments& boot) {
@@ -92,8 +98,43 @@ void move_to_wanted_hart(const BootArguments& boot) {
     smp::park_this_hart();
 }
 
+void read_firmware() {
+    the_firmware = arch::sbi::probe_firmware();
+}
+
+void report_firmware() {
+    Line<160> line;
+    line << "firmware: SBI " << the_firmware.spec.major << '.' << the_firmware.spec.minor;
+    const std::string_view name = arch::sbi::implementation_name(the_firmware.implementation);
+    if (name == "OpenSBI") {
+        line << ", OpenSBI " << (the_firmware.implementation_version >> 16) << '.'
+             << (the_firmware.implementation_version & 0xffff);
+    } else if (!name.empty()) {
+        line << ", " << name;
+    }
+    std::string_view separator = "; without ";
+    for (const std::string_view missing : arch::sbi::missing_extensions(the_firmware)) {
+        line << separator << missing;
+        separator = ", ";
+    }
+    log::info(line.text());
+}
+
 void start_clock() {
-    arch::configure_time(the_machine.timebase_hz, the_machine.common_isa.sstc);
+    const arch::TimerPath by_firmware =
+        the_firmware.has_time ? arch::TimerPath::Firmware : arch::TimerPath::LegacyCall;
+    arch::configure_time(the_machine.timebase_hz,
+                         the_machine.common_isa.sstc ? arch::TimerPath::Stimecmp : by_firmware);
+    // The slowest counter in use, 1 MHz, moves every few thousand instructions of the fastest hart.
+    constexpr std::uint32_t kReads = 1'000'000;
+    const std::uint64_t start = arch::read_ticks();
+    for (std::uint32_t i = 0; arch::read_ticks() == start; ++i) {
+        if (i == kReads) {
+            panic(
+                "the time counter stands still: the firmware has no timer, for want of a node in its "
+                "device tree or of a driver");
+        }
+    }
 }
 
 }  // namespace kernel::init

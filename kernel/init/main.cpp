@@ -37,8 +37,10 @@ extern "C" [[noreturn]] void boot_main(std::uint64_t hart, std::uint64_t device_
     read_device_tree(boot_arguments);
     read_command_line();
     move_to_wanted_hart(boot_arguments);
+    read_firmware();
     start_clock();
     log::info("NEURON ", NEURON_VERSION, " on ", machine().model, ", boot hart ", boot_arguments.hart);
+    report_firmware();
     start_memory(boot_arguments);
     map_kernel(boot_arguments);
     boot_cpu = name_harts(boot_arguments.hart);

@@ -5,6 +5,7 @@
 
 #include "arch/riscv64/cpu.hpp"
 #include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/errata.hpp"
 #include "arch/riscv64/trap_frame.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
@@ -128,6 +129,10 @@ constexpr std::array<std::string_view, 32> kRegisterNames{
 // Pre: interrupts off, tp and sp as trap.S says; frame is the current task's.
 extern "C" arch::TrapFrame* trap_handle(arch::TrapFrame* frame, std::uint64_t cause, std::uint64_t stval) {
     task::note_section_start();
+    if ((cause == scause::kInstructionPageFault || cause == scause::kInstructionAccessFault) &&
+        arch::has_erratum(arch::Erratum::FaultAddressNotExtended)) {
+        stval = arch::extend_fault_address(stval);
+    }
     const std::uint64_t what =
         cause == scause::kEcallFromUser ? frame->syscall_number() : scause::kInterrupt | cause;
     switch (cause) {

@@ -11,17 +11,15 @@
 #include "lib/cpu_mask.hpp"
 #include "lib/log.hpp"
 #include "lib/result.hpp"
+#include "smp/arrival.hpp"
 
 extern "C" const char secondary_start[];
-extern "C" const char image_start[];
 
 namespace kernel::smp {
 
 namespace {
 
-enum class Arrival : std::uint32_t { Expected, Came, GivenUp };
-
-constinit std::array<std::atomic<Arrival>, kMaxCpus> arrivals{};
+constinit std::array<Arrival, kMaxCpus> arrivals{};
 // Read by starting harts with the MMU off; written before they start.
 constinit std::array<arch::SecondaryBoot, kMaxCpus> boot_blocks{};
 
@@ -29,27 +27,20 @@ constinit AtomicCpuMask running;
 // More than any stack is; a hart on another one's stack is further off.
 constexpr std::uint64_t kPlausibleStackBytes = 16 * 1024;
 
-// The image is mapped linearly, so one known pair of addresses gives all.
-PhysAddr image_physical(const void* address) {
-    const auto offset =
-        reinterpret_cast<std::uint64_t>(address) - reinterpret_cast<std::uint64_t>(image_start);
-    return arch::image_base() + offset;
-}
-
 Result<void> ask_firmware(CpuId cpu, PhysAddr page_table_root) {
     arch::CpuLocal& local = arch::cpu_locals[cpu.value()];
     arch::SecondaryBoot& block = boot_blocks[cpu.value()];
     block = {.satp = arch::riscv64::satp::sv39(page_table_root.value() >> 12, 0), .cpu_local = &local};
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    return arch::sbi::start_hart(local.hart, image_physical(secondary_start), image_physical(&block).value());
+    return arch::sbi::start_hart(local.hart, arch::image_physical(secondary_start),
+                                 arch::image_physical(&block).value());
 }
 
 bool await_arrival(CpuId cpu, Instant deadline) {
-    std::atomic<Arrival>& arrival = arrivals[cpu.value()];
-    while (arrival.load(std::memory_order_acquire) != Arrival::Came) {
+    Arrival& arrival = arrivals[cpu.value()];
+    while (!arrival.has_come()) {
         if (arch::now() >= deadline) {
-            Arrival expected = Arrival::Expected;
-            return !arrival.compare_exchange_strong(expected, Arrival::GivenUp);
+            return !arrival.give_up();
         }
         arch::cpu_relax();
     }
@@ -74,8 +65,7 @@ bool start_hart(CpuId cpu, PhysAddr page_table_root) {
 }
 
 bool report_arrival() {
-    Arrival expected = Arrival::Expected;
-    return arrivals[arch::current_cpu().value()].compare_exchange_strong(expected, Arrival::Came);
+    return arrivals[arch::current_cpu().value()].report();
 }
 
 void note_running() {

@@ -16,7 +16,7 @@ namespace kernel::syscall {
 namespace {
 
 constinit std::atomic<std::int64_t> offset_ns{0};
-constinit std::uint64_t ticks_per_second = 10'000'000;  // QEMU virt's; init sets the machine's
+constinit std::uint64_t ticks_per_second = 10'000'000;  // init sets the machine's
 
 // include/uapi/linux/time.h
 enum class Clock : std::int32_t {

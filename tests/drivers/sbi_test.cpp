@@ -154,6 +154,32 @@ TEST_F(SbiTest, ConsoleBytesAreNotSignExtended) {
     EXPECT_EQ(*written, 3U);
 }
 
+TEST_F(SbiTest, TypedBytesAndTheOldTimer) {
+    answer = {0, 1};
+    const auto typed = sbi::debug_console_read(kernel::PhysAddr{0x2000}, 8);
+    ASSERT_TRUE(typed.ok());
+    EXPECT_EQ(*typed, 1U);
+    EXPECT_EQ(calls.back().function, 1U);
+    EXPECT_EQ(calls.back().arguments.a0, 8U);
+    EXPECT_EQ(calls.back().arguments.a1, 0x2000U);
+    answer = {-2, 0};
+    sbi::legacy_set_timer(12345);
+    EXPECT_EQ(calls.back().extension, sbi::Extension::LegacySetTimer);
+    EXPECT_EQ(calls.back().arguments.a0, 12345U);
+}
+
+TEST_F(SbiTest, IdsOfTheCore) {
+    answer = {0, 0x489};
+    EXPECT_EQ(sbi::vendor_id(), 0x489U);
+    EXPECT_EQ(calls.back().function, 4U);
+    EXPECT_EQ(sbi::architecture_id(), 0x489U);
+    EXPECT_EQ(calls.back().function, 5U);
+    EXPECT_EQ(sbi::implementation_of_core(), 0x489U);
+    EXPECT_EQ(calls.back().function, 6U);
+    answer = {-2, 7};
+    EXPECT_EQ(sbi::vendor_id(), 0U) << "firmware that does not tell";
+}
+
 TEST_F(SbiTest, LegacyGetcharKnowsNothingTyped) {
     answer = {-1, 0};
     EXPECT_EQ(sbi::legacy_getchar(), std::nullopt);

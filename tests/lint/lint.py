@@ -6,6 +6,7 @@ layers   a file includes its own folder and lower layers only
 length   no source file over 600 lines
 words    no unfinished-work words, no machine paths, nothing about how the text came to be
 spdx     each source file names its licence in its first three lines
+boards   the kernel names machines only in rows of tables keyed by a device tree's `compatible`
 format   clang-format agrees with every C and C++ file
 """
 
@@ -40,6 +41,9 @@ WORDS = [
     (re.compile(r"\b(this|our|next|previous) (issue|milestone|ticket)\b", re.IGNORECASE),
      "says how the text came to be"),
 ]
+# Machines, as grep -w would find them; and the start of a table's row that is keyed by a compatible name.
+BOARD = re.compile(r"(?<!\w)(virt|qemu|jh7110|visionfive2?)(?!\w)")
+COMPATIBLE_ROW = re.compile(r'^\s*\{"[\w.-]+,[\w.-]+"(?=,)')
 WORDS_EXEMPT = ("tests/lint/", "LICENSE")
 SPDX_EXEMPT = ("cmake/kernel-include/",)  # stands in for an empty system header
 
@@ -110,6 +114,16 @@ def check_words(names):
                     yield f"{name}:{number}: '{match[0]}': {reason}"
 
 
+def check_boards(names):
+    for name in names:
+        if not name.startswith("kernel/"):
+            continue
+        for number, line in enumerate(read(name), start=1):
+            match = BOARD.search(COMPATIBLE_ROW.sub("", line))
+            if match:
+                yield f"{name}:{number}: '{match[0]}': one image serves all boards: ask the device tree, by `compatible`"
+
+
 def check_spdx(names):
     for name in names:
         if pathlib.Path(name).suffix in SOURCE_SUFFIXES - {".cmake"} and not name.startswith(SPDX_EXEMPT):
@@ -129,7 +143,7 @@ def check_format(names):
             yield f"{match[1]}: clang-format disagrees: run scripts/format.sh"
 
 
-CHECKS = {"layers": check_layers, "length": check_length, "words": check_words, "spdx": check_spdx,
+CHECKS = {"layers": check_layers, "length": check_length, "words": check_words, "boards": check_boards, "spdx": check_spdx,
           "format": check_format}
 
 

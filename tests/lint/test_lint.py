@@ -56,6 +56,14 @@ class LintTest(unittest.TestCase):
         for text in ("// TODO later", "a stub", "see /home/anna/x", "a placeholder value", "as this issue says"):
             self.assertEqual(len(findings("words", **{"a.cpp": text})), 1, text)
 
+    def test_boards(self):
+        table = '    {"starfive,jh7110-uart", UartKind::DesignWare},\n    {"qemu,aplic", 1},\n'
+        self.assertEqual(findings("boards", **{"kernel/drivers/a.cpp": table + "// virtual, QEMU, JH7110\n",
+                                               "tools/a.cpp": "// virt\n"}), [])
+        for text in ("// on virt only", "if (board == visionfive2) {", 'const auto name = "starfive,jh7110-uart";',
+                     '    {"acme,uart", is_qemu ? 1 : qemu},'):
+            self.assertEqual(len(findings("boards", **{"kernel/drivers/a.cpp": text})), 1, text)
+
     def test_spdx(self):
         self.assertEqual(findings("spdx", **{"a.cpp": "// SPDX-License-Identifier: MIT\n", "a.md": ""}), [])
         self.assertEqual(len(findings("spdx", **{"a.cpp": "int x;\n"})), 1)

@@ -16,7 +16,8 @@
 #define PTE_V_R_W_X_A_D 0xcf
 #define PTE_V_R_W_A_D 0xc7
 #define PTE_V 0x01
-#define SSTATUS_FS_VS 0x6600
+// SIE, UBE, VS, FS, SUM, MXR, SDT: what must be off in the kernel.
+#define SSTATUS_OFF 0x10c6642
 
 // SBI hart state management (SBI 2.0, chapter 9)
 #define SBI_HSM 0x48534d
@@ -48,6 +49,12 @@ _start:
 boot_entry:
     csrw sie, zero
     csrw sip, zero
+    // Firmware without HSM sends every hart here: the first one boots, the others wait for good.
+    lla t0, boot_claimed
+    li t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    bnez t1, park
+claimed:
     // Keep the firmware's arguments where the loops below do not reach.
     mv s0, a0
     mv s1, a1
@@ -108,7 +115,7 @@ high_boot:
     lla tp, boot_cpu_local
     lla sp, boot_stack_top
     sd sp, CPU_STACK_TOP(tp)
-    li s3, SSTATUS_FS_VS
+    li s3, SSTATUS_OFF
     csrc sstatus, s3            // programs get FS back; vector registers are nobody's, they are not saved
     mv a0, s0
     mv a1, s1
@@ -118,6 +125,12 @@ high_boot:
     call boot_main
     unimp
 .size boot_entry, . - boot_entry
+
+.type park, @function
+park:
+    wfi
+    j park
+.size park, . - park
 
 .balign 8
 high_boot_address:
@@ -141,7 +154,9 @@ moved_start:
     bne a1, t0, 1b
 2:  mv a0, s0
     mv a1, s1
-    j boot_entry
+    csrw sie, zero
+    csrw sip, zero
+    j claimed
 .size moved_start, . - moved_start
 
 .globl secondary_start
@@ -164,7 +179,7 @@ high_secondary:
     csrw sscratch, zero
     mv tp, t2
     ld sp, CPU_STACK_TOP(tp)
-    li t0, SSTATUS_FS_VS
+    li t0, SSTATUS_OFF
     csrc sstatus, t0
     mv fp, zero
     mv ra, zero
@@ -188,6 +203,9 @@ arch_call_on_stack:
 .size arch_call_on_stack, . - arch_call_on_stack
 
 .section .data
+.balign 8
+boot_claimed:
+    .word 0
 .balign 8
 .globl moved_from_hart
 moved_from_hart:

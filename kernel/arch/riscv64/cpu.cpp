@@ -2,10 +2,15 @@
 // arch/contract.hpp for riscv64 over SBI, and the hart control of cpu.hpp.
 #include "arch/riscv64/cpu.hpp"
 
+#include <atomic>
+
 #include "arch/contract.hpp"
 #include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/errata.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "lib/check.hpp"
+
+extern "C" const char image_start[];
 
 namespace kernel::arch {
 
@@ -34,7 +39,7 @@ struct Clock {
     std::uint64_t ns_per_tick{0};
     std::uint64_t ticks_per_ns{0};
     std::uint64_t boot_ticks{0};
-    bool sstc{false};
+    TimerPath path{TimerPath::Firmware};
 };
 
 // Immutable after configure_time().
@@ -63,13 +68,30 @@ class HartList {
 // Immutable after boot.
 constinit PhysAddr image_physical_base{};
 
+constinit std::atomic<ErrataSet> errata_found{0};
+
 }  // namespace
+
+void note_errata(ErrataSet found) {
+    errata_found.fetch_or(found);
+}
+
+bool has_erratum(Erratum erratum) {
+    // Relaxed: a hart that has one noted it before it took part in anything.
+    return (errata_found.load(std::memory_order_relaxed) & bit_of(erratum)) != 0;
+}
 
 void set_image_base(PhysAddr base) {
     image_physical_base = base;
 }
 PhysAddr image_base() {
     return image_physical_base;
+}
+
+// The image is mapped linearly, so one known pair of addresses gives all.
+PhysAddr image_physical(const void* object) {
+    return image_physical_base +
+           (reinterpret_cast<std::uint64_t>(object) - reinterpret_cast<std::uint64_t>(image_start));
 }
 
 std::uint16_t probe_highest_asid() {
@@ -88,13 +110,13 @@ std::uint16_t probe_highest_asid() {
     return static_cast<std::uint16_t>((widest & riscv64::satp::kAsidMask) >> riscv64::satp::kAsidShift);
 }
 
-void configure_time(std::uint64_t timebase_hz, bool sstc) {
+void configure_time(std::uint64_t timebase_hz, TimerPath path) {
     CHECK(timebase_hz > 0 && timebase_hz <= kNsPerSecond);
     clock.hz = timebase_hz;
     clock.ns_per_tick = (kNsPerSecond << kFraction) / timebase_hz;
     clock.ticks_per_ns = (timebase_hz << kFraction) / kNsPerSecond;
     clock.boot_ticks = read_ticks();
-    clock.sstc = sstc;
+    clock.path = path;
 }
 
 std::uint64_t ticks_to_ns(std::uint64_t ticks) {
@@ -129,10 +151,16 @@ void set_timer(Instant when) {
         // Rounded up: a timer that fires a tick early finds nothing to do and has to be armed again.
         ticks = current + scale(static_cast<std::uint64_t>(delta), clock.ticks_per_ns) + 1;
     }
-    if (clock.sstc) {
-        write_csr<Csr::Stimecmp>(ticks);
-    } else {
-        CHECK(sbi::set_timer(ticks).ok());
+    switch (clock.path) {
+        case TimerPath::Stimecmp:
+            write_csr<Csr::Stimecmp>(ticks);
+            break;
+        case TimerPath::Firmware:
+            CHECK(sbi::set_timer(ticks).ok());
+            break;
+        case TimerPath::LegacyCall:
+            sbi::legacy_set_timer(ticks);
+            break;
     }
 }
 
@@ -148,11 +176,29 @@ void remote_fence_i(CpuMask cpus) {
     CHECK(sbi::remote_fence_i(list.harts()).ok());
 }
 
+namespace {
+
+// Every translation, of any space.
+void flush_whole_tlb(CpuMask cpus, CpuId self) {
+    if (cpus.contains(self)) {
+        asm volatile("sfence.vma" ::: "memory");
+        cpus.remove(self);
+    }
+    const HartList list{cpus};
+    CHECK(sbi::remote_sfence_vma(list.harts(), VirtAddr{0}, ~std::uint64_t{0}).ok());
+}
+
+}  // namespace
+
 void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
     // Beyond this many pages one flush of the whole address space is cheaper than one instruction per page.
     constexpr std::uint64_t kPagesByAddress = 16;
     constexpr std::uint64_t kPage = 4096;
     const CpuId self = current_cpu();
+    if (has_erratum(Erratum::NarrowFenceIncomplete)) {
+        flush_whole_tlb(cpus, self);
+        return;
+    }
     if (cpus.contains(self)) {
         const std::uint64_t asid_register = asid;
         const bool is_short = bytes <= kPagesByAddress * kPage;
@@ -180,7 +226,9 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
 
 void switch_address_space(PhysAddr root, std::uint16_t asid) {
     const std::uint64_t satp = riscv64::satp::sv39(root.value() >> 12, asid);
-    if (asid == 0) {
+    if (asid == 0 && has_erratum(Erratum::NarrowFenceIncomplete)) {
+        asm volatile("csrw satp, %0\n\tsfence.vma" ::"r"(satp) : "memory");
+    } else if (asid == 0) {
         // Everything but global pages, which are the kernel's own and the same in every space.
         const std::uint64_t no_asid = 0;
         asm volatile("csrw satp, %0\n\tsfence.vma zero, %1" ::"r"(satp), "r"(no_asid) : "memory");
@@ -191,12 +239,6 @@ void switch_address_space(PhysAddr root, std::uint16_t asid) {
 
 std::uint64_t physmap_base() {
     return 0xffff'ffc0'0000'0000;
-}
-
-void enable_interrupt_sources() {
-    write_csr<Csr::Sie>(kPendingSoftware | kPendingTimer | kPendingExternal);
-    constexpr std::uint64_t kCycleTimeInstret = 7;
-    write_csr<Csr::Scounteren>(kCycleTimeInstret);
 }
 
 std::uint64_t pending_interrupts() {
@@ -214,12 +256,6 @@ bool fp_is_dirty() {
 void fp_set_clean() {
     clear_csr_bits<Csr::Sstatus>(riscv64::sstatus::kFsMask);
     set_csr_bits<Csr::Sstatus>(riscv64::sstatus::kFsClean);
-}
-
-void prepare_user_status() {
-    clear_csr_bits<Csr::Sstatus>(riscv64::sstatus::kSpp);
-    set_csr_bits<Csr::Sstatus>(riscv64::sstatus::kSpie);
-    fp_set_clean();
 }
 
 }  // namespace kernel::arch

@@ -10,13 +10,21 @@
 
 namespace kernel::arch {
 
-// Sets the counter's frequency and the zero of now(); sstc says whether stimecmp may be used on every hart.
-// Pre: called once, before other harts start.
-void configure_time(std::uint64_t timebase_hz, bool sstc);
+// How the one-shot timer is set.
+enum class TimerPath : std::uint8_t {
+    Stimecmp,   // Sstc, on every hart
+    Firmware,   // SBI TIME
+    LegacyCall  // SBI 0.1
+};
+// Sets the counter's frequency and the zero of now(). Pre: called once, before other harts start; 0 <
+// timebase_hz <= 1 GHz.
+void configure_time(std::uint64_t timebase_hz, TimerPath path);
 
 // Where the firmware put the kernel image. Set once by the boot hart.
 void set_image_base(PhysAddr base);
 [[nodiscard]] PhysAddr image_base();
+// Where an object of the kernel image lies.
+[[nodiscard]] PhysAddr image_physical(const void* object);
 
 // The largest ASID the harts implement, found by writing ones to satp.ASID (Privileged Architecture, satp); 0
 // = none.
@@ -30,10 +38,6 @@ void set_image_base(PhysAddr base);
 }
 [[nodiscard]] std::uint64_t ticks_to_ns(std::uint64_t ticks);
 [[nodiscard]] std::uint64_t timebase_hz();
-
-// Lets this hart take software, timer and external interrupts in user mode, and makes user counters readable
-// as the firmware allows. Every hart calls it once on itself.
-void enable_interrupt_sources();
 
 // Waits until an interrupt is pending (they stay masked: nothing is taken).
 inline void wait_for_interrupt() {
@@ -51,8 +55,6 @@ void acknowledge_ipi();
 [[nodiscard]] bool fp_is_dirty();
 // Sets FS to Clean: the registers equal the saved copy; the next FP write makes it Dirty again.
 void fp_set_clean();
-// Prepares sstatus for the first return to user mode on this hart.
-void prepare_user_status();
 
 // Continues in `function` on another stack; the current one is abandoned.
 extern "C" [[noreturn]] void arch_call_on_stack(std::uint64_t stack_top, void (*function)());

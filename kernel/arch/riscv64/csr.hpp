@@ -15,7 +15,7 @@ enum class Csr : std::uint16_t {
     Sie = 0x104,
     Stvec = 0x105,
     Scounteren = 0x106,
-    Senvcfg = 0x10a,
+    Senvcfg = 0x10a,  // Priv 1.12; traps on older harts
     Sscratch = 0x140,
     Sepc = 0x141,
     Scause = 0x142,
@@ -68,6 +68,7 @@ template <Csr Register>
 namespace sstatus {
 inline constexpr std::uint64_t kSie = std::uint64_t{1} << 1;      // interrupts enabled in S-mode
 inline constexpr std::uint64_t kSpie = std::uint64_t{1} << 5;     // SIE before the trap; SRET restores it
+inline constexpr std::uint64_t kUbe = std::uint64_t{1} << 6;      // user mode is big-endian: stays 0
 inline constexpr std::uint64_t kSpp = std::uint64_t{1} << 8;      // the trap came from S-mode
 inline constexpr std::uint64_t kFsMask = std::uint64_t{3} << 13;  // state of the FP unit, Priv 3.1.6.6
 inline constexpr std::uint64_t kFsOff = std::uint64_t{0} << 13;

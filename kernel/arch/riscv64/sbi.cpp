@@ -46,7 +46,10 @@ enum class BaseFunction : std::uint64_t {
     SpecVersion = 0,
     ImplementationId = 1,
     ImplementationVersion = 2,
-    Probe = 3
+    Probe = 3,
+    VendorId = 4,
+    ArchitectureId = 5,
+    CoreImplementation = 6
 };
 
 std::uint64_t base_value(BaseFunction function, std::uint64_t argument = 0) {
@@ -74,8 +77,25 @@ bool has_extension(Extension extension) {
     return base_value(BaseFunction::Probe, static_cast<std::uint64_t>(extension)) != 0;
 }
 
+std::uint64_t vendor_id() {
+    return base_value(BaseFunction::VendorId);
+}
+
+std::uint64_t architecture_id() {
+    return base_value(BaseFunction::ArchitectureId);
+}
+
+std::uint64_t implementation_of_core() {
+    return base_value(BaseFunction::CoreImplementation);
+}
+
 Result<void> set_timer(std::uint64_t deadline_ticks) {
     return command(Extension::Time, 0, {.a0 = deadline_ticks});
+}
+
+void legacy_set_timer(std::uint64_t deadline_ticks) {
+    // SBI 5.1: "this call always returns".
+    static_cast<void>(raw_call(Extension::LegacySetTimer, 0, {.a0 = deadline_ticks}));
 }
 
 Result<void> send_ipi(std::span<const HartId> harts) {
@@ -131,6 +151,10 @@ Result<void> reset(ResetType type, ResetReason reason) {
 Result<std::size_t> debug_console_write(PhysAddr start, std::size_t bytes) {
     // SBI 12.1: the address is two XLEN words, low first; the high one is for RV32 only.
     return TRY(call(Extension::DebugConsole, 0, {.a0 = bytes, .a1 = start.value()}));
+}
+
+Result<std::size_t> debug_console_read(PhysAddr start, std::size_t bytes) {
+    return TRY(call(Extension::DebugConsole, 1, {.a0 = bytes, .a1 = start.value()}));
 }
 
 Result<void> debug_console_write_byte(char byte) {

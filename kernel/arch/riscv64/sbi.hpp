@@ -20,6 +20,7 @@ namespace kernel::arch::sbi {
 
 // Extension ids: SBI chapters 4 to 12; the spec spells them in ASCII.
 enum class Extension : std::uint64_t {
+    LegacySetTimer = 0x00,
     LegacyPutchar = 0x01,
     LegacyGetchar = 0x02,
     Base = 0x10,
@@ -63,11 +64,18 @@ struct SpecVersion {
 // True when the firmware implements the extension. Not for the legacy ones: they cannot be probed everywhere.
 [[nodiscard]] bool has_extension(Extension extension);
 
-// ---- Timer (SBI 6) ----
+// The calling hart's mvendorid, marchid and mimpid (SBI 4.4 to 4.6); 0: not told.
+[[nodiscard]] std::uint64_t vendor_id();
+[[nodiscard]] std::uint64_t architecture_id();
+[[nodiscard]] std::uint64_t implementation_of_core();
+
+// ---- Timer (SBI 6; legacy SBI 5.1) ----
 
 // Arms this hart's timer for `deadline_ticks` of the time CSR and clears a pending timer interrupt; ~0
 // disarms.
 Result<void> set_timer(std::uint64_t deadline_ticks);
+// The same by SBI 0.1.
+void legacy_set_timer(std::uint64_t deadline_ticks);
 
 // ---- Inter-processor interrupts (SBI 7) and remote fences (SBI 8) ----
 
@@ -117,6 +125,8 @@ Result<void> reset(ResetType type, ResetReason reason);
 // Writes up to `bytes` bytes at physical address `start`; returns how many the firmware took, without
 // waiting.
 [[nodiscard]] Result<std::size_t> debug_console_write(PhysAddr start, std::size_t bytes);
+// Reads up to `bytes` typed bytes to physical address `start`; returns how many there were, without waiting.
+[[nodiscard]] Result<std::size_t> debug_console_read(PhysAddr start, std::size_t bytes);
 // Writes one byte; the firmware may wait until the UART takes it.
 Result<void> debug_console_write_byte(char byte);
 // SBI 0.1 calls, there in every OpenSBI; putchar waits until the UART takes the byte.
