@@ -5,6 +5,7 @@
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import tty
 import unittest
 
 import board_run
+import uart_check
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIRMWARE = b"U-Boot SPL 2021.10 (x)\r\nOpenSBI v1.2\r\nU-Boot 2021.10\r\nStarting kernel ...\r\n\r\n"
@@ -136,6 +138,37 @@ class LineTest(unittest.TestCase):
                                    "--raw-log", self.folder / "raw"], text=True, capture_output=True, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertIn(f"board_run: {serial}: {why}", done.stderr)
+
+
+class BoardFilesTest(unittest.TestCase):
+    """What lies in boards/visionfive2 agrees with the list of markers."""
+
+    def setUp(self):
+        self.folder = ROOT / "boards/visionfive2"
+        self.manifest = uart_check.load_manifest((ROOT / "tests/markers.toml").read_text(encoding="utf-8"))
+
+    def test_the_expected_log_is_a_good_one(self):
+        boot = boot_of((self.folder / "expected-boot.log").read_bytes())
+        self.assertEqual(boot.end(), "end")
+        report = uart_check.check(boot.judged_part().decode(), self.manifest, 4, "icount")
+        # A log that is older than a marker may lack it; what it shows must be right.
+        self.assertEqual([row for row in report.failed() if row.status != "MISSING"], [])
+        self.assertGreater(sum(row.status == "pass" for row in report.rows), 40)
+
+    def test_the_lava_monitor_sees_every_result(self):
+        job = (self.folder / "lava-job.yaml").read_text(encoding="utf-8")
+        pattern = re.compile(re.search(r"^ *pattern: '(.*)'$", job, re.M)[1])
+        fixups = dict(re.findall(r"^        (\w+): (pass|fail|skip)$", job, re.M))
+        names = [marker.name for marker in self.manifest if not marker.pattern]
+        self.assertGreater(len(names), 15)
+        for name in names:
+            for result in ("ok", "FAIL 3 of 5", "SKIP (too little ran)"):
+                match = pattern.search(f"{name} {result}\r\n")
+                self.assertEqual((match["test_case_id"], match["result"]), (name.split(": ")[1], result.split()[0]))
+                self.assertIn(match["result"], fixups)
+        end = re.compile(re.search(r"^ *end: '(.*)'$", job, re.M)[1])
+        self.assertTrue(end.search("SELFTEST: end (pass=18 fail=0 skip=0)"))
+        self.assertFalse(end.search("SELFTEST: end (pass=17 fail=1 skip=0)"))
 
 
 class MessagesTest(unittest.TestCase):
