@@ -57,10 +57,11 @@ for entry in "${backports_packages[@]}"; do
     fi
 done
 
-# SPL and U-Boot of VisionFive 2, of Debian 13: into the cache, not into the system.
+# U-Boot of Debian 13 for VisionFive 2 and for QEMU: into the cache, not into the system.
 fetch_firmware() {
     if [ "$group" = test ] && ! $dry_run; then
-        "$(dirname "$0")/flash/fetch-u-boot.sh" >/dev/null
+        "$(dirname "$0")/flash/fetch-u-boot.sh" visionfive2 >/dev/null
+        "$(dirname "$0")/flash/fetch-u-boot.sh" qemu >/dev/null
     fi
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The SD card as its user meets it: a recipe edited on the card, and the files for StarFive's stock firmware, each booted by
-U-Boot on QEMU from a copy of the card. BUILD_DIR and LOG_DIR say where the image is and the logs go.
+"""The SD card as its user meets it: a recipe edited on the card, upstream's firmware, and the files for StarFive's, each booted
+by U-Boot on QEMU from a copy of the card. BUILD_DIR and LOG_DIR say where the image is and the logs go.
 """
 
 import os
@@ -25,10 +25,10 @@ TIMEOUT_S = 90
 class Machine:
     """QEMU's virt machine with U-Boot and the card; its UART as text."""
 
-    def __init__(self, card, log):
+    def __init__(self, card, log, u_boot):
         self.process = subprocess.Popen(
             ["qemu-system-riscv64", "-M", "virt", "-smp", "2", "-m", "1G", "-nodefaults", "-display", "none", "-no-reboot",
-             "-serial", "stdio", "-kernel", U_BOOT, "-drive", f"file={card},format=raw,if=none,id=card",
+             "-serial", "stdio", "-kernel", u_boot, "-drive", f"file={card},format=raw,if=none,id=card",
              "-device", "virtio-blk-device,drive=card"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.log = log
         self.text = ""
@@ -76,9 +76,9 @@ class CardTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def boot(self):
+    def boot(self, u_boot=U_BOOT):
         LOGS.mkdir(parents=True, exist_ok=True)
-        machine = Machine(self.image, LOGS / f"card-{self.id().rpartition('.')[2]}.uart.log")
+        machine = Machine(self.image, LOGS / f"card-{self.id().rpartition('.')[2]}.uart.log", u_boot)
         self.addCleanup(machine.close)
         return machine
 
@@ -103,6 +103,22 @@ class CardTest(unittest.TestCase):
         machine.expect(r"^Starting kernel \.\.\.\n")
         machine.expect(r"^execd: qos set \(svc=audio class=interactive shares=450 lat=5ms burst=0ms\)\n")
         machine.expect(r"^execd: qos set \(svc=ui class=interactive shares=200 lat=0ms burst=4ms\)\n")
+
+    def test_upstream_firmware(self):
+        """The bootcmd of upstream's U-Boot for the board, `bootflow scan`, of the release on the self-contained card: it looks at
+        partitions that have the attribute legacy-boot, and at nothing else but partition 1."""
+        folder = self.run_tool(ROOT / "scripts/flash/fetch-u-boot.sh", "qemu").strip()
+        machine = self.boot(f"{folder}/u-boot.bin")
+        machine.expect(r"^U-Boot 2025\.01")
+        machine.expect("Hit any key to stop autoboot")
+        machine.command("")
+        machine.type("bootflow scan")
+        machine.expect(r"^\*\* Booting bootflow 'virtio-blk#0\.bootdev\.part_3' with extlinux\n")
+        machine.expect(r"Enter choice: ")
+        machine.type("2")
+        machine.expect(r"^Starting kernel \.\.\.\n")
+        machine.expect(r"^KINIT: cpu1 online\n")
+        machine.expect(r"^execd: qos set \(svc=audio class=interactive shares=300 ")
 
     def test_stock_firmware(self):
         """What StarFive's U-Boot 2021.10 does with the card, typed: vf2_uEnv.txt imported whole, of uEnv.txt the 0x17c bytes
