@@ -26,6 +26,7 @@ using arch::sbi::ResetType;
 
 constexpr syscall::ConsoleOps kConsoleOps{
     .read = [](std::span<char> out) { return drivers::terminal().read(out); },
+    .has_input = [] { return drivers::terminal().has_input(); },
     .try_write = [](std::span<const char> bytes) { return drivers::terminal().try_write(bytes); },
     .attributes = [] { return drivers::terminal().attributes(); },
     .set_attributes =

@@ -35,6 +35,19 @@ Result<void> UserBuffers::skip(std::uint64_t bytes) {
     return {};
 }
 
+Result<std::uint64_t> UserBuffers::count_up_to(std::uint64_t limit) const {
+    UserBuffers ahead{*this};
+    std::uint64_t bytes = 0;
+    while (bytes < limit) {
+        const Piece piece = TRY(ahead.next(limit - bytes));
+        if (piece.bytes == 0) {
+            break;
+        }
+        bytes += piece.bytes;
+    }
+    return bytes;
+}
+
 Result<std::size_t> UserBuffers::gather(std::span<char> to) {
     std::size_t filled = 0;
     while (filled < to.size()) {

@@ -33,6 +33,8 @@ class UserBuffers {
     [[nodiscard]] Result<Piece> next(std::uint64_t limit);
     // Passes over `bytes`, or to the end. Errors as next().
     [[nodiscard]] Result<void> skip(std::uint64_t bytes);
+    // How many bytes are left, or `limit` if that is less. Errors as next().
+    [[nodiscard]] Result<std::uint64_t> count_up_to(std::uint64_t limit) const;
     // Copies from the sequence until `to` is full or the sequence ends; returns how many. Errors as next().
     [[nodiscard]] Result<std::size_t> gather(std::span<char> to);
 

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <atomic>
+#include <utility>
 
+#include "file/poll.hpp"
 #include "lib/check.hpp"
 #include "mm/slab.hpp"
 #include "mm/user_buffers.hpp"
@@ -30,6 +32,8 @@ constexpr std::uint32_t kWokenPerEvent = 16;
 constinit ConsoleOps ops{};  // immutable after boot
 constinit task::WaitQueue readers;
 constinit task::WaitQueue writers;
+// Somebody polls the terminal. Guarded by readers.lock().
+constinit bool is_watched = false;
 // The process that read from the terminal last: who Ctrl-C is for. Atomic; 0 = none.
 constinit std::atomic<std::uint32_t> foreground{0};
 
@@ -41,6 +45,14 @@ void set_console_ops(const ConsoleOps& given) {
 
 void console_input_ready() {
     static_cast<void>(readers.wake(kWokenPerEvent, 0));
+    bool was_watched = false;
+    {
+        const LockGuard guard{readers.lock()};
+        was_watched = std::exchange(is_watched, false);
+    }
+    if (was_watched) {
+        file::poll_changed(&readers);
+    }
 }
 
 void console_space_ready() {
@@ -193,6 +205,13 @@ class ConsoleFile final : public task::OpenFile {
         return console::control(called, request, argument);
     }
     [[nodiscard]] task::FileStatus status() const override { return console::status(); }
+    // Output goes to a buffer that empties by itself.
+    [[nodiscard]] std::uint32_t poll(file::PollWatch& watch) override {
+        watch.add(&readers);
+        const LockGuard guard{readers.lock()};
+        is_watched = true;
+        return (ops.has_input() ? task::kPollIn : 0) | task::kPollOut;
+    }
 
   private:
     template <class T>

@@ -14,6 +14,8 @@ namespace kernel::syscall {
 struct ConsoleOps {
     // Takes input that is there; 0 = end of file. Errors: TryAgain when there is none yet.
     Result<std::size_t> (*read)(std::span<char> out);
+    // Whether read() would return something.
+    bool (*has_input)();
     // Takes bytes from the front and returns how many (at least 1). Errors: TryAgain when there is no room
     // now.
     Result<std::size_t> (*try_write)(std::span<const char> bytes);

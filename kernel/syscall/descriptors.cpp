@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Descriptors themselves: closing, duplicating, their flags.
+// Descriptors themselves: closing, duplicating, their flags, and pairs of files that come without a name.
+#include <array>
+
+#include "file/pipe.hpp"
+#include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/file_table.hpp"
 
@@ -67,7 +71,67 @@ Result<std::uint64_t> duplicate_to(Caller& caller, std::int32_t from, std::int32
     return static_cast<std::uint64_t>(to);
 }
 
+// Gives both files descriptors and tells the program. Nothing is left behind by a failure.
+Result<void> insert_pair(Caller& caller, file::FilePair pair, bool close_on_exec, Out<std::int32_t> to) {
+    task::FileTable& files = caller.files();
+    const auto first = static_cast<std::int32_t>(TRY(files.insert(std::move(pair.first), close_on_exec)));
+    const auto second = files.insert(std::move(pair.second), close_on_exec);
+    if (!second.ok()) {
+        static_cast<void>(files.close(first));
+        return second.error();
+    }
+    const std::array<std::int32_t, 2> both{first, static_cast<std::int32_t>(*second)};
+    const auto told = mm::copy_out_array(caller.space(), to, std::span<const std::int32_t>{both});
+    if (!told.ok()) {
+        static_cast<void>(files.close(both[0]));
+        static_cast<void>(files.close(both[1]));
+    }
+    return told;
+}
+
+Result<void> make_pipe(Caller& caller, Out<std::int32_t> to, std::uint32_t flags) {
+    if ((flags & ~(task::kOpenCloseOnExec | task::kOpenNonBlocking)) != 0) {
+        return Error::InvalidArgument;
+    }
+    return insert_pair(caller, TRY(file::open_pipe(flags)), (flags & task::kOpenCloseOnExec) != 0, to);
+}
+
+// include/linux/net.h, socket.h; SOCK_NONBLOCK and SOCK_CLOEXEC have the values of their O_ twins.
+constexpr std::uint32_t kFamilyUnix = 1;
+constexpr std::uint32_t kFamilies = 46;
+constexpr std::uint32_t kTypeStream = 1;
+constexpr std::uint32_t kSocketTypes = 11;
+constexpr std::uint32_t kSocketTypeMask = 0xf;
+
+Result<void> make_socket_pair(Caller& caller, std::uint32_t family, std::uint32_t type,
+                              std::uint32_t protocol, Out<std::int32_t> to) {
+    const std::uint32_t flags = type & ~kSocketTypeMask;
+    const std::uint32_t kind = type & kSocketTypeMask;
+    if ((flags & ~(task::kOpenCloseOnExec | task::kOpenNonBlocking)) != 0 || kind >= kSocketTypes) {
+        return Error::InvalidArgument;
+    }
+    if (family != kFamilyUnix) {
+        return family < kFamilies ? Error::NoAddressFamily : Error::InvalidArgument;
+    }
+    if (protocol != 0 && protocol != kFamilyUnix) {
+        return Error::NoProtocol;
+    }
+    if (kind != kTypeStream) {
+        return Error::NoSocketType;
+    }
+    return insert_pair(caller, TRY(file::open_socket_pair(flags)), (flags & task::kOpenCloseOnExec) != 0, to);
+}
+
 }  // namespace
+
+SysResult sys_pipe2(Caller& caller, Out<std::int32_t> ends, std::uint32_t flags) {
+    return make_pipe(caller, ends, flags);
+}
+
+SysResult sys_socketpair(Caller& caller, std::uint32_t family, std::uint32_t type, std::uint32_t protocol,
+                         Out<std::int32_t> ends) {
+    return make_socket_pair(caller, family, type, protocol, ends);
+}
 
 SysResult sys_close(Caller& caller, std::int32_t fd) {
     return caller.files().close(fd);

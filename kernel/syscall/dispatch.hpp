@@ -25,6 +25,7 @@ using nexus_abi::InOut;
 using nexus_abi::iovec;
 using nexus_abi::kernel_sigaction;
 using nexus_abi::Out;
+using nexus_abi::pollfd;
 using nexus_abi::rlimit64;
 using nexus_abi::rusage;
 using nexus_abi::sched_attr;

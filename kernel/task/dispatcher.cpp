@@ -314,7 +314,9 @@ arch::TrapFrame* exit_to_user() {
             idle(hart);
             continue;
         }
-        if (task->must_exit.load(std::memory_order_relaxed) && !task->exit_begun) {
+        // A call that was woken to run again does so even now: it may have taken a wake-up that others wait
+        // for. Should it wait once more, choose() ends the wait.
+        if (task->must_exit.load(std::memory_order_relaxed) && !task->exit_begun && !is_to_rerun(*task)) {
             task->resume = nullptr;
             end_killed_task(*task);
             continue;

@@ -19,7 +19,7 @@ SysResult OpenFile::control(Task&, std::uint32_t, std::uint64_t) {
     return Error::NotTerminal;
 }
 
-std::uint32_t OpenFile::poll(bool) {
+std::uint32_t OpenFile::poll(file::PollWatch&) {
     return kPollIn | kPollOut;
 }
 

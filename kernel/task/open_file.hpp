@@ -19,6 +19,10 @@ namespace kernel::mm {
 class FileObject;
 }  // namespace kernel::mm
 
+namespace kernel::file {
+class PollWatch;
+}  // namespace kernel::file
+
 namespace kernel::task {
 
 class Task;
@@ -66,6 +70,8 @@ inline constexpr std::uint32_t kPollIn = 0x1;
 inline constexpr std::uint32_t kPollOut = 0x4;
 inline constexpr std::uint32_t kPollError = 0x8;
 inline constexpr std::uint32_t kPollHangUp = 0x10;
+inline constexpr std::uint32_t kPollInvalid = 0x20;
+inline constexpr std::uint32_t kPollReadHangUp = 0x2000;
 
 // Concurrency: the flags are atomic; each kind guards its own state. Calls that transfer bytes may block
 // (SysResult::blocked()) or go in pieces (SysResult::again()); they keep how far they came in
@@ -96,9 +102,9 @@ class OpenFile : public RefCounted<OpenFile> {
     [[nodiscard]] virtual FileStatus status() const = 0;
     // ioctl. Errors: NotTerminal for what the kind does not know.
     virtual SysResult control(Task& caller, std::uint32_t request, std::uint64_t argument);
-    // What would not block now, and errors. `is_watched`: the caller is about to wait until that changes; the
-    // file calls poll_changed() (file/poll.hpp) when it does, once.
-    [[nodiscard]] virtual std::uint32_t poll(bool is_watched);
+    // What would not block now, and errors (kPoll*). The caller may be about to wait until that changes: what
+    // can change adds itself to `watch` (file/poll.hpp).
+    [[nodiscard]] virtual std::uint32_t poll(file::PollWatch& watch);
     // ftruncate. Errors: InvalidArgument for what has no length to set, FileTooBig, NoSpace.
     virtual Result<void> truncate(std::uint64_t bytes);
     // What a mapping of it shows; null with Zero: fresh memory. Errors: NoDevice.

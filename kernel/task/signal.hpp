@@ -33,6 +33,7 @@ inline constexpr std::uint32_t kBus = 7;
 inline constexpr std::uint32_t kFloatingPoint = 8;
 inline constexpr std::uint32_t kKill = 9;
 inline constexpr std::uint32_t kSegmentation = 11;
+inline constexpr std::uint32_t kPipe = 13;
 inline constexpr std::uint32_t kAlarm = 14;
 inline constexpr std::uint32_t kTerminate = 15;
 inline constexpr std::uint32_t kChild = 17;

@@ -22,6 +22,10 @@ void set_rerun_hook(void (*hook)(Task&)) {
     rerun_hook = hook;
 }
 
+bool is_to_rerun(const Task& task) {
+    return rerun_hook != nullptr && task.resume == rerun_hook;
+}
+
 bool WaitQueue::Order::before(const Wait& a, const Wait& b) {
     return std::tie(a.key, a.key_high, a.sequence) < std::tie(b.key, b.key_high, b.sequence);
 }
@@ -44,6 +48,10 @@ Wait* WaitQueue::first_of(std::uint64_t key, std::uint64_t key_high, std::uint64
 
 void WaitQueue::wake_one(std::uint64_t key, std::int64_t result) {
     const LockGuard guard{lock_};
+    wake_one_locked(key, result);
+}
+
+void WaitQueue::wake_one_locked(std::uint64_t key, std::int64_t result) {
     // Those that are claimed already are no more than the harts are ending waits just now.
     for (Wait* wait = first_of(key, 0); wait != nullptr; wait = first_of(key, 0, wait->sequence)) {
         if (claim_wait(*wait)) {

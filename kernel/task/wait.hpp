@@ -113,6 +113,8 @@ class WaitQueue {
     std::uint32_t wake(std::uint32_t count, std::int64_t result);
     // Ends the oldest wait with this key (and key_high 0). Takes the lock.
     void wake_one(std::uint64_t key, std::int64_t result);
+    // The same. Pre: lock() is held.
+    void wake_one_locked(std::uint64_t key, std::int64_t result);
 
     // Takes a claimed wait off that ended without its event. Takes the lock.
     void give_up(Wait& wait);
@@ -151,5 +153,7 @@ void finish_wait_by_signal(Wait& wait);
 
 // How a waiting system call runs again; set once at boot by the system call layer.
 void set_rerun_hook(void (*hook)(Task&));
+// Whether the task's call is to run again.
+[[nodiscard]] bool is_to_rerun(const Task& task);
 
 }  // namespace kernel::task

@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: MIT
-// The Linux block's calls about descriptors: dup, dup3, fcntl.
+// The Linux block's calls about descriptors: dup, dup3, fcntl, pipes, socket pairs, polling them.
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "checks.hpp"
 
 namespace {
 
+using checks::bad_pointer;
 using checks::equal;
 using checks::fails;
+using checks::reads;
 using checks::succeeds;
+using checks::truth;
 
 constexpr int kMaxFiles = 256;
 
@@ -62,9 +75,198 @@ void control() {
     close(51);
 }
 
+struct Pipe {
+    explicit Pipe(int flags = 0) { succeeds("pipe2", pipe2(ends.data(), flags)); }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+    ~Pipe() {
+        close(reader());
+        close(writer());
+    }
+    [[nodiscard]] int reader() const { return ends[0]; }
+    [[nodiscard]] int writer() const { return ends[1]; }
+    std::array<int, 2> ends{-1, -1};
+};
+
+// More than a pipe holds goes through to a thread that reads odd pieces; every byte is checked.
+void stream(int writer, int reader) {
+    constexpr std::size_t kBytes = 1'000'000;
+    std::vector<std::uint8_t> sent(kBytes);
+    for (std::size_t i = 0; i < kBytes; ++i) {
+        sent[i] = static_cast<std::uint8_t>(i * 7 + i / 251);
+    }
+    std::vector<std::uint8_t> got;
+    std::thread thread{[&] {
+        std::array<std::uint8_t, 30'011> piece{};
+        while (true) {
+            const auto bytes = read(reader, piece.data(), piece.size());
+            if (bytes <= 0) {
+                break;
+            }
+            got.insert(got.end(), piece.begin(), piece.begin() + bytes);
+        }
+    }};
+    equal("one write of all of it", write(writer, sent.data(), sent.size()), kBytes);
+    succeeds("close", close(writer));
+    thread.join();
+    truth("the same bytes in the same order", got == sent);
+}
+
+void pipe_bytes() {
+    Pipe pipe;
+    equal("write", write(pipe.writer(), "hello", 5), 5);
+    std::array<char, 16> bytes{};
+    equal("read", read(pipe.reader(), bytes.data(), bytes.size()), 5);
+    reads("the bytes", {bytes.data(), 5}, "hello");
+    struct stat status{};
+    succeeds("fstat", fstat(pipe.reader(), &status));
+    truth("it is a pipe", S_ISFIFO(status.st_mode));
+    fails("a seek", lseek(pipe.reader(), 0, SEEK_CUR), ESPIPE);
+    fails("pread", pread(pipe.reader(), bytes.data(), 1, 0), ESPIPE);
+    fails("read from the writing end", read(pipe.writer(), bytes.data(), 1), EBADF);
+    fails("write to the reading end", write(pipe.reader(), bytes.data(), 1), EBADF);
+    equal("its capacity", fcntl(pipe.reader(), F_GETPIPE_SZ), 65536);
+    fails("an unknown flag", pipe2(pipe.ends.data(), O_TRUNC), EINVAL);
+    fails("ends into the kernel", syscall(SYS_pipe2, bad_pointer<int>(), 0), EFAULT);
+    const iovec vectors[]{{bytes.data(), 2}, {bytes.data() + 2, 3}};
+    equal("writev", writev(pipe.writer(), vectors, 2), 5);
+    equal("readv", readv(pipe.reader(), vectors, 2), 5);
+    reads("the bytes", {bytes.data(), 5}, "hello");
+}
+
+void pipe_ends() {
+    Pipe pipe{O_CLOEXEC | O_NONBLOCK};
+    std::vector<char> bytes(70'000);
+    equal("marked", fcntl(pipe.reader(), F_GETFD), FD_CLOEXEC);
+    fails("read of an empty one", read(pipe.reader(), bytes.data(), 1), EAGAIN);
+    equal("as much as it holds", write(pipe.writer(), bytes.data(), bytes.size()), 65536);
+    fails("write to a full one", write(pipe.writer(), bytes.data(), 1), EAGAIN);
+    equal("read of a little", read(pipe.reader(), bytes.data(), 100), 100);
+    fails("a small write is not torn", write(pipe.writer(), bytes.data(), 4096), EAGAIN);
+    equal("the rest", read(pipe.reader(), bytes.data(), bytes.size()), 16384);
+    succeeds("dup", dup2(pipe.writer(), 90));
+    succeeds("close", close(pipe.writer()));
+    while (read(pipe.reader(), bytes.data(), bytes.size()) > 0) {
+    }
+    equal("another descriptor writes yet", errno, EAGAIN);
+    succeeds("close of the last one", close(90));
+    equal("end of file", read(pipe.reader(), bytes.data(), 1), 0);
+}
+
+void pipe_threads() {
+    Pipe pipe;
+    stream(pipe.writer(), pipe.reader());
+    // Writers of one message each, all of them larger than what is free at times; nothing is torn.
+    Pipe many;
+    constexpr int kWriters = 4;
+    constexpr int kMessages = 40;
+    constexpr std::size_t kMessageBytes = 4096;
+    std::vector<std::thread> writers;
+    for (int i = 0; i < kWriters; ++i) {
+        writers.emplace_back([&, i] {
+            const std::vector<char> message(kMessageBytes, static_cast<char>('a' + i));
+            for (int sent = 0; sent < kMessages; ++sent) {
+                if (write(many.writer(), message.data(), message.size()) != kMessageBytes) {
+                    break;
+                }
+            }
+        });
+    }
+    std::array<int, kWriters> seen{};
+    bool is_torn = false;
+    for (int left = kWriters * kMessages; left > 0; --left) {
+        std::array<char, kMessageBytes> message{};
+        std::size_t filled = 0;
+        while (filled < kMessageBytes) {
+            const auto bytes = read(many.reader(), message.data() + filled, kMessageBytes - filled);
+            if (bytes <= 0) {
+                break;
+            }
+            filled += static_cast<std::size_t>(bytes);
+        }
+        is_torn = is_torn || std::ranges::any_of(message, [&](char byte) { return byte != message.front(); });
+        const int writer = message.front() - 'a';
+        if (writer >= 0 && writer < kWriters) {
+            ++seen[static_cast<std::size_t>(writer)];
+        }
+    }
+    for (auto& writer : writers) {
+        writer.join();
+    }
+    truth("no message is torn", !is_torn);
+    for (const int count : seen) {
+        equal("messages of each writer", count, kMessages);
+    }
+}
+
+void socket_pairs() {
+    std::array<int, 2> pair{};
+    succeeds("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()));
+    struct stat status{};
+    succeeds("fstat", fstat(pair[0], &status));
+    truth("it is a socket", S_ISSOCK(status.st_mode));
+    std::array<char, 16> bytes{};
+    equal("there", write(pair[0], "there", 5), 5);
+    equal("back", write(pair[1], "back", 4), 4);
+    equal("read there", read(pair[1], bytes.data(), bytes.size()), 5);
+    equal("read back", read(pair[0], bytes.data(), bytes.size()), 4);
+    reads("the bytes", {bytes.data(), 4}, "back");
+    stream(pair[0], pair[1]);
+    close(pair[1]);
+    fails("another family", socketpair(AF_INET, SOCK_STREAM, 0, pair.data()), EAFNOSUPPORT);
+    fails("datagrams", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair.data()), ESOCKTNOSUPPORT);
+    fails("another protocol", socketpair(AF_UNIX, SOCK_STREAM, 17, pair.data()), EPROTONOSUPPORT);
+    fails("into the kernel", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, bad_pointer<int>()), EFAULT);
+    succeeds("not blocking", socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data()));
+    fails("nothing to read", read(pair[0], bytes.data(), 1), EAGAIN);
+    close(pair[0]);
+    equal("the peer is gone", read(pair[1], bytes.data(), 1), 0);
+    close(pair[1]);
+}
+
+void poll_files() {
+    Pipe first;
+    Pipe second;
+    std::array<pollfd, 3> files{
+        {{first.reader(), POLLIN, 0}, {second.reader(), POLLIN, 0}, {second.writer(), POLLOUT, 0}}};
+    equal("one is ready", poll(files.data(), files.size(), 0), 1);
+    equal("it is the writer", files[2].revents, POLLOUT);
+    equal("nothing within 1 ms", poll(files.data(), 2, 1), 0);
+    files[2] = {99, POLLIN, 0};
+    equal("what is not open", poll(files.data(), 3, 0), 1);
+    equal("says so", files[2].revents, POLLNVAL);
+    files[2].fd = -1;
+    std::thread thread{[&] { static_cast<void>(write(second.writer(), "x", 1)); }};
+    equal("waits for a byte", poll(files.data(), 3, -1), 1);
+    equal("in the second", files[1].revents, POLLIN);
+    thread.join();
+    thread = std::thread{[&] { close(first.writer()); }};
+    equal("waits for the end", poll(files.data(), 1, -1), 1);
+    equal("of the first", files[0].revents, POLLHUP);
+    thread.join();
+    const int file = open("/etc/motd", O_RDONLY);
+    pollfd always{file, POLLIN | POLLOUT, 0};
+    equal("a file is ready", poll(&always, 1, -1), 1);
+    equal("for both", always.revents, POLLIN | POLLOUT);
+    close(file);
+    pollfd terminal{1, POLLIN | POLLOUT, 0};
+    equal("the terminal", poll(&terminal, 1, 0), 1);
+    equal("takes output", terminal.revents, POLLOUT);
+    timespec timeout{0, 2'000'000};
+    equal("no files at all", syscall(SYS_ppoll, nullptr, 0, &timeout, nullptr, 8), 0);
+    equal("no time is left", timeout.tv_nsec, 0);
+    timeout = {0, -1};
+    fails("an impossible time", syscall(SYS_ppoll, nullptr, 0, &timeout, nullptr, 8), EINVAL);
+    fails("too many files", syscall(SYS_ppoll, nullptr, kMaxFiles + 1, nullptr, nullptr, 8), EINVAL);
+    fails("files of the kernel", syscall(SYS_ppoll, bad_pointer<pollfd>(), 1, nullptr, nullptr, 8), EFAULT);
+    const std::uint64_t mask = 0;
+    fails("a mask of another size", syscall(SYS_ppoll, files.data(), 1, nullptr, &mask, 4), EINVAL);
+}
+
 constexpr checks::Case kCases[]{
-    {"duplicate", duplicate},
-    {"control", control},
+    {"duplicate", duplicate},   {"control", control},           {"pipe bytes", pipe_bytes},
+    {"pipe ends", pipe_ends},   {"pipe threads", pipe_threads}, {"socket pairs", socket_pairs},
+    {"poll files", poll_files},
 };
 
 }  // namespace

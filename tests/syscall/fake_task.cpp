@@ -41,6 +41,7 @@ PhysAddr boot() {
             input.erase(0, bytes);
             return bytes;
         },
+        .has_input = [] { return !record().input.empty(); },
         .try_write = [](std::span<const char> bytes) -> Result<std::size_t> {
             if (record().console_room == 0) {
                 return Error::TryAgain;

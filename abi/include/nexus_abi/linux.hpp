@@ -44,6 +44,12 @@ struct stat {
 };
 static_assert(sizeof(stat) == 128 && offsetof(stat, st_size) == 48);
 
+struct pollfd {
+    std::int32_t fd;
+    std::uint16_t events;
+    std::uint16_t revents;
+};
+
 struct statx_timestamp {
     std::int64_t seconds;
     std::uint32_t nanoseconds;

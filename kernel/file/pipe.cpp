@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+#include "file/pipe.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "file/pipe_ring.hpp"
+#include "file/poll.hpp"
+#include "file/transfer.hpp"
+#include "mm/slab.hpp"
+#include "mm/user_memory.hpp"
+#include "task/process.hpp"
+#include "task/signal.hpp"
+#include "task/wait.hpp"
+
+namespace kernel::file {
+
+namespace {
+
+using mm::UserBuffers;
+using task::SysResult;
+using task::Task;
+
+// Inodes of pipes and sockets; beyond those of files.
+constexpr std::uint64_t kFirstInode = std::uint64_t{1} << 34;
+constinit std::atomic<std::uint64_t> next_inode{kFirstInode};
+
+// Bytes from one who writes to one who reads. Either side copies between its program and the ring with no
+// lock held; meanwhile it is busy, and others on the same side wait. A wake-up is passed on by whoever it
+// reached as long as there is something left to do.
+class Pipe : public RefCounted<Pipe> {
+  public:
+    // `name`: under which pollers wait, if not its own.
+    [[nodiscard]] static Result<Ref<Pipe>> create(const void* name);
+    static void last_reference_gone(Pipe& pipe);
+
+    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking);
+    SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking);
+    void close_reader() { close(Side::Reader); }
+    void close_writer() { close(Side::Writer); }
+    // kPollIn and kPollHangUp; kPollOut and kPollError.
+    [[nodiscard]] std::uint32_t poll_reader(PollWatch& watch);
+    [[nodiscard]] std::uint32_t poll_writer(PollWatch& watch);
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    explicit Pipe(const void* name) : name_{name == nullptr ? this : name} {}
+    ~Pipe() = default;
+
+    // Keys of the waits.
+    enum class Side : std::uint64_t { Reader = 1, Writer = 2 };
+    static constexpr std::uint64_t key(Side side) { return static_cast<std::uint64_t>(side); }
+
+    // What a side may do now.
+    struct Turn {
+        // Busy: somebody else is at it and will be done in a moment. End: there is nobody at the other end.
+        enum class Kind : std::uint8_t { Go, Wait, Busy, End, Fail };
+        Kind kind{};
+        std::uint64_t bytes{0};  // Go: how many
+        Error error{};           // Fail
+    };
+    [[nodiscard]] Turn begin_read(std::uint64_t wanted) REQUIRES(waiters_.lock());
+    [[nodiscard]] Turn begin_write(std::uint64_t wanted, bool is_atomic) REQUIRES(waiters_.lock());
+    void end_read(std::uint64_t bytes) EXCLUDES(waiters_.lock());
+    void end_write(std::uint64_t bytes) EXCLUDES(waiters_.lock());
+    // What a call returns whose turn is Wait or Busy.
+    [[nodiscard]] SysResult wait_or_fail(Task& caller, Side side, const Turn& turn, bool is_nonblocking)
+        REQUIRES(waiters_.lock());
+    void close(Side side) EXCLUDES(waiters_.lock());
+    // Takes the pollers' mark away; true: call poll_changed(name_) once the lock is free.
+    [[nodiscard]] bool take_mark() REQUIRES(waiters_.lock()) { return std::exchange(is_watched_, false); }
+
+    const void* const name_;
+    task::WaitQueue waiters_;
+    PipeRing ring_;  // see there: what of it is guarded
+    bool is_reading_ GUARDED_BY(waiters_.lock()){false};
+    bool is_writing_ GUARDED_BY(waiters_.lock()){false};
+    bool has_reader_ GUARDED_BY(waiters_.lock()){true};
+    bool has_writer_ GUARDED_BY(waiters_.lock()){true};
+    bool is_watched_ GUARDED_BY(waiters_.lock()){false};
+};
+
+constinit mm::ObjectPool<Pipe> pipes;
+
+Result<Ref<Pipe>> Pipe::create(const void* name) {
+    return Ref<Pipe>::adopt(*TRY(pipes.create(name)));
+}
+
+void Pipe::last_reference_gone(Pipe& pipe) {
+    pipes.destroy(&pipe);
+}
+
+SysResult Pipe::wait_or_fail(Task& caller, Side side, const Turn& turn, bool is_nonblocking) {
+    const std::uint64_t done = caller.call_progress;
+    if (is_nonblocking) {
+        if (turn.kind == Turn::Kind::Busy) {
+            return SysResult::again();
+        }
+        return done > 0 ? SysResult{done} : SysResult{Error::TryAgain};
+    }
+    task::begin_wait(caller, &waiters_, {.run_again = true, .key = key(side)});
+    return SysResult::blocked();
+}
+
+Pipe::Turn Pipe::begin_read(std::uint64_t wanted) {
+    if (is_reading_) {
+        return {.kind = Turn::Kind::Busy};
+    }
+    if (ring_.used() == 0) {
+        return {.kind = has_writer_ ? Turn::Kind::Wait : Turn::Kind::End};
+    }
+    is_reading_ = true;
+    return {.kind = Turn::Kind::Go, .bytes = std::min(wanted, ring_.used())};
+}
+
+Pipe::Turn Pipe::begin_write(std::uint64_t wanted, bool is_atomic) {
+    if (!has_reader_) {
+        return {.kind = Turn::Kind::End};
+    }
+    if (is_writing_) {
+        return {.kind = Turn::Kind::Busy};
+    }
+    if (ring_.room() < (is_atomic ? wanted : 1)) {
+        return {.kind = Turn::Kind::Wait};
+    }
+    const std::uint64_t bytes = std::min(wanted, ring_.room());
+    if (const auto reserved = ring_.reserve(bytes); !reserved.ok()) {
+        return {.kind = Turn::Kind::Fail, .error = reserved.error()};
+    }
+    is_writing_ = true;
+    return {.kind = Turn::Kind::Go, .bytes = bytes};
+}
+
+void Pipe::end_read(std::uint64_t bytes) {
+    bool was_watched = false;
+    {
+        const LockGuard guard{waiters_.lock()};
+        is_reading_ = false;
+        ring_.remove(bytes);
+        if (ring_.used() > 0 || !has_writer_) {
+            waiters_.wake_one_locked(key(Side::Reader), 0);
+        }
+        // Less room is of no use to those who wait for room for a whole message.
+        if (ring_.room() >= kAtomicBytes) {
+            waiters_.wake_one_locked(key(Side::Writer), 0);
+            was_watched = take_mark();
+        }
+    }
+    if (was_watched) {
+        poll_changed(name_);
+    }
+}
+
+void Pipe::end_write(std::uint64_t bytes) {
+    bool was_watched = false;
+    {
+        const LockGuard guard{waiters_.lock()};
+        is_writing_ = false;
+        ring_.add(bytes);
+        if (ring_.used() > 0) {
+            waiters_.wake_one_locked(key(Side::Reader), 0);
+            was_watched = take_mark();
+        }
+        if (ring_.room() >= kAtomicBytes || !has_reader_) {
+            waiters_.wake_one_locked(key(Side::Writer), 0);
+        }
+    }
+    if (was_watched) {
+        poll_changed(name_);
+    }
+}
+
+SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
+    mm::AddressSpace& space = caller.process().space();
+    const auto wanted = buffers.count_up_to(kStepBytes);
+    if (!wanted.ok() || *wanted == 0) {
+        return wanted;
+    }
+    Turn turn;
+    {
+        const LockGuard guard{waiters_.lock()};
+        turn = begin_read(*wanted);
+        if (turn.kind == Turn::Kind::Wait || turn.kind == Turn::Kind::Busy) {
+            return wait_or_fail(caller, Side::Reader, turn, is_nonblocking);
+        }
+        if (turn.kind == Turn::Kind::End) {
+            waiters_.wake_one_locked(key(Side::Reader), 0);  // for them it has ended too
+            return std::uint64_t{0};
+        }
+    }
+    std::uint64_t total = 0;
+    Result<void> copied;
+    while (total < turn.bytes && copied.ok()) {
+        const auto data = ring_.data_at(total);
+        const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), turn.bytes - total));
+        copied = piece.ok() ? mm::copy_to_user(space, piece->start, data.first(piece->bytes))
+                            : Result<void>{piece.error()};
+        total += copied.ok() ? piece->bytes : 0;
+    }
+    end_read(total);
+    return total > 0 ? SysResult{total} : SysResult{copied};
+}
+
+SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
+    mm::AddressSpace& space = caller.process().space();
+    const std::uint64_t before = caller.call_progress;
+    const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
+    const auto skipped = buffers.skip(before);
+    const auto wanted = buffers.count_up_to(kStepBytes);
+    if (!skipped.ok() || !wanted.ok()) {
+        return done(skipped.ok() ? wanted.error() : skipped.error());
+    }
+    if (*wanted == 0) {
+        return before;
+    }
+    Turn turn;
+    {
+        const LockGuard guard{waiters_.lock()};
+        turn = begin_write(*wanted, before == 0 && *wanted <= kAtomicBytes);
+        if (turn.kind == Turn::Kind::Wait || turn.kind == Turn::Kind::Busy) {
+            return wait_or_fail(caller, Side::Writer, turn, is_nonblocking);
+        }
+        if (turn.kind == Turn::Kind::End) {
+            waiters_.wake_one_locked(key(Side::Writer), 0);
+        }
+    }
+    if (turn.kind == Turn::Kind::End) {
+        static_cast<void>(
+            task::signal_task(caller, task::signal::kPipe,
+                              task::SignalInfo::sent(task::signal::kFromUser, caller.process().pid())));
+        return done(Error::BrokenPipe);
+    }
+    if (turn.kind == Turn::Kind::Fail) {
+        return done(turn.error);
+    }
+    std::uint64_t total = 0;
+    Result<void> copied;
+    while (total < turn.bytes && copied.ok()) {
+        const auto data = ring_.space_at(total);
+        const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), turn.bytes - total));
+        copied = piece.ok() ? mm::copy_from_user(space, data.first(piece->bytes), piece->start)
+                            : Result<void>{piece.error()};
+        total += copied.ok() ? piece->bytes : 0;
+    }
+    end_write(total);
+    if (!copied.ok()) {
+        return total > 0 ? SysResult{before + total} : done(copied.error());
+    }
+    if (total == *wanted && *wanted < kStepBytes) {
+        return before + total;
+    }
+    caller.call_progress = before + total;
+    return SysResult::again();
+}
+
+void Pipe::close(Side side) {
+    bool was_watched = false;
+    {
+        const LockGuard guard{waiters_.lock()};
+        (side == Side::Reader ? has_reader_ : has_writer_) = false;
+        waiters_.wake_one_locked(key(side == Side::Reader ? Side::Writer : Side::Reader), 0);
+        was_watched = take_mark();
+    }
+    if (was_watched) {
+        poll_changed(name_);
+    }
+}
+
+std::uint32_t Pipe::poll_reader(PollWatch& watch) {
+    watch.add(name_);
+    const LockGuard guard{waiters_.lock()};
+    is_watched_ = true;
+    return (ring_.used() > 0 ? task::kPollIn : 0) | (has_writer_ ? 0 : task::kPollHangUp);
+}
+
+std::uint32_t Pipe::poll_writer(PollWatch& watch) {
+    watch.add(name_);
+    const LockGuard guard{waiters_.lock()};
+    is_watched_ = true;
+    return (ring_.room() >= kAtomicBytes ? task::kPollOut : 0) | (has_reader_ ? 0 : task::kPollError);
+}
+
+class PipeEnd final : public task::OpenFile {
+  public:
+    SysResult read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        return pipe_->read(caller, buffers, is_nonblocking());
+    }
+    SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        return pipe_->write(caller, buffers, is_nonblocking());
+    }
+    [[nodiscard]] task::FileStatus status() const override {
+        return {.mode = task::kTypePipe | 0600, .inode = inode_};
+    }
+    [[nodiscard]] std::uint32_t poll(PollWatch& watch) override {
+        return is_readable() ? pipe_->poll_reader(watch) : pipe_->poll_writer(watch);
+    }
+    [[nodiscard]] Result<std::uint64_t> pipe_bytes() const override { return PipeRing::kBytes; }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    PipeEnd(Ref<Pipe> pipe, std::uint64_t inode, std::uint32_t flags)
+        : OpenFile{flags}, pipe_{std::move(pipe)}, inode_{inode} {}
+    ~PipeEnd() = default;
+    void close() override;
+
+    Ref<Pipe> pipe_;
+    const std::uint64_t inode_;
+};
+
+class Socket final : public task::OpenFile {
+  public:
+    SysResult read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        return in_->read(caller, buffers, is_nonblocking());
+    }
+    SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        return out_->write(caller, buffers, is_nonblocking());
+    }
+    [[nodiscard]] task::FileStatus status() const override {
+        return {.mode = task::kTypeSocket | 0777, .inode = inode_};
+    }
+    [[nodiscard]] std::uint32_t poll(PollWatch& watch) override {
+        const std::uint32_t in = in_->poll_reader(watch);
+        const std::uint32_t out = out_->poll_writer(watch);
+        // A peer that has closed leaves both directions at their ends: reading and writing return at once.
+        return (out & task::kPollError) != 0
+                   ? task::kPollIn | task::kPollOut | task::kPollReadHangUp | task::kPollHangUp
+                   : in | out;
+    }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    Socket(Ref<Pipe> in, Ref<Pipe> out, std::uint64_t inode, std::uint32_t flags)
+        : OpenFile{flags}, in_{std::move(in)}, out_{std::move(out)}, inode_{inode} {}
+    ~Socket() = default;
+    void close() override;
+
+    Ref<Pipe> in_;
+    Ref<Pipe> out_;
+    const std::uint64_t inode_;
+};
+
+constinit mm::ObjectPool<PipeEnd> pipe_ends;
+constinit mm::ObjectPool<Socket> sockets;
+
+void PipeEnd::close() {
+    if (is_readable()) {
+        pipe_->close_reader();
+    } else {
+        pipe_->close_writer();
+    }
+    pipe_ends.destroy(this);
+}
+
+void Socket::close() {
+    in_->close_reader();
+    out_->close_writer();
+    sockets.destroy(this);
+}
+
+template <class File, class... Arguments>
+Result<Ref<task::OpenFile>> make(mm::ObjectPool<File>& pool, Arguments&&... arguments) {
+    return Ref<task::OpenFile>::adopt(*TRY(pool.create(std::forward<Arguments>(arguments)...)));
+}
+
+}  // namespace
+
+Result<FilePair> open_pipe(std::uint32_t flags) {
+    const Ref<Pipe> pipe = TRY(Pipe::create(nullptr));
+    const std::uint64_t inode = next_inode.fetch_add(1, std::memory_order_relaxed);
+    FilePair pair;
+    pair.first = TRY(make(pipe_ends, pipe.clone(), inode, flags | task::kOpenReadOnly));
+    pair.second = TRY(make(pipe_ends, pipe.clone(), inode, flags | task::kOpenWriteOnly));
+    return pair;
+}
+
+Result<FilePair> open_socket_pair(std::uint32_t flags) {
+    const Ref<Pipe> there = TRY(Pipe::create(nullptr));
+    const Ref<Pipe> back = TRY(Pipe::create(there.get()));
+    const std::uint64_t inode = next_inode.fetch_add(2, std::memory_order_relaxed);
+    const std::uint32_t opened = flags | task::kOpenReadWrite;
+    FilePair pair;
+    pair.first = TRY(make(sockets, back.clone(), there.clone(), inode, opened));
+    pair.second = TRY(make(sockets, there.clone(), back.clone(), inode + 1, opened));
+    return pair;
+}
+
+}  // namespace kernel::file

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Pipes, and pairs of connected stream sockets, which are two pipes.
+#pragma once
+
+#include <cstdint>
+
+#include "task/open_file.hpp"
+
+namespace kernel::file {
+
+// What is written to one end of up to this many bytes arrives together (POSIX PIPE_BUF).
+inline constexpr std::uint64_t kAtomicBytes = 4096;
+
+// For a pipe the reading end, then the writing end.
+struct FilePair {
+    Ref<task::OpenFile> first;
+    Ref<task::OpenFile> second;
+};
+// Errors: NoMemory.
+[[nodiscard]] Result<FilePair> open_pipe(std::uint32_t flags);
+[[nodiscard]] Result<FilePair> open_socket_pair(std::uint32_t flags);
+
+}  // namespace kernel::file

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "file/poll.hpp"
+
+#include <atomic>
+
+#include "lib/thread_safety.hpp"
+#include "sync/spinlock.hpp"
+
+namespace kernel::file {
+
+namespace {
+
+constexpr std::uint32_t kWokenPerChange = 16;
+constexpr std::uint64_t kNameless = 0;
+
+struct Pollers {
+    task::WaitQueue queue;
+    // How often something that was watched has changed. Advanced before the queue's lock is taken, compared
+    // under it. Sequentially consistent.
+    std::atomic<std::uint64_t> generation{0};
+    // The youngest wait at the time of the last change. Guarded by queue.lock().
+    std::uint64_t last_changed{0};
+};
+constinit Pollers pollers;
+
+void wake_some(std::uint64_t name, std::uint64_t until) {
+    std::uint64_t after = 0;
+    for (std::uint32_t woken = 0; woken < kWokenPerChange;) {
+        task::Wait* const wait = pollers.queue.first_of(name, 0, after);
+        if (wait == nullptr || wait->sequence > until) {
+            break;
+        }
+        after = wait->sequence;
+        if (task::claim_wait(*wait)) {
+            pollers.queue.remove(*wait);
+            task::finish_wait(*wait, 0);
+            ++woken;
+        }
+    }
+}
+
+std::uint64_t number_of(const void* name) {
+    return reinterpret_cast<std::uint64_t>(name);
+}
+
+}  // namespace
+
+PollWatch::PollWatch() : generation_{pollers.generation.load()} {}
+
+void PollWatch::add(const void* name) {
+    is_several_ = is_several_ || (name_ != kNameless && name_ != number_of(name));
+    name_ = number_of(name);
+}
+
+bool PollWatch::begin_wait(task::Task& task, const task::WaitOptions& options) const {
+    const LockGuard guard{pollers.queue.lock()};
+    if (pollers.generation.load() != generation_) {
+        return false;
+    }
+    task::WaitOptions wait = options;
+    wait.key = is_several_ ? kNameless : name_;
+    task::begin_wait(task, &pollers.queue, wait);
+    return true;
+}
+
+void poll_changed(const void* name) {
+    pollers.generation.fetch_add(1);
+    const LockGuard guard{pollers.queue.lock()};
+    if (pollers.queue.empty()) {
+        return;
+    }
+    pollers.last_changed = pollers.queue.last_sequence();
+    wake_some(number_of(name), pollers.last_changed);
+    wake_some(kNameless, pollers.last_changed);
+}
+
+void pass_poll_on(task::Task& task) {
+    const LockGuard guard{pollers.queue.lock()};
+    wake_some(task.wait.key, pollers.last_changed);
+}
+
+}  // namespace kernel::file

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+// Pipes, socket pairs and polling them, as programs see them; and the ring below.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "arch/host/host_machine.hpp"
+#include "fake_task.hpp"
+#include "file/pipe_ring.hpp"
+#include "mm/frames.hpp"
+#include "nexus_abi/linux.hpp"
+#include "syscall/console_ops.hpp"
+
+namespace kernel {
+namespace {
+
+using fake::error;
+using fake::kMemory;
+using file::PipeRing;
+using nexus_abi::Error;
+using nexus_abi::pollfd;
+using nexus_abi::Syscall;
+
+constexpr std::uint64_t kEnds = kMemory;
+constexpr std::uint64_t kBuffer = kMemory + 0x1000;  // 60 KiB
+constexpr std::uint64_t kNonBlocking = 04000;
+constexpr std::uint64_t kCloseOnExec = 02000000;
+constexpr std::uint64_t kForever = 0;
+constexpr std::uint16_t kIn = 1;
+constexpr std::uint16_t kOut = 4;
+constexpr std::uint16_t kErrorBit = 8;
+constexpr std::uint16_t kHangUp = 16;
+constexpr std::uint16_t kInvalid = 32;
+
+class Rings : public fake::SyscallTest {};
+
+TEST_F(Rings, WhatGoesInComesOutInOrder) {
+    const auto free_before = mm::frames().stats().free;
+    std::mt19937 random{1};  // any seed
+    {
+        PipeRing ring;
+        std::uint8_t next_in = 0;
+        std::uint8_t next_out = 0;
+        std::uint64_t used = 0;
+        for (int step = 0; step < 2000; ++step) {
+            const std::uint64_t in = std::min<std::uint64_t>(random() % 9000, ring.room());
+            ASSERT_TRUE(ring.reserve(in).ok());
+            // A writer that was interrupted by a bad address adds less than it reserved.
+            const std::uint64_t added = random() % 4 == 0 ? in / 2 : in;
+            // The reader works while the writer copies.
+            const std::uint64_t out = std::min<std::uint64_t>(random() % 9000, ring.used());
+            for (std::uint64_t done = 0; done < in;) {
+                const auto space = ring.space_at(done);
+                for (std::uint64_t i = 0; i < std::min<std::uint64_t>(space.size(), in - done); ++i) {
+                    space[i] = done + i < added ? std::byte{next_in++} : std::byte{0xee};
+                }
+                done += space.size();
+            }
+            for (std::uint64_t done = 0; done < out;) {
+                const auto data = ring.data_at(done);
+                for (std::uint64_t i = 0; i < std::min<std::uint64_t>(data.size(), out - done); ++i) {
+                    ASSERT_EQ(data[i], std::byte{next_out++}) << step;
+                }
+                done += data.size();
+            }
+            ring.remove(out);
+            ring.add(added);
+            used += added - out;
+            ASSERT_EQ(ring.used(), used);
+            ASSERT_LE(used, PipeRing::kBytes);
+        }
+    }
+    EXPECT_EQ(mm::frames().stats().free, free_before);
+}
+
+TEST_F(Rings, AnEmptyOneTakesEverythingAndKeepsOnePage) {
+    const auto free_before = mm::frames().stats().free;
+    PipeRing ring;
+    EXPECT_EQ(mm::frames().stats().free, free_before);
+    for (const std::uint64_t bytes : {std::uint64_t{100}, PipeRing::kBytes, std::uint64_t{1}}) {
+        EXPECT_EQ(ring.room(), PipeRing::kBytes);
+        ASSERT_TRUE(ring.reserve(bytes).ok());
+        ring.add(bytes);
+        ring.remove(bytes);
+        EXPECT_LE(free_before - mm::frames().stats().free, 1U) << bytes;
+    }
+}
+
+class Pipes : public fake::SyscallTest {
+  protected:
+    Pipes() : SyscallTest{3} {}
+    void open(Syscall call_number = Syscall::pipe2, std::uint64_t flags = 0) {
+        const auto made = call_number == Syscall::pipe2 ? call(call_number, kEnds, flags)
+                                                        : call(call_number, 1, 1 | flags, 0, kEnds);
+        ASSERT_EQ(made, 0);
+        const auto ends = get<std::array<std::int32_t, 2>>(kEnds);
+        reader = ends[0];
+        writer = ends[1];
+    }
+    std::optional<std::int64_t> write(const std::string& text, std::size_t task = 0) {
+        put(kBuffer, std::as_bytes(std::span{text}));
+        return call_as(task, Syscall::write, {static_cast<std::uint64_t>(writer), kBuffer, text.size()});
+    }
+    std::optional<std::int64_t> write_bytes(std::uint64_t count, std::size_t task = 0) {
+        return call_as(task, Syscall::write, {static_cast<std::uint64_t>(writer), kBuffer, count});
+    }
+    std::optional<std::int64_t> read(std::uint64_t count, std::size_t task = 0) {
+        return call_as(task, Syscall::read, {static_cast<std::uint64_t>(reader), kBuffer, count});
+    }
+    std::string text(std::int64_t bytes) {
+        std::string out(static_cast<std::size_t>(bytes), ' ');
+        get(kBuffer, std::as_writable_bytes(std::span{out}));
+        return out;
+    }
+    void close(std::int32_t fd) { EXPECT_EQ(call(Syscall::close, fd), 0); }
+    // Fills it up by 60 KiB and the rest.
+    void fill() {
+        EXPECT_EQ(write_bytes(60 << 10), 60 << 10);
+        EXPECT_EQ(write_bytes(4 << 10), 4 << 10);
+    }
+    // revents of the two ends.
+    std::array<std::uint16_t, 2> poll(std::uint16_t events) {
+        put(kEnds + 64, std::array{pollfd{reader, events, 0xffff}, pollfd{writer, events, 0xffff}});
+        put(kEnds + 128, nexus_abi::timespec{0, 0});
+        EXPECT_GE(call(Syscall::ppoll, kEnds + 64, 2, kEnds + 128, 0, 8), 0);
+        const auto seen = get<std::array<pollfd, 2>>(kEnds + 64);
+        return {seen[0].revents, seen[1].revents};
+    }
+
+    std::int32_t reader{};
+    std::int32_t writer{};
+};
+
+TEST_F(Pipes, BytesGoThrough) {
+    open();
+    EXPECT_EQ(write("hello"), 5);
+    EXPECT_EQ(read(3), 3);
+    EXPECT_EQ(text(3), "hel");
+    EXPECT_EQ(write(" world"), 6);
+    EXPECT_EQ(read(100), 8);
+    EXPECT_EQ(text(8), "lo world");
+    EXPECT_EQ(read(0), 0);
+    EXPECT_EQ(write_bytes(0), 0);
+    EXPECT_EQ(call(Syscall::read, writer, kBuffer, 1), error(Error::BadDescriptor));
+    EXPECT_EQ(call(Syscall::write, reader, kBuffer, 1), error(Error::BadDescriptor));
+    EXPECT_EQ(call(Syscall::lseek, reader, 0, 0), error(Error::IllegalSeek));
+    EXPECT_EQ(call(Syscall::pread64, reader, kBuffer, 1, 0), error(Error::IllegalSeek));
+    EXPECT_EQ(call(Syscall::fcntl, reader, 1032, 0), 65536);
+}
+
+TEST_F(Pipes, AReaderWaitsForAWriter) {
+    open();
+    EXPECT_EQ(read(10, 1), std::nullopt);
+    EXPECT_EQ(read(10, 2), std::nullopt);
+    EXPECT_EQ(write("ab"), 2);
+    ASSERT_EQ(fake::record().woken, std::vector{&task(1)}) << "the older one, and only that";
+    EXPECT_EQ(resume(1), 2);
+    EXPECT_EQ(fake::record().woken.size(), 1U) << "nothing is left for the other";
+    close(writer);
+    EXPECT_EQ(fake::record().woken.size(), 2U);
+    EXPECT_EQ(resume(2), 0) << "end of file";
+}
+
+TEST_F(Pipes, WhatOneReaderLeavesGoesToTheNext) {
+    open();
+    EXPECT_EQ(read(1, 1), std::nullopt);
+    EXPECT_EQ(read(10, 2), std::nullopt);
+    EXPECT_EQ(write("abc"), 3);
+    EXPECT_EQ(resume(1), 1);
+    EXPECT_EQ(resume(2), 2);
+}
+
+TEST_F(Pipes, EndOfFileReachesEveryReader) {
+    open();
+    EXPECT_EQ(read(1, 1), std::nullopt);
+    EXPECT_EQ(read(1, 2), std::nullopt);
+    close(writer);
+    EXPECT_EQ(resume(1), 0);
+    EXPECT_EQ(resume(2), 0);
+}
+
+TEST_F(Pipes, AFullOneMakesWritersWait) {
+    open();
+    fill();
+    EXPECT_EQ(write_bytes(1, 1), std::nullopt);
+    EXPECT_EQ(read(4095), 4095);
+    EXPECT_TRUE(fake::record().woken.empty());
+    EXPECT_EQ(read(1), 1);
+    ASSERT_EQ(fake::record().woken, std::vector{&task(1)});
+    EXPECT_EQ(resume(1), 1);
+}
+
+TEST_F(Pipes, SmallWritesAreNotTorn) {
+    open();
+    EXPECT_EQ(write_bytes(60 << 10), 60 << 10);
+    EXPECT_EQ(write_bytes(1), 1);
+    EXPECT_EQ(write_bytes(4096, 1), std::nullopt) << "4095 bytes of room";
+    EXPECT_EQ(write_bytes(4095, 2), 4095) << "a smaller one fits";
+}
+
+TEST_F(Pipes, ALargeWriteGoesOnAsThereIsRoom) {
+    open();
+    std::string big;
+    while (big.size() < 60000) {
+        big += std::to_string(big.size()) + " ";
+    }
+    EXPECT_EQ(write_bytes(60 << 10), 60 << 10);
+    put(kBuffer, std::as_bytes(std::span{big}));
+    EXPECT_EQ(write_bytes(50000, 1), std::nullopt);
+    EXPECT_EQ(read(60 << 10), 16 << 10) << "what one section copies";
+}
+
+TEST_F(Pipes, WithoutAReaderThereIsAnErrorAndASignal) {
+    open();
+    close(reader);
+    EXPECT_EQ(write("x"), error(Error::BrokenPipe));
+    EXPECT_EQ(fake::record().ended.count(&process()), 1U);
+}
+
+TEST_F(Pipes, AWaitingWriterLearnsThatTheReaderIsGone) {
+    open();
+    fill();
+    EXPECT_EQ(write_bytes(1, 1), std::nullopt);
+    close(reader);
+    EXPECT_EQ(resume(1), error(Error::BrokenPipe));
+}
+
+TEST_F(Pipes, NonBlockingOnesDoNotWait) {
+    open(Syscall::pipe2, kNonBlocking | kCloseOnExec);
+    EXPECT_EQ(call(Syscall::fcntl, reader, 1, 0), 1);
+    EXPECT_EQ(read(1), error(Error::TryAgain));
+    EXPECT_EQ(write_bytes(60 << 10), 60 << 10);
+    EXPECT_EQ(write_bytes(8 << 10), 4 << 10) << "as much as there is room";
+    EXPECT_EQ(write_bytes(1), error(Error::TryAgain));
+    EXPECT_EQ(call(Syscall::pipe2, kEnds, 1), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::pipe2, 8, 0), error(Error::BadAddress));
+    EXPECT_EQ(call(Syscall::close, writer + 1), error(Error::BadDescriptor)) << "nothing was left behind";
+}
+
+TEST_F(Pipes, BadAddressesLoseNothing) {
+    open();
+    EXPECT_EQ(write("abcdef"), 6);
+    EXPECT_EQ(call(Syscall::read, reader, 8, 3), error(Error::BadAddress));
+    EXPECT_EQ(call(Syscall::write, writer, 8, 3), error(Error::BadAddress));
+    const std::uint64_t end = kMemory + fake::kMemoryBytes;
+    EXPECT_EQ(call(Syscall::write, writer, end - 2, 5), error(Error::BadAddress));
+    put(kEnds + 64, nexus_abi::iovec{.base = kBuffer, .length = 2});
+    put(kEnds + 80, nexus_abi::iovec{.base = end, .length = 2});
+    put(kBuffer, std::array{'g', 'h'});
+    EXPECT_EQ(call(Syscall::writev, writer, kEnds + 64, 2), 2) << "what could be read";
+    EXPECT_EQ(read(100), 8);
+    EXPECT_EQ(text(8), "abcdefgh");
+}
+
+TEST_F(Pipes, EverythingGoesBack) {
+    open();
+    fill();  // makes the program's buffer resident
+    close(reader);
+    close(writer);
+    const auto free_before = mm::frames().stats().free;
+    open();
+    fill();
+    close(writer);
+    close(reader);
+    EXPECT_EQ(mm::frames().stats().free, free_before);
+}
+
+TEST_F(Pipes, PollSeesBothEnds) {
+    open();
+    EXPECT_EQ(poll(kIn | kOut), (std::array<std::uint16_t, 2>{0, kOut}));
+    fill();
+    EXPECT_EQ(poll(kIn | kOut), (std::array<std::uint16_t, 2>{kIn, 0}));
+    close(writer);
+    EXPECT_EQ(poll(0), (std::array<std::uint16_t, 2>{kHangUp, kInvalid}));
+    open();
+    close(reader);
+    EXPECT_EQ(poll(0), (std::array<std::uint16_t, 2>{kInvalid, kErrorBit}));
+}
+
+TEST_F(Pipes, PollWaitsForAChange) {
+    open();
+    put(kEnds + 64, pollfd{reader, kIn, 0});
+    EXPECT_EQ(call_as(1, Syscall::ppoll, {kEnds + 64, 1, kForever, 0, 8}), std::nullopt);
+    EXPECT_EQ(write("x"), 1);
+    ASSERT_EQ(fake::record().woken, std::vector{&task(1)});
+    EXPECT_EQ(resume(1), 1);
+    EXPECT_EQ(get<pollfd>(kEnds + 64).revents, kIn);
+    fake::record().woken.clear();
+    EXPECT_EQ(write("x"), 1);
+    EXPECT_TRUE(fake::record().woken.empty()) << "nobody polls any more";
+}
+
+TEST_F(Pipes, PollWaitsForAnyOfSeveral) {
+    open();
+    const std::int32_t quiet = reader;
+    open();
+    put(kEnds + 64, std::array{pollfd{quiet, kIn, 0}, pollfd{reader, kIn, 0}, pollfd{-1, kIn, 0xff}});
+    EXPECT_EQ(call_as(1, Syscall::ppoll, {kEnds + 64, 3, kForever, 0, 8}), std::nullopt);
+    EXPECT_EQ(call_as(2, Syscall::ppoll, {kEnds + 64, 1, kForever, 0, 8}), std::nullopt);
+    close(writer);
+    ASSERT_EQ(fake::record().woken, std::vector{&task(1)}) << "not the one that waits for another file";
+    EXPECT_EQ(resume(1), 1);
+    const auto seen = get<std::array<pollfd, 3>>(kEnds + 64);
+    EXPECT_EQ(seen[0].revents, 0);
+    EXPECT_EQ(seen[1].revents, kHangUp);
+    EXPECT_EQ(seen[2].revents, 0);
+}
+
+TEST_F(Pipes, PollGivesUp) {
+    open();
+    put(kEnds + 64, pollfd{reader, kIn, 0});
+    put(kEnds + 128, nexus_abi::timespec{0, 100});
+    EXPECT_EQ(call(Syscall::ppoll, kEnds + 64, 1, kEnds + 128, 0, 8), std::nullopt);
+    const Instant later = arch::now() + Duration::nanoseconds(100);
+    arch::host::set_now(later);
+    fake::expire(later);
+    EXPECT_EQ(resume(0), 0);
+    EXPECT_EQ(get<nexus_abi::timespec>(kEnds + 128).nanoseconds, 0);
+    put(kEnds + 128, nexus_abi::timespec{0, 1'000'000'000});
+    EXPECT_EQ(call(Syscall::ppoll, kEnds + 64, 1, kEnds + 128, 0, 8), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::ppoll, kEnds + 64, 257, kForever, 0, 8), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::ppoll, 8, 1, kForever, 0, 8), error(Error::BadAddress));
+}
+
+TEST_F(Pipes, PollWaitsForTheTerminal) {
+    put(kEnds + 64, pollfd{0, kIn, 0});
+    EXPECT_EQ(call(Syscall::ppoll, kEnds + 64, 1, kForever, 0, 8), std::nullopt);
+    fake::record().input = "x";
+    syscall::console_input_ready();
+    EXPECT_EQ(resume(0), 1);
+    EXPECT_EQ(get<pollfd>(kEnds + 64).revents, kIn);
+}
+
+TEST_F(Pipes, SocketPairsGoBothWays) {
+    open(Syscall::socketpair);
+    EXPECT_EQ(write("there"), 5);
+    EXPECT_EQ(read(10), 5);
+    std::swap(reader, writer);
+    EXPECT_EQ(write("back"), 4);
+    EXPECT_EQ(read(10), 4);
+    EXPECT_EQ(text(4), "back");
+    EXPECT_EQ(poll(kIn), (std::array<std::uint16_t, 2>{0, 0}));
+    close(writer);
+    EXPECT_EQ(poll(kIn), (std::array<std::uint16_t, 2>{kIn | kHangUp, kInvalid}));
+    EXPECT_EQ(read(10), 0);
+    EXPECT_EQ(call(Syscall::write, reader, kBuffer, 1), error(Error::BrokenPipe));
+    EXPECT_EQ(call(Syscall::socketpair, 2, 1, 0, kEnds), error(Error::NoAddressFamily));
+    EXPECT_EQ(call(Syscall::socketpair, 1, 2, 0, kEnds), error(Error::NoSocketType));
+    EXPECT_EQ(call(Syscall::socketpair, 1, 1, 6, kEnds), error(Error::NoProtocol));
+    EXPECT_EQ(call(Syscall::socketpair, 1, 1 | 1 << 20, 0, kEnds), error(Error::InvalidArgument));
+}
+
+}  // namespace
+}  // namespace kernel
