@@ -17,6 +17,7 @@ MAGIC = 0x5643534952  # "RISCV\0\0\0"
 MAGIC2 = 0x05435352  # "RSC\x05"
 TEXT_OFFSET = 0x200000
 VERSION = 2  # 0.2
+MAX_BYTES = 1 << 20  # the kernel without an initrd
 OPCODE_JAL_ZERO = 0x6F  # `j`: jal x0
 PT_LOAD = 1
 
@@ -61,6 +62,8 @@ def elf_extent(data):
 
 
 def problems(image, elf=None):
+    if len(image) >= MAX_BYTES:
+        return [f"{len(image)} bytes, the limit is {MAX_BYTES}"]
     if len(image) < HEADER.size:
         return [f"only {len(image)} bytes, a header has {HEADER.size}"]
     header = Header(*HEADER.unpack_from(image))

@@ -19,6 +19,7 @@ struct BootArguments {
     HartId hart;
     PhysAddr device_tree;
     PhysAddr image;
+    std::uint64_t ticks{0};  // the time counter at entry
 };
 
 // Filled by read_device_tree() and read_firmware(); immutable afterwards.

@@ -22,14 +22,18 @@ void finish_boot() {
     check_console();
     read_initrd();
     start_init();
+    const std::uint64_t boot_ns = arch::ticks_to_ns(arch::read_ticks() - boot_arguments.ticks);
+    log::info("boot: ", boot_ns / 1000, " us from entry to the first program");
     arch::return_to_user(task::exit_to_user());
 }
 
 }  // namespace
 
 // From boot.S: on the boot stack, high half, interrupts off.
-extern "C" [[noreturn]] void boot_main(std::uint64_t hart, std::uint64_t device_tree, std::uint64_t image) {
-    boot_arguments = {.hart = HartId{hart}, .device_tree = PhysAddr{device_tree}, .image = PhysAddr{image}};
+extern "C" [[noreturn]] void boot_main(std::uint64_t hart, std::uint64_t device_tree, std::uint64_t image,
+                                       std::uint64_t ticks) {
+    boot_arguments = {
+        .hart = HartId{hart}, .device_tree = PhysAddr{device_tree}, .image = PhysAddr{image}, .ticks = ticks};
     arch::set_image_base(boot_arguments.image);
     drivers::start_firmware_console();
     log::set_console(&drivers::console());

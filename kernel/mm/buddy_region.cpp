@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <new>
+#include <cstring>
 
 #include "lib/check.hpp"
 
@@ -37,9 +37,9 @@ void BuddyRegion::init(PhysRange range, FrameInfo* info) {
     CHECK(count < kNone);
     frame_count_ = static_cast<std::uint32_t>(count);
     info_ = info;
-    for (std::uint32_t index = 0; index < frame_count_; ++index) {
-        new (&info_[index]) FrameInfo{};
-    }
+    // Every member of a fresh FrameInfo is zero.
+    static_assert(static_cast<int>(FrameState::NoHead) == 0);
+    std::memset(static_cast<void*>(info_), 0, frame_count_ * sizeof(FrameInfo));
 }
 
 void BuddyRegion::add_free(PhysRange range) {
@@ -54,10 +54,7 @@ void BuddyRegion::add_free(PhysRange range) {
         const auto aligned = index == 0 ? kMaxOrder : static_cast<std::uint32_t>(std::countr_zero(index));
         const auto fitting = static_cast<std::uint32_t>(std::bit_width(left)) - 1;
         const std::uint32_t order = std::min({kMaxOrder, aligned, fitting});
-        CHECK(state_of(info_[index]) == FrameState::Reserved);
-        for (std::uint32_t i = 0; i < 1U << order; ++i) {
-            set_state(info_[index + i], FrameState::Inside);
-        }
+        CHECK(state_of(info_[index]) == FrameState::NoHead);
         insert_block(index, order);
         index += 1U << order;
         left -= 1U << order;
@@ -129,7 +126,7 @@ void BuddyRegion::remove(std::uint32_t index) {
     if (head.next != kNone) {
         info_[head.next].previous = head.previous;
     }
-    set_state(head, FrameState::Inside);
+    set_state(head, FrameState::NoHead);
 }
 
 void BuddyRegion::insert_block(std::uint32_t index, std::uint32_t order) {
@@ -140,7 +137,7 @@ void BuddyRegion::insert_block(std::uint32_t index, std::uint32_t order) {
             break;
         }
         remove(buddy);
-        set_state(info_[index], FrameState::Inside);
+        set_state(info_[index], FrameState::NoHead);
         index = std::min(index, buddy);
         ++order;
     }
@@ -159,7 +156,7 @@ void BuddyRegion::check_invariants() const {
             CHECK_EQ(head.references.load(std::memory_order_relaxed), 0U);
             CHECK_EQ(index & ((1U << order) - 1), 0U);
             for (std::uint32_t i = 1; i < 1U << order; ++i) {
-                CHECK(state_of(info_[index + i]) == FrameState::Inside);
+                CHECK(state_of(info_[index + i]) == FrameState::NoHead);
             }
             // Two free buddies would have been joined.
             const std::uint32_t buddy = index ^ (1U << order);

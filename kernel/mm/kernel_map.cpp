@@ -173,15 +173,17 @@ Result<VirtAddr> KernelMap::map_mmio(PhysAddr start, std::uint64_t bytes) {
         return Error::InvalidArgument;
     }
     const std::uint64_t length = page_up(offset + bytes);
+    // A wide window lies as its device does, so that large pages fit.
+    const bool is_wide = length >= kMegaPageSize;
+    const std::uint64_t skipped =
+        is_wide ? (page_down(start).value() - mmio_next_.value()) % kMegaPageSize : 0;
     const std::uint64_t used = mmio_next_ - kMmioBase;
     // An unmapped page after each device: an access past its end faults.
-    if (length + kPageSize > kMmioBytes - used) {
+    if (skipped + length + kPageSize > kMmioBytes - used) {
         return Error::NoMemory;
     }
-    const VirtAddr va = mmio_next_;
-    for (std::uint64_t done = 0; done < length; done += kPageSize) {
-        TRY(table_.map_page(va + done, page_down(start) + done, kReadWrite, PageOwner::Kernel));
-    }
+    const VirtAddr va = mmio_next_ + skipped;
+    TRY(table_.map_range(va, page_down(start), length, kReadWrite, PageOwner::Kernel));
     mmio_next_ = va + length + kPageSize;
     note_new_mapping(va, length);
     return va + offset;

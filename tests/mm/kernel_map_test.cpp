@@ -94,7 +94,17 @@ TEST_F(KernelMapTest, DeviceRegistersKeepTheirOffsetAndAreApart) {
     EXPECT_EQ(page_offset(uart->value()), 8U);
     EXPECT_EQ(lookup(*uart).pte, Pte::leaf(PhysAddr{0x1000'0000}, kReadWrite, PageOwner::Kernel));
     EXPECT_FALSE(lookup(*uart + kPageSize).pte.is_valid()) << "a gap after each device";
-    EXPECT_EQ(lookup(*plic + 0x3f'ffff).pte.frame(), PhysAddr{0xc3f'f000});
+    EXPECT_EQ(lookup(*plic + 0x3f'ffff).pte.frame(), PhysAddr{0xc20'0000});
+    EXPECT_EQ(lookup(*plic).page_bytes, kMegaPageSize) << "64 MiB in small pages would take 16384 entries";
+    EXPECT_FALSE(lookup(*plic + 0x40'0000).pte.is_valid());
+    EXPECT_FALSE(lookup(VirtAddr{plic->value() - kPageSize}).pte.is_valid());
+    const auto odd = map_.map_mmio(PhysAddr{0x2001'1000}, 0x40'0000);
+    ASSERT_TRUE(odd.ok());
+    for (std::uint64_t offset = 0; offset < 0x40'0000; offset += 0xff000) {
+        const Translation found = lookup(*odd + offset);
+        EXPECT_EQ(found.pte.frame() + (*odd + offset).value() % found.page_bytes,
+                  PhysAddr{0x2001'1000} + offset);
+    }
     EXPECT_EQ(error_of(map_.map_mmio(PhysAddr{0}, 0)), code(Error::InvalidArgument));
     EXPECT_EQ(error_of(map_.map_mmio(PhysAddr{0}, kMmioBytes)), code(Error::NoMemory));
     EXPECT_EQ(map_.audit(), std::nullopt);

@@ -43,6 +43,11 @@ class CheckImageTest(unittest.TestCase):
         self.assertIn("fill 0x2000", check_image.problems(image(), elf(0x2000, 0x3000))[0])
         self.assertIn("only 4 bytes", check_image.problems(b"abcd")[0])
 
+    def test_size(self):
+        self.assertEqual(check_image.problems(image(body=(1 << 20) - 1, image_size=1 << 20)), [])
+        self.assertEqual(check_image.problems(image(body=1 << 20, image_size=1 << 20)),
+                         ["1048576 bytes, the limit is 1048576"])
+
     def test_jump_target(self):
         self.assertEqual(check_image.jump_target(JUMP_64), 64)
         self.assertEqual(check_image.jump_target(0xFFDFF06F), -4)

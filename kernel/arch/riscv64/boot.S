@@ -19,6 +19,7 @@
 // SIE, UBE, VS, FS, SUM, MXR, SDT: what must be off in the kernel.
 #define SSTATUS_OFF 0x10c6642
 
+#define SBI_LEGACY_PUTCHAR 1
 // SBI hart state management (SBI 2.0, chapter 9)
 #define SBI_HSM 0x48534d
 #define SBI_HART_GET_STATUS 2
@@ -59,6 +60,9 @@ claimed:
     mv s0, a0
     mv s1, a1
     lla s2, _start              // physical base of the image
+    rdtime s4
+    slli t0, s2, 64 - 21
+    bnez t0, misplaced          // the tables below map large pages
 
     // Zero .bss: its bounds are 16-byte aligned.
     lla t0, bss_start
@@ -120,11 +124,24 @@ high_boot:
     mv a0, s0
     mv a1, s1
     mv a2, s2
+    mv a3, s4
     mv fp, zero                 // fp is s0: ends backtraces
     mv ra, zero
     call boot_main
     unimp
 .size boot_entry, . - boot_entry
+
+// Says why by the oldest console call there is, which needs no memory.
+.type misplaced, @function
+misplaced:
+    lla s0, misplaced_text
+1:  lbu a0, 0(s0)
+    beqz a0, park
+    li a7, SBI_LEGACY_PUTCHAR
+    ecall
+    addi s0, s0, 1
+    j 1b
+.size misplaced, . - misplaced
 
 .type park, @function
 park:
@@ -201,6 +218,10 @@ arch_call_on_stack:
     jalr a1
     unimp
 .size arch_call_on_stack, . - arch_call_on_stack
+
+.section .rodata
+misplaced_text:
+    .asciz "\r\nNEURON: the image must lie at a multiple of 2 MiB\r\n"
 
 .section .data
 .balign 8
