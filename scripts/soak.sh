@@ -7,6 +7,7 @@ set -uo pipefail
 usage() {
     cat <<'TEXT'
 usage: scripts/soak.sh [--minutes N] [--seed N] [--only FILTER] [--once]
+       scripts/soak.sh boots [options]: boots of the stand-ins; scripts/soak.sh boots --help
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next rounds count on by a million (default: the time)
   --only     GoogleTest filter: the tests whose names match, as in 'Differential.*'
@@ -14,6 +15,11 @@ usage: scripts/soak.sh [--minutes N] [--seed N] [--only FILTER] [--once]
 Build first: cmake --workflow --preset host-release, or scripts/build.sh host-release
 TEXT
 }
+
+if [ "${1-}" = boots ]; then
+    shift
+    exec "$(dirname "$0")/soak-boots.sh" "$@"
+fi
 
 minutes=60 seed=$(date +%s) only='*' once=false
 while [ $# -gt 0 ]; do

@@ -23,7 +23,7 @@ stages=(
     "figures   90 shares, lag, latency, budgets and costs in figures, against their limits"
     "mttcg    100 boots with a host thread per hart"
     "debug    100 boots of the debug image, system calls"
-    "boards   15 other harts, memory sizes, interrupt controllers and boot harts"
+    "boards   45 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      60 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs  60 programs from elsewhere, malformed input, hostile programs"
 )

@@ -18,6 +18,8 @@ PASS, FAIL, PANIC, TIMEOUT, ORDER = range(5)
 
 RESULT_LINE = re.compile(r"^(KSELFTEST|SELFTEST): (?P<name>.*?) (?P<result>ok|FAIL|SKIP)(?: (?P<detail>.*))?$")
 END_LINE = re.compile(r"^SELFTEST: end \(pass=(\d+) fail=(\d+) skip=(\d+)\)$")
+# What the kernel says behind the end marker where it cannot switch the machine off.
+PARK_LINE = "KINIT: halted, the firmware cannot power off this machine"
 KTAP_PLAN = re.compile(r"^1\.\.(\d+)$")
 KTAP_LINE = re.compile(r"^(?P<bad>not )?ok (?P<number>\d+)(?: -)? (?P<name>[^#]*?)(?: # (?P<figures>.*))?$")
 PANIC_LINE = re.compile(r"^KERNEL PANIC(?! end)")
@@ -82,24 +84,32 @@ def clean(text):
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
-def effective_pattern(pattern, smp):
-    """`{mask:0xf}` stands for that mask clamped to the harts there are, as the kernel reads it back; a mask that
+def all_harts(smp):
+    return (1 << smp) - 1
+
+
+def cpus_of(mask):
+    return [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
+
+
+def effective_pattern(pattern, online):
+    """`{mask:0xf}` stands for that mask clamped to the harts that are online, as the kernel reads it back; a mask that
     names none of them is refused, so the service keeps the default: all harts."""
-    harts = (1 << smp) - 1
-    return re.sub(r"\{mask:(0x[0-9a-f]+)\}", lambda match: hex((int(match[1], 16) & harts) or harts), pattern)
+    return re.sub(r"\{mask:(0x[0-9a-f]+)\}", lambda match: hex((int(match[1], 16) & online) or online), pattern)
 
 
-def check_each_hart(marker, lines, smp):
+def check_each_hart(marker, lines, online):
     pattern = re.compile(marker.pattern)
     found = [(number, int(match[1])) for number, line in enumerate(lines) if (match := pattern.search(line))]
     cpus = [cpu for _, cpu in found]
+    wanted = cpus_of(online)
     place = found[-1][0] if found else None
-    if cpus == list(range(smp)):
-        return Row(marker.name, "pass", f"{smp} of {smp}"), place
-    missing = [cpu for cpu in range(smp) if cpu not in cpus]
+    if cpus == wanted:
+        return Row(marker.name, "pass", f"{len(cpus)} of {len(wanted)}"), place
+    missing = [cpu for cpu in wanted if cpu not in cpus]
     if missing:
         return Row(marker.name, "MISSING", f"no line for cpu {', '.join(map(str, missing))}"), place
-    return Row(marker.name, "ORDER", f"wanted each of 0..{smp - 1} once, ascending, got {cpus}"), place
+    return Row(marker.name, "ORDER", f"wanted each of {', '.join(map(str, wanted))} once, ascending, got {cpus}"), place
 
 
 def check_result(marker, lines, required):
@@ -121,8 +131,8 @@ def check_result(marker, lines, required):
     return Row(marker.name, "pass", detail), place
 
 
-def check_line(marker, lines, smp, required):
-    pattern = re.compile(effective_pattern(marker.pattern, smp))
+def check_line(marker, lines, online, required):
+    pattern = re.compile(effective_pattern(marker.pattern, online))
     for number, line in enumerate(lines):
         if pattern.search(line):
             return Row(marker.name, "pass", line), number
@@ -131,7 +141,8 @@ def check_line(marker, lines, smp, required):
     return Row(marker.name, "MISSING", f"no line matches {pattern.pattern}"), None
 
 
-def check_markers(lines, manifest, smp, lane):
+def check_markers(lines, manifest, online, lane):
+    smp = online.bit_count()
     rows = []
     latest, latest_marker = -1, None  # place of the last marker of the stages before
     stage_end, stage_marker, stage = -1, None, None
@@ -140,9 +151,9 @@ def check_markers(lines, manifest, smp, lane):
             latest, latest_marker, stage = stage_end, stage_marker, marker.stage
         required = marker.is_required(smp, lane)
         if marker.each_hart:
-            row, place = check_each_hart(marker, lines, smp)
+            row, place = check_each_hart(marker, lines, online)
         elif marker.pattern:
-            row, place = check_line(marker, lines, smp, required)
+            row, place = check_line(marker, lines, online, required)
         else:
             row, place = check_result(marker, lines, required)
         if marker.stage == 0:
@@ -180,18 +191,33 @@ def check_ktap(lines):
     return rows, tuple(counts)
 
 
-def check_end(lines, counts):
-    """The end marker is the last line and agrees with the KTAP results."""
+def check_end(lines, counts, parks=False):
+    """The end marker is the last line and agrees with the KTAP results. Where the machine `parks`, the kernel has to say
+    so behind it."""
     written = [line for line in lines if line.strip()]
     ends = [END_LINE.match(line) for line in written]
     if not any(ends):
         return Row("SELFTEST: end", "MISSING")
+    if parks:
+        if written[-1] != PARK_LINE:
+            return Row("SELFTEST: end", "ORDER", f"no line behind it that the machine is halted; the last is: {written[-1]}")
+        written.pop()
+        ends.pop()
     if sum(map(bool, ends)) > 1 or not ends[-1]:
         return Row("SELFTEST: end", "ORDER", f"not the last line, which is: {written[-1]}")
     claimed = tuple(map(int, ends[-1].groups()))
     if claimed != counts:
         return Row("SELFTEST: end", "ORDER", f"says pass, fail, skip = {claimed}, KTAP has {counts}")
     return Row("SELFTEST: end", "pass", written[-1])
+
+
+def check_expected(lines, patterns):
+    """Lines that this machine's log must have, anywhere."""
+    rows = []
+    for pattern in patterns:
+        line = next((line for line in lines if re.search(pattern, line)), None)
+        rows.append(Row(f"log: {pattern}", "MISSING" if line is None else "pass", line or ""))
+    return rows
 
 
 def verdict(rows, timed_out):
@@ -214,19 +240,29 @@ def fail_rows(lines):
             for line in lines if (match := RESULT_LINE.match(line)) and match["result"] == "FAIL"]
 
 
-def check(text, manifest, smp, lane, timed_out=False):
-    """A whole selftest run."""
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What of the log depends on the machine."""
+    online: int            # mask of the CpuIds that come up
+    parks: bool = False    # it cannot switch itself off
+    expects: tuple = ()    # regular expressions that lines of the log match
+
+
+def check(text, manifest, smp, lane, timed_out=False, machine=None):
+    """A whole selftest run; smp usable harts, 0..smp-1 unless `machine` says otherwise."""
+    machine = machine or Machine(all_harts(smp))
     lines = clean(text)
     ktap, counts = check_ktap(lines)
-    rows = panic_rows(lines) + check_markers(lines, manifest, smp, lane) + ktap + [check_end(lines, counts)]
+    rows = panic_rows(lines) + check_expected(lines, machine.expects) + \
+        check_markers(lines, manifest, machine.online, lane) + ktap + [check_end(lines, counts, machine.parks)]
     return Report(rows, verdict(rows, timed_out))
 
 
-def check_only_fail(text, name, timed_out=False):
+def check_only_fail(text, name, timed_out=False, parks=False):
     """A negative control: exactly the marker `name` fails, and the run comes to its end."""
     lines = clean(text)
     _, counts = check_ktap(lines)
-    rows = panic_rows(lines) + [check_end(lines, counts)]
+    rows = panic_rows(lines) + [check_end(lines, counts, parks)]
     failed = [row.name for row in fail_rows(lines)]
     if failed == [name]:
         rows.append(Row(f"{name} fails", "pass"))
@@ -267,6 +303,9 @@ def main(arguments):
     parser.add_argument("--manifest", type=pathlib.Path)
     parser.add_argument("--smp", type=int, default=4)
     parser.add_argument("--lane", choices=("icount", "mttcg"), default="icount")
+    parser.add_argument("--online", type=lambda text: int(text, 0), metavar="MASK", help="CpuIds that come up (default: 0..smp-1)")
+    parser.add_argument("--parks", action="store_true", help="the machine cannot switch itself off and has to say so")
+    parser.add_argument("--expect", action="append", default=[], metavar="REGEX", help="a line of the log matches, anywhere")
     parser.add_argument("--only-fail", metavar="MARKER", help="negative control: exactly this marker must FAIL")
     parser.add_argument("--timed-out", action="store_true")
     parser.add_argument("--junit", type=pathlib.Path)
@@ -275,13 +314,14 @@ def main(arguments):
 
     text = options.log.read_text(encoding="utf-8", errors="replace")
     if options.only_fail:
-        report = check_only_fail(text, options.only_fail, options.timed_out)
+        report = check_only_fail(text, options.only_fail, options.timed_out, options.parks)
     elif options.manifest:
         try:
             manifest = load_manifest(options.manifest.read_text(encoding="utf-8"))
         except (ManifestError, tomllib.TOMLDecodeError) as error:
             parser.error(f"{options.manifest}: {error}")
-        report = check(text, manifest, options.smp, options.lane, options.timed_out)
+        machine = Machine(options.online or all_harts(options.smp), options.parks, tuple(options.expect))
+        report = check(text, manifest, options.smp, options.lane, options.timed_out, machine)
     else:
         report = check_loose(text, options.timed_out)
     if options.junit:

@@ -178,7 +178,7 @@ class ManifestTest(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
 
     def test_masks_are_clamped(self):
-        self.assertEqual([uart_check.effective_pattern("mask={mask:0xff}", smp) for smp in (1, 3, 8)],
+        self.assertEqual([uart_check.effective_pattern("mask={mask:0xff}", online) for online in (0x1, 0x7, 0xff)],
                          ["mask=0x1", "mask=0x7", "mask=0xff"])
         self.assertEqual(uart_check.effective_pattern("{mask:0xe}", 1), "0x1")
 
@@ -193,6 +193,30 @@ class OutputTest(unittest.TestCase):
             xml = pathlib.Path(folder, "x.xml").read_text(encoding="utf-8")
             self.assertIn('failures="1"', xml)
             self.assertIn("FAIL &lt;1&gt;", xml)
+
+
+class MachineTest(unittest.TestCase):
+    """What depends on the machine: which CPUs come up, how it ends, what else its log shows."""
+    HOLE = GOOD.replace("cpu1 online", "cpu2 online").replace("cpu0 online", "cpu1 online").replace("mask=0x3", "mask=0x2")
+    PARKED = GOOD + "KINIT: halted, the firmware cannot power off this machine\r\n"
+
+    def codes(self, text, **machine):
+        return check(text, machine=uart_check.Machine(**{"online": 3, **machine})).code
+
+    def test_a_hole_in_the_cpus(self):
+        self.assertEqual(self.codes(self.HOLE, online=0b110), uart_check.PASS)
+        self.assertEqual(self.codes(self.HOLE), uart_check.ORDER)
+        self.assertEqual(self.codes(GOOD, online=0b110), uart_check.ORDER)
+
+    def test_a_machine_that_parks_says_so_as_the_last_line(self):
+        self.assertEqual(self.codes(self.PARKED, parks=True), uart_check.PASS)
+        self.assertEqual(self.codes(self.PARKED), uart_check.ORDER)
+        self.assertEqual(self.codes(GOOD, parks=True), uart_check.ORDER)
+        self.assertEqual(self.codes(self.PARKED + "more\r\n", parks=True), uart_check.ORDER)
+
+    def test_expected_lines(self):
+        self.assertEqual(self.codes(GOOD, expects=(r"^Boot HART ID +: 0$",)), uart_check.PASS)
+        self.assertEqual(self.codes(GOOD, expects=(r"^Boot HART ID +: 1$",)), uart_check.ORDER)
 
 
 if __name__ == "__main__":
