@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import board_cells  # pylint: disable=wrong-import-position
 import qemu_run  # pylint: disable=wrong-import-position
 import uart_check  # pylint: disable=wrong-import-position
 
@@ -69,7 +70,7 @@ def check_addresses(options):
             log = options.log.with_name(f"{options.log.name}-{address:x}.uart.log")
             log.parent.mkdir(parents=True, exist_ok=True)
             log.write_bytes(b"")
-            line = [qemu_run.QEMU, "-M", "virt", "-smp", "2", "-m", "512M", "-nodefaults", "-display", "none", "-no-reboot",
+            line = [board_cells.QEMU, "-M", "virt", "-smp", "2", "-m", "512M", "-nodefaults", "-display", "none", "-no-reboot",
                     "-serial", f"file:{log}", "-kernel", str(kernel), "-initrd", str(options.initrd), "-append",
                     "init=/bin/hello"]
             # A kernel that refuses to run parks.
