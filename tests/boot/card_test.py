@@ -8,11 +8,13 @@ import os
 import pathlib
 import re
 import select
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
@@ -62,6 +64,18 @@ class Machine:
         self.process.communicate()
 
 
+def clear_attributes(image, partition):
+    """Takes a partition's attributes away, in both copies of the table."""
+    data = bytearray(image.read_bytes())
+    for header in (512, len(data) - 512):
+        at, count, size = struct.unpack_from("<QII", data, header + 72)
+        struct.pack_into("<Q", data, at * 512 + (partition - 1) * size + 48, 0)
+        struct.pack_into("<I", data, header + 88, zlib.crc32(data[at * 512:at * 512 + count * size]))
+        struct.pack_into("<I", data, header + 16, 0)
+        struct.pack_into("<I", data, header + 16, zlib.crc32(data[header:header + 92]))
+    image.write_bytes(data)
+
+
 class CardTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -104,15 +118,27 @@ class CardTest(unittest.TestCase):
         machine.expect(r"^execd: qos set \(svc=audio class=interactive shares=450 lat=5ms burst=0ms\)\n")
         machine.expect(r"^execd: qos set \(svc=ui class=interactive shares=200 lat=0ms burst=4ms\)\n")
 
-    def test_upstream_firmware(self):
-        """The bootcmd of upstream's U-Boot for the board, `bootflow scan`, of the release on the self-contained card: it looks at
-        partitions that have the attribute legacy-boot, and at nothing else but partition 1."""
+    def bootflow_scan(self):
         folder = self.run_tool(ROOT / "scripts/flash/fetch-u-boot.sh", "qemu").strip()
         machine = self.boot(f"{folder}/u-boot.bin")
         machine.expect(r"^U-Boot 2025\.01")
         machine.expect("Hit any key to stop autoboot")
         machine.command("")
         machine.type("bootflow scan")
+        return machine
+
+    def test_upstream_firmware_wants_the_attribute(self):
+        """Control of the next one: without the attribute, the search goes on to the network."""
+        clear_attributes(self.image, 3)
+        machine = self.bootflow_scan()
+        machine.expect(r"No ethernet found\.\n")
+        machine.expect(PROMPT)
+        self.assertNotIn("with extlinux", machine.text)
+
+    def test_upstream_firmware(self):
+        """The bootcmd of upstream's U-Boot for the board, `bootflow scan`, of the release on the self-contained card: it looks at
+        partitions that have the attribute legacy-boot, and at nothing else but partition 1."""
+        machine = self.bootflow_scan()
         machine.expect(r"^\*\* Booting bootflow 'virtio-blk#0\.bootdev\.part_3' with extlinux\n")
         machine.expect(r"Enter choice: ")
         machine.type("2")

@@ -153,13 +153,14 @@ class BoardFilesTest(unittest.TestCase):
         self.folder = ROOT / "boards/visionfive2"
         self.manifest = uart_check.load_manifest((ROOT / "tests/markers.toml").read_text(encoding="utf-8"))
 
-    def test_the_expected_log_is_a_good_one(self):
-        boot = boot_of((self.folder / "expected-boot.log").read_bytes())
-        self.assertEqual(boot.end(), "end")
-        report = uart_check.check(boot.judged_part().decode(), self.manifest, 4, "icount")
-        # A log that is older than a marker may lack it; what it shows must be right.
-        self.assertEqual([row for row in report.failed() if row.status != "MISSING"], [])
-        self.assertGreater(sum(row.status == "pass" for row in report.rows), 40)
+    def test_expected_logs_are_good_ones(self):
+        for name in ("visionfive2", "qemu-virt"):
+            boot = boot_of((ROOT / "boards" / name / "expected-boot.log").read_bytes())
+            self.assertEqual(boot.end(), "end", name)
+            report = uart_check.check(boot.judged_part().decode(), self.manifest, 4, "icount")
+            # A log that is older than a marker may lack it; what it shows must be right.
+            self.assertEqual([row for row in report.failed() if row.status != "MISSING"], [], name)
+            self.assertGreater(sum(row.status == "pass" for row in report.rows), 40, name)
 
     def test_the_lava_monitor_sees_every_result(self):
         job = (self.folder / "lava-job.yaml").read_text(encoding="utf-8")
