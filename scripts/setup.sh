@@ -57,11 +57,12 @@ for entry in "${backports_packages[@]}"; do
     fi
 done
 
-# U-Boot of Debian 13 for VisionFive 2 and for QEMU: into the cache, not into the system.
+# U-Boot of Debian 13 for VisionFive 2 and for QEMU, Debian 12's old QEMU: into the cache, not into the system.
 fetch_firmware() {
     if [ "$group" = test ] && ! $dry_run; then
         "$(dirname "$0")/flash/fetch-u-boot.sh" visionfive2 >/dev/null
         "$(dirname "$0")/flash/fetch-u-boot.sh" qemu >/dev/null
+        "$(dirname "$0")/fetch-qemu72.sh" >/dev/null
     fi
 }
 

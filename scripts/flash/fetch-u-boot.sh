@@ -21,8 +21,6 @@ case "${1-visionfive2}" in
     -h | --help) usage; exit 0 ;;
     *) echo "fetch-u-boot.sh: unknown argument '$1'" >&2; usage >&2; exit 1 ;;
 esac
-mirror=${NEURON_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 cache=${NEURON_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/neuron}
 target=$cache/$package-$suite
 
@@ -34,33 +32,12 @@ if [ -f "$target/from" ]; then
     echo "$target"
     exit 0
 fi
-for tool in apt-get dpkg-deb; do
-    command -v "$tool" >/dev/null || {
-        echo "fetch-u-boot.sh: no $tool: fetch ${files[*]} by hand (make-sd-image.sh --firmware takes their folder)" >&2
-        exit 1
-    }
-done
-if [ ! -f "$keyring" ]; then
-    echo "fetch-u-boot.sh: no $keyring: install the package debian-archive-keyring" >&2
-    exit 1
-fi
-
 work=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{lists/partial,archives/partial,parts,download}
-echo "deb [arch=$architecture signed-by=$keyring] $mirror $suite main" >"$work/sources.list"
-: >"$work/status"
-apt_get() {
-    apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
-        -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts="$work/parts" \
-        -o Dir::Etc::PreferencesParts="$work/parts" -o Dir::Etc::Preferences=/dev/null \
-        -o Dir::State::Lists="$work/lists" -o Dir::State::status="$work/status" \
-        -o Dir::Cache="$work" -o Dir::Cache::archives="$work/archives" -o APT::Sandbox::User= \
-        -o Acquire::Languages=none "$@"
-}
-apt_get update >&2
-(cd "$work/download" && apt_get download "$package" >&2)
-dpkg-deb --extract "$work"/download/"$package"_*.deb "$work/tree"
+if ! "$(dirname "$0")/../fetch-debian.sh" "$suite" "$architecture" "$work/tree" "$package"; then
+    echo "fetch-u-boot.sh: fetch ${files[*]} by hand (make-sd-image.sh --firmware takes their folder)" >&2
+    exit 1
+fi
 mkdir "$work/files"
 for file in "${files[@]}"; do
     if ! cp "$work/tree/usr/lib/u-boot/$folder/$file" "$work/files/"; then
@@ -68,7 +45,7 @@ for file in "${files[@]}"; do
         exit 1
     fi
 done
-basename "$work"/download/*.deb >"$work/files/from"
+cp "$work/tree/packages" "$work/files/from"
 rm -rf "$target"
 mv "$work/files" "$target"
 echo "$target"
