@@ -56,8 +56,9 @@ class Machine:
         self.process.stdin.flush()
 
     def stop_autoboot(self):
-        """The key waits in the UART for the countdown, which a slow host could miss otherwise."""
-        self.expect(r"^DRAM: ")
+        """The key waits in the UART for the countdown, whose two seconds a slow host could miss. Any sooner, U-Boot sets the
+        UART up once more and loses it."""
+        self.expect(r"^Net: +No ethernet found\.")
         self.command("")
 
     def command(self, line):
