@@ -59,6 +59,9 @@ export -f boot_once
 
 begin=$(date +%s)
 : >"$LOG_DIR/results"
+# Who stops it gets the table of what was booted until then.
+stopped=false
+trap 'stopped=true' INT TERM
 # Round by round, so that a run that is stopped has booted every board about as often.
 for ((number = 1; number <= count; number++)); do
     for board in $boards; do
@@ -80,4 +83,8 @@ awk -v lane="$lane" -v elapsed=$(($(date +%s) - begin)) '
         }
         printf "%d boots in %d s, %d failures\n", total, elapsed, failures
         exit failures > 0 || total == 0
-    }' "$LOG_DIR/results"
+    }' "$LOG_DIR/results" || exit 1
+if $stopped; then
+    echo "soak.sh boots: stopped before $count boots of each" >&2
+    exit 1
+fi

@@ -25,7 +25,7 @@ constinit std::array<arch::SecondaryBoot, kMaxCpus> boot_blocks{};
 
 constinit AtomicCpuMask running;
 // More than any stack is; a hart on another one's stack is further off.
-constexpr std::uint64_t kPlausibleStackBytes = 16 * 1024;
+constexpr std::uint64_t kPlausibleStackBytes = std::uint64_t{16} << 10;
 
 Result<void> ask_firmware(CpuId cpu, PhysAddr page_table_root) {
     arch::CpuLocal& local = arch::cpu_locals[cpu.value()];
