@@ -56,6 +56,7 @@ name=${log_name:-board-$board}
 log=$log_dir/$name.uart.log
 raw_log=$log_dir/$name.serial.log
 messages=$root/boards/$board/messages.toml
+[ -f "$messages" ] || messages=''
 
 run_status=0
 SECONDS=0

@@ -73,9 +73,12 @@ class Boot:
         return match[1].decode().strip() if match else ""
 
 
-def hints(text, messages):
-    """What the messages in a log mean, in the order of the list."""
-    return [f"'{entry['text']}': {entry['means']} {entry['help']}" for entry in messages if entry["text"] in text]
+def explain(log, messages):
+    """Says what the messages in a log mean, in the order of the list."""
+    text = log.decode("utf-8", "replace")
+    for entry in messages:
+        if entry["text"] in text:
+            print(f"board_run: '{entry['text']}': {entry['means']} {entry['help']}", file=sys.stderr)
 
 
 def open_serial(path, baud):
@@ -163,14 +166,15 @@ def run(options):
             power.kill()
     options.log.write_bytes(boot.judged_part())
     if not stopped:
+        # What firmware complains of before a kernel that runs to its end is harmless.
+        explain(boot.judged_part(), [entry for entry in messages if entry["from"] == "kernel"])
         return 0
     print(f"board_run: {stopped}", file=sys.stderr)
     if prompt := boot.stopped_at_prompt():
         print(f"board_run: the board waits at the prompt of U-Boot, '{prompt}'", file=sys.stderr)
     if not boot.raw:
         print("board_run: not one byte came: power, cable (adapter's RX to pin 8), another port?", file=sys.stderr)
-    for hint in hints(boot.raw.decode("utf-8", "replace"), messages):
-        print(f"board_run: {hint}", file=sys.stderr)
+    explain(boot.raw, messages)
     if stopped.startswith("no "):
         return TIMEOUT_STATUS
     return 1 if stopped.startswith(("the power", "interrupted")) else 0

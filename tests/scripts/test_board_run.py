@@ -122,6 +122,13 @@ class LineTest(unittest.TestCase):
         self.assertIn("the board waits at the prompt of U-Boot, 'StarFive #'", done.stderr)
         self.assertIn("'Bad Linux RISCV Image magic!': The file Image is damaged", done.stderr)
 
+    def test_what_the_kernel_warns_of_is_explained(self):
+        warning = b"[    1.2] cpu0 (hart 0) was started and did not come; going on without it\r\n"
+        done = self.run_on(b"No partition table\r\n" + FIRMWARE + KERNEL + warning + END)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("'was started and did not come': The firmware said that it started a hart", done.stderr)
+        self.assertNotIn("No partition table", done.stderr)
+
     def test_a_kernel_that_goes_silent(self):
         done = self.run_on(FIRMWARE + KERNEL, "--timeout", "1")
         self.assertEqual(done.returncode, 3, done.stderr)
