@@ -123,6 +123,12 @@ class AddressSpace {
     // NoMemory: a hole. InvalidArgument: as unmap. Length 0 succeeds.
     [[nodiscard]] Result<Progress> discard(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);
 
+    // fork: puts the next of this space's mappings, or part of one, with its resident pages into `child`,
+    // both shared from then on until one side writes. kUserTop when there is nothing left from `from` on.
+    // What changes here between two steps, `child` has as it was or as it is. NoMemory: `child` has a part of
+    // the batch. Pre: nobody runs in `child`, which has nothing from `from` on.
+    [[nodiscard]] Result<Progress> copy_step(AddressSpace& child, VirtAddr from) EXCLUDES(lock_);
+
     // Where the break begins: the end of the program's data. The break is there. Called once, by the loader.
     void set_break_base(VirtAddr base) EXCLUDES(lock_);
     // brk: moves the break; an impossible wish (below the base, into a mapping, no memory) leaves it as it
@@ -166,6 +172,21 @@ class AddressSpace {
         std::uint32_t pages{kPagesPerStep};
         std::uint32_t entries{512};
     };
+
+    // What one copy_step() carries over. The pages own a reference each.
+    struct SharedPage {
+        VirtAddr va;
+        Pte pte;
+    };
+    struct Batch {
+        Mapping mapping;  // empty: there is none left
+        FixedVector<SharedPage, kPagesPerStep> pages;
+        VirtAddr next;
+        VirtAddr break_base;
+        VirtAddr now;
+    };
+    [[nodiscard]] Batch share_batch(VirtAddr from) EXCLUDES(lock_);
+    [[nodiscard]] Result<void> take_batch(const Batch& batch) EXCLUDES(lock_);
 
     AddressSpace(PageTable page_table, PhysAddr kernel_root, std::uint16_t asid)
         : page_table_{page_table}, kernel_root_{kernel_root}, asid_{asid} {}

@@ -74,6 +74,8 @@ class Pte {
     [[nodiscard]] constexpr Pte with_protection(Protection protection) const {
         return leaf(frame(), protection, is_user() ? PageOwner::User : PageOwner::Kernel, is_shared());
     }
+    // The same page, no longer to be written through this entry. Pre: is_resident().
+    [[nodiscard]] constexpr Pte as_shared() const { return Pte{(bits_ & ~(kWrite | kDirty)) | kShared}; }
     constexpr bool operator==(const Pte&) const = default;
 
   private:

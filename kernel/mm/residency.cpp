@@ -92,6 +92,11 @@ Result<PhysAddr> AddressSpace::make_resident(const Mapping& mapping, VirtAddr pa
 
 Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot) {
     const PhysAddr shared = slot.load().frame();
+    if (frames().references(shared) == 1) {
+        // The other side of a fork has its own copy, or is gone; new sharers come through this entry only.
+        slot.store(Pte::leaf(shared, mapping.protection, PageOwner::User));
+        return shared;
+    }
     const PhysAddr copy = TRY(frames().allocate_frame());
     std::memcpy(frame_bytes(copy).data(), frame_bytes(shared).data(), kPageSize);
     slot.store(Pte::leaf(copy, mapping.protection, PageOwner::User));
@@ -186,7 +191,7 @@ void AddressSpace::check_invariants() const {
             CHECK(pte.is_user());
             CHECK(pte.protection().is_allowed());
             CHECK(!pte.is_shared() || !pte.protection().write);
-            CHECK(frames().references(pte.frame()) >= (pte.is_shared() ? 2U : 1U));
+            CHECK(frames().references(pte.frame()) >= 1U);
             ++resident;
             return true;
         });

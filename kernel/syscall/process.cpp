@@ -11,6 +11,7 @@
 #include "syscall/time_values.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/signal.hpp"
 
 namespace kernel::syscall {
 
@@ -22,6 +23,7 @@ constexpr std::uint64_t kCloneVm = 0x100;
 constexpr std::uint64_t kCloneFs = 0x200;
 constexpr std::uint64_t kCloneFiles = 0x400;
 constexpr std::uint64_t kCloneSigHand = 0x800;
+constexpr std::uint64_t kCloneVfork = 0x4000;
 constexpr std::uint64_t kCloneThread = 0x1'0000;
 constexpr std::uint64_t kCloneSysVSem = 0x4'0000;
 constexpr std::uint64_t kCloneSetTls = 0x8'0000;
@@ -34,9 +36,15 @@ constexpr std::uint64_t kCloneChildSetTid = 0x100'0000;
 constexpr std::uint64_t kThreadFlags = kCloneVm | kCloneFs | kCloneFiles | kCloneSigHand | kCloneThread;
 constexpr std::uint64_t kOptionalFlags = kCloneSysVSem | kCloneSetTls | kCloneParentSetTid |
                                          kCloneChildClearTid | kCloneDetached | kCloneChildSetTid;
+// A process shares none, but that it may borrow the memory.
+constexpr std::uint64_t kProcessFlags = kCloneVm | kCloneVfork | kOptionalFlags | kCloneExitSignal;
 
 // include/uapi/linux/wait.h
 constexpr std::uint32_t kWaitNoHang = 1;
+constexpr std::uint32_t kWaitExited = 4;
+constexpr std::uint32_t kWaitKeep = 0x0100'0000;  // WNOWAIT
+constexpr std::int32_t kWaitForAny = 0;
+constexpr std::int32_t kWaitForPid = 1;
 constexpr std::uint32_t kWaitIgnored =
     2 | 8 | 0x2000'0000 | 0x4000'0000 | 0x8000'0000;  // untraced, continued, threads
 
@@ -95,6 +103,37 @@ Result<void> set_limit(task::Process& process, std::uint32_t resource, const rli
     return wanted.current == now.current ? Result<void>{} : Error::NotPermitted;
 }
 
+std::uint64_t address_if(std::uint64_t flag, Out<std::int32_t> pointer) {
+    return flag != 0 ? mm::user_address(pointer).value() : 0;
+}
+
+SysResult clone_process(Caller& caller, std::uint64_t flags, std::uint64_t stack,
+                        Out<std::int32_t> parent_tid, std::uint64_t tls, Out<std::int32_t> child_tid) {
+    const std::uint64_t exit_signal = flags & kCloneExitSignal;
+    if ((flags & ~kProcessFlags) != 0 || (exit_signal != 0 && exit_signal != task::signal::kChild)) {
+        return Error::InvalidArgument;
+    }
+    return task::fork_process(caller.task,
+                              {.stack = stack,
+                               .shares_memory = (flags & kCloneVm) != 0,
+                               .waits = (flags & kCloneVfork) != 0,
+                               .tls = tls,
+                               .set_tls = (flags & kCloneSetTls) != 0,
+                               .parent_tid = address_if(flags & kCloneParentSetTid, parent_tid),
+                               .child_tid = address_if(flags & kCloneChildSetTid, child_tid),
+                               .clear_child_tid = address_if(flags & kCloneChildClearTid, child_tid)});
+}
+
+// What waitid says of a child; all zero when there is none yet.
+siginfo to_siginfo(const task::ReapedChild& child) {
+    constexpr std::int32_t kSignalMask = 0x7f;
+    const std::int32_t signal = child.wait_status & kSignalMask;
+    return task::to_siginfo(
+        task::signal::kChild,
+        task::SignalInfo::of_child(signal != 0 ? task::signal::kChildKilled : task::signal::kChildExited,
+                                   child.pid, signal != 0 ? signal : child.wait_status >> 8));
+}
+
 }  // namespace
 
 SysResult sys_exit(Caller& caller, std::int32_t status) {
@@ -114,22 +153,22 @@ SysResult sys_clone(Caller& caller, std::uint64_t flags, std::uint64_t stack, Ou
         ((flags & kCloneSigHand) != 0 && (flags & kCloneVm) == 0)) {
         return Error::InvalidArgument;
     }
+    if ((flags & kCloneThread) == 0) {
+        return clone_process(caller, flags, stack, parent_tid, tls, child_tid);
+    }
     if ((flags & kThreadFlags) != kThreadFlags) {
-        return Error::NotImplemented;  // fork and vfork
+        return Error::InvalidArgument;
     }
     if ((flags & ~(kThreadFlags | kOptionalFlags)) != 0 || (flags & kCloneExitSignal) != 0 || stack == 0) {
         return Error::InvalidArgument;
     }
-    const auto address_if = [&](std::uint64_t flag, Out<std::int32_t> pointer) {
-        return (flags & flag) != 0 ? mm::user_address(pointer).value() : 0;
-    };
-    const auto created =
-        task::create_thread(caller.task, {.stack = stack,
-                                          .tls = tls,
-                                          .set_tls = (flags & kCloneSetTls) != 0,
-                                          .parent_tid = address_if(kCloneParentSetTid, parent_tid),
-                                          .child_tid = address_if(kCloneChildSetTid, child_tid),
-                                          .clear_child_tid = address_if(kCloneChildClearTid, child_tid)});
+    const auto created = task::create_thread(
+        caller.task, {.stack = stack,
+                      .tls = tls,
+                      .set_tls = (flags & kCloneSetTls) != 0,
+                      .parent_tid = address_if(flags & kCloneParentSetTid, parent_tid),
+                      .child_tid = address_if(flags & kCloneChildSetTid, child_tid),
+                      .clear_child_tid = address_if(flags & kCloneChildClearTid, child_tid)});
     return created.ok() ? SysResult{std::uint64_t{created->value()}} : SysResult{created.error()};
 }
 
@@ -169,6 +208,35 @@ SysResult sys_wait4(Caller& caller, std::int32_t pid, Out<std::int32_t> status, 
         }
     }
     return std::uint64_t{child.pid.value()};
+}
+
+SysResult sys_waitid(Caller& caller, std::int32_t which, std::int32_t id, Out<siginfo> info,
+                     std::uint32_t options, Out<rusage> usage) {
+    if ((options & ~(kWaitNoHang | kWaitExited | kWaitKeep | kWaitIgnored)) != 0 ||
+        (options & kWaitExited) == 0 || (which != kWaitForAny && which != kWaitForPid) ||
+        (which == kWaitForPid && id <= 0)) {
+        return Error::InvalidArgument;
+    }
+    const bool may_block = (options & kWaitNoHang) == 0;
+    task::ReapedChild child;
+    const TaskId pid{which == kWaitForPid ? static_cast<std::uint32_t>(id) : 0};
+    const task::ReapOutcome outcome = task::reap_child(
+        caller.process, pid, may_block ? &caller.task : nullptr, child, (options & kWaitKeep) != 0);
+    if (outcome == task::ReapOutcome::NoChild) {
+        return Error::NoChild;
+    }
+    if (outcome == task::ReapOutcome::NoneYet && may_block) {
+        return SysResult::blocked();
+    }
+    if (!info.is_null()) {
+        const bool is_reaped = outcome == task::ReapOutcome::Reaped;
+        if (const auto copied = mm::copy_out(caller.space(), info, is_reaped ? to_siginfo(child) : siginfo{});
+            !copied.ok()) {
+            return copied.error();
+        }
+    }
+    return usage.is_null() ? SysResult{std::uint64_t{0}}
+                           : SysResult{mm::copy_out(caller.space(), usage, to_rusage(child.usage))};
 }
 
 SysResult sys_getpid(Caller& caller) {

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "arch/contract.hpp"
-#include "mm/frames.hpp"
 #include "mm/user_memory.hpp"
 #include "sched/params.hpp"
 #include "syscall/change_attributes.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/file_system.hpp"
+#include "syscall/program_strings.hpp"
 #include "syscall/versioned.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
@@ -21,66 +21,6 @@ namespace kernel::syscall {
 namespace {
 
 using nexus_abi::spawn_fd;
-
-// Frames that hold the strings while the program is loaded.
-class StringBuffer {
-  public:
-    StringBuffer() = default;
-    StringBuffer(const StringBuffer&) = delete;
-    StringBuffer& operator=(const StringBuffer&) = delete;
-    ~StringBuffer() {
-        if (is_allocated_) {
-            mm::frames().free(frames_, kOrder);
-        }
-    }
-
-    Result<void> allocate() {
-        frames_ = TRY(mm::frames().allocate(kOrder));
-        is_allocated_ = true;
-        return {};
-    }
-    // Appends a string and its zero. TooBig when it does not fit.
-    Result<void> append(mm::AddressSpace& space, VirtAddr string) {
-        const auto length = mm::copy_in_string(space, bytes().subspan(used_), string);
-        if (!length.ok()) {
-            return length.error() == Error::NameTooLong ? Error::TooBig : length.error();
-        }
-        used_ += *length + 1;
-        return {};
-    }
-    [[nodiscard]] std::span<const char> strings() { return bytes().first(used_); }
-
-  private:
-    static constexpr std::uint32_t kOrder = 2;
-    static_assert(mm::kPageSize << kOrder == task::kMaxArgumentBytes);
-
-    [[nodiscard]] std::span<char> bytes() {
-        return {static_cast<char*>(phys_to_virt(frames_)), task::kMaxArgumentBytes};
-    }
-
-    PhysAddr frames_{};
-    std::size_t used_{0};
-    bool is_allocated_{false};
-};
-
-// Appends the strings of a null-terminated array of pointers and returns how many. `array` 0: none. `before`:
-// how many strings there are already. Errors: TooBig, BadAddress.
-Result<std::uint32_t> append_strings(mm::AddressSpace& space, StringBuffer& buffer, std::uint64_t array,
-                                     std::uint32_t before) {
-    if (array == 0) {
-        return std::uint32_t{0};
-    }
-    for (std::uint32_t count = 0;; ++count) {
-        const auto string = TRY(mm::copy_in(space, In<std::uint64_t>{array + count * sizeof(std::uint64_t)}));
-        if (string == 0) {
-            return count;
-        }
-        if (before + count >= task::kMaxArguments) {
-            return Error::TooBig;
-        }
-        TRY(buffer.append(space, VirtAddr{string}));
-    }
-}
 
 // What the child starts with: what it inherits, changed as the caller wishes and its own limits allow.
 Result<sched::Attributes> child_attributes(Caller& caller, std::uint64_t attr,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "task/lifecycle.hpp"
 
+#include <utility>
+
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
 #include "lib/log.hpp"
@@ -69,6 +71,9 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
         }
         process.threads.remove(*task);
         process.threads.push_back(*task);
+        if (task == process.exec_task && !process.is_exiting.load(std::memory_order_relaxed)) {
+            continue;
+        }
         // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user
         // mode.
         task->must_exit.store(true);
@@ -91,6 +96,18 @@ void tell_child_ended(Process& parent, Process& child) REQUIRES(family_lock()) {
     parent.zombies.push_back(child);
     parent.child_exited.wake_one(child.pid().value(), 0);
     parent.child_exited.wake_one(kAnyChild, 0);
+}
+
+// The parent does not want to know: nothing is left of the child but what its last thread holds. Whoever
+// waits for it finds out that there is nobody to wait for.
+void forget_child(Process& parent, Process& child) REQUIRES(family_lock()) {
+    unlink_child(child);
+    parent.child_exited.wake_one(child.pid().value(), 0);
+    if (parent.first_child == nullptr) {
+        parent.child_exited.wake_one(kAnyChild, 0);
+    }
+    child.leader.reset();
+    Ref<Process>::adopt(child).reset();  // the family's; the running task has another
 }
 
 // The last thread of a process is gone, but for this one, and so is its memory: hands the children to pid 1,
@@ -118,11 +135,16 @@ void become_zombie(Task& task) {
         task.resume = &become_zombie;
         return;
     }
+    Process& parent = *process.parent;
     process.wait_status = process.exit_status;
-    process.is_zombie = true;
     processes.fetch_sub(1, std::memory_order_relaxed);
-    tell_child_ended(*process.parent, process);
-    signal_child_ended(*process.parent, process.pid(), process.wait_status);
+    if (forgets_children(parent)) {
+        forget_child(parent, process);
+    } else {
+        process.is_zombie = true;
+        tell_child_ended(parent, process);
+    }
+    signal_child_ended(parent, process.pid(), process.wait_status);
     request_exit();
 }
 
@@ -145,22 +167,28 @@ void continue_teardown(Task& task) {
     close_files(task);
 }
 
+void begin_teardown(Task& task) {
+    Process& process = task.process();
+    if (process.space().release()) {
+        continue_teardown(task);
+        return;
+    }
+    process.set_space(nullptr);
+    return_space(process);
+    close_files(task);
+}
+
 // The end of one thread, in its own context. The last one goes on to take the process apart.
 void end_thread(Task& task) {
     Process& process = task.process();
     task.exit_begun = true;
     lift_budget(task);
-    if (!pass_on_pi_futexes(task)) {
+    if (!pass_on_pi_futexes(task) || !discard_unborn_step(task) || !discard_spare_space_step(task)) {
         task.resume = &end_thread;
         request_reschedule();
         return;
     }
-    if (task.clear_child_tid != 0) {
-        // pthread_join waits on this word (set_tid_address(2)). A bad address is the program's loss.
-        if (mm::store_word(process.space(), VirtAddr{task.clear_child_tid}, 0).ok()) {
-            wake_futex(process.space(), task.clear_child_tid, 1);
-        }
-    }
+    release_child_tid(task);
     // This hart must not be in the space any more when the last thread takes it apart.
     leave_address_space(this_hart());
     settle_usage(task);
@@ -173,13 +201,17 @@ void end_thread(Task& task) {
         is_last = process.thread_count == 0;
         if (process.is_exiting.load(std::memory_order_relaxed)) {
             tell_threads_to_end(process);
+        } else if (process.exec_task != nullptr && process.thread_count == 1) {
+            process.alone.wake(1, 0);
+        } else if (process.exec_task != nullptr) {
+            tell_threads_to_end(process);
         } else if (is_last) {
             process.exit_status = status_exited(task.exit_code);
             process.is_exiting.store(true);
         }
     }
     if (is_last) {
-        task.resume = &continue_teardown;
+        task.resume = &begin_teardown;
         request_reschedule();
     } else {
         request_exit();
@@ -188,7 +220,7 @@ void end_thread(Task& task) {
 
 Result<Ref<Process>> create_process() {
     Ref<Process> process = TRY(Process::create());
-    process->set_space(TRY(mm::AddressSpace::create(mm::kernel_map().root())));
+    process->set_space(TRY(create_space()));
     return process;
 }
 
@@ -203,12 +235,11 @@ void discard_process(Ref<Process> process) {
 
 Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& arguments,
                                   const SpawnOptions& options, Task* parent) {
-    const auto slash = arguments.path.rfind('/');
-    Ref<Task> task =
-        TRY(Task::create(process, arguments.path.substr(slash == arguments.path.npos ? 0 : slash + 1)));
+    Ref<Task> task = TRY(Task::create(process, program_name(arguments.path)));
     process.set_pid(task->tid());
     process.leader = task.clone();
     process.rights = options.rights;
+    process.program = arguments.program;
     TRY(load_program(process.space(), arguments, task->frame));
     if (options.prepare != nullptr) {
         TRY(options.prepare(process, options.context));
@@ -258,9 +289,51 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
         discard_process(std::move(process));
         return prepared.error();
     }
-    Task& task =
-        *(*prepared)
-             .release();  // a live task holds a reference to itself; the dispatcher drops it at its end
+    return launch(parent, std::move(process), *std::move(prepared),
+                  {.heads_group = options.heads_group, .is_held = options.is_held});
+}
+
+Result<mm::AddressSpace*> create_space() {
+    return mm::AddressSpace::create(mm::kernel_map().root());
+}
+
+std::string_view program_name(std::string_view path) {
+    const auto slash = path.rfind('/');
+    return path.substr(slash == path.npos ? 0 : slash + 1);
+}
+
+void release_child_tid(Task& task) {
+    if (task.clear_child_tid == 0) {
+        return;
+    }
+    // pthread_join waits on this word (set_tid_address(2)). A bad address is the program's loss.
+    mm::AddressSpace& space = task.process().space();
+    if (mm::store_word(space, VirtAddr{task.clear_child_tid}, 0).ok()) {
+        wake_futex(space, task.clear_child_tid, 1);
+    }
+    task.clear_child_tid = 0;
+}
+
+void return_space(Process& process) {
+    const LockGuard guard{family_lock()};
+    if (std::exchange(process.borrows_space, false)) {
+        // Its lender, if it still waits; pid 1 after that one's end, where nobody does.
+        process.parent->lenders.wake_one(process.pid().value(),
+                                         static_cast<std::int64_t>(process.pid().value()));
+    }
+}
+
+bool end_other_threads(Process& process) {
+    if (process.thread_count == 1) {
+        return false;
+    }
+    tell_threads_to_end(process);
+    return true;
+}
+
+TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, const Launch& options) {
+    // A live task holds a reference to itself; the dispatcher drops it at its end.
+    Task& task = *prepared.release();
     const TaskId tid = task.tid();
     {
         const LockGuard guard{family_lock()};
@@ -329,7 +402,7 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     task.fp = caller.fp;
     {
         const LockGuard guard{family_lock()};
-        if (process.is_exiting.load(std::memory_order_relaxed)) {
+        if (process.is_exiting.load(std::memory_order_relaxed) || process.exec_task != nullptr) {
             return Error::TryAgain;  // it would be born to die
         }
         add_thread(process, task);
@@ -357,7 +430,7 @@ void end_killed_task(Task& task) {
     end_thread(task);
 }
 
-ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child) {
+ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child, bool keeps) {
     const bool takes_any = pid == TaskId{};
     // These references go with no lock held.
     const Ref<Process> named = takes_any ? Ref<Process>{} : find_process(pid);
@@ -381,6 +454,11 @@ ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& 
     child.wait_status = found->wait_status;
     child.usage = found->used.load();
     child.usage += found->dead_children;
+    if (keeps) {
+        // It is still there for whoever waits for the same.
+        parent.child_exited.wake_one(child.pid.value(), 0);
+        return ReapOutcome::Reaped;
+    }
     parent.dead_children += child.usage;
     parent.zombies.remove(*found);
     unlink_child(*found);

@@ -70,6 +70,54 @@ struct ThreadOptions {
 // A new task of the caller's process; returns 0 in its registers. Errors: NoMemory, TryAgain, BadAddress.
 Result<TaskId> create_thread(Task& caller, const ThreadOptions& options);
 
+// What fork and its kin ask for.
+struct ForkOptions {
+    std::uint64_t stack{0};     // 0: the caller's
+    bool shares_memory{false};  // CLONE_VM
+    bool waits{false};          // CLONE_VFORK: until the child gives the memory back by execve or its end
+    std::uint64_t tls{0};
+    bool set_tls{false};
+    std::uint64_t parent_tid{0};  // as in ThreadOptions; child_tid and clear_child_tid in the child's memory
+    std::uint64_t child_tid{0};
+    std::uint64_t clear_child_tid{0};
+};
+// A new process with a copy of the caller's memory, its files, signal actions, attributes and rights, and one
+// task that goes on where the caller is, with result 0; the caller's result is the pid. The copy is made in
+// pieces (SysResult::again()); pages are shared until they are written. With shares_memory there is no copy.
+// Errors: NoMemory, TryAgain, BadAddress.
+SysResult fork_process(Task& caller, const ForkOptions& options);
+// A task that ends while it forks: takes back what there is of the child, a piece at a time; true when
+// nothing is left.
+[[nodiscard]] bool discard_unborn_step(Task& task);
+
+// Replaces the caller's program: on success its next instruction is the new program's first, the other
+// threads have ended, caught signals are back to their default, close-on-exec files are closed, and whoever
+// lent the memory has it back. The first part, which may fail, changes nothing. A thread that is not its
+// process's first keeps its tid. Errors: as spawn_program().
+Result<void> exec_program(Task& caller, const ProgramArguments& arguments);
+// A task that ends while it executes another program: gives back the space it has beside the process's own, a
+// piece at a time; true when nothing is left.
+[[nodiscard]] bool discard_spare_space_step(Task& task);
+
+// ---- Between lifecycle.cpp, fork.cpp and exec.cpp ----
+
+struct Launch {
+    bool heads_group{false};  // the process has a group of its own
+    bool is_held{false};
+};
+// Makes a prepared process the child of `parent` (null: pid 1) and starts its first task.
+TaskId launch(Task* parent, Ref<Process> process, Ref<Task> task, const Launch& options);
+// What the rest of the process knows the task by in its memory: clears the word pthread_join waits on.
+void release_child_tid(Task& task);
+// Nobody uses the memory the process borrowed any more.
+void return_space(Process& process);
+// Has all threads but `exec_task` end, if there are others; false when it is alone. Pre: family_lock is held.
+[[nodiscard]] bool end_other_threads(Process& process) REQUIRES(family_lock());
+// The part of the kernel's memory every space has above its own.
+[[nodiscard]] Result<mm::AddressSpace*> create_space();
+// The last part of a path, which a task is named after.
+[[nodiscard]] std::string_view program_name(std::string_view path);
+
 // ---- Death ----
 
 // Ends the calling task; when it is the last of its process, the process. `status` as in exit(2).
@@ -98,7 +146,8 @@ struct ReapedChild {
 };
 enum class ReapOutcome : std::uint8_t { Reaped, NoneYet, NoChild };
 // Takes one ended child with `pid` (or any, for pid 0) off `parent`. NoneYet: there are children, none has
-// ended; with `wait_in` set, that task's wait has begun on parent.child_exited (run_again).
-ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child);
+// ended; with `wait_in` set, that task's wait has begun on parent.child_exited (run_again). `keeps`: the
+// child stays to be waited for.
+ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child, bool keeps = false);
 
 }  // namespace kernel::task

@@ -70,7 +70,8 @@ class Process : public RefCounted<Process> {
     [[nodiscard]] mm::AddressSpace& space() { return *space_; }
     [[nodiscard]] mm::AddressSpace* space_or_null() { return space_; }
     void set_space(mm::AddressSpace* space) { space_ = space; }
-    FileTable files;          // has a lock of its own
+    FileTable files;                   // has a lock of its own
+    mm::FileObject* program{nullptr};  // what it runs; written before it runs, and by its execve
     std::uint64_t rights{0};  // kRight*; only shrinks, written by the process itself or before it runs
     std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 
@@ -85,6 +86,8 @@ class Process : public RefCounted<Process> {
     ListNode zombie_node;                                   // on parent->zombies
     IntrusiveList<Process, &Process::zombie_node> zombies;  // children that ended, the oldest end first
     bool is_zombie{false};
+    bool borrows_space{false};  // vfork: a thread of the parent waits until the space is given back
+    Task* exec_task{nullptr};   // the one that goes on in another program; the others end
     Ref<SharedGroup> group;  // what its tasks count for, its own or an ancestor's; its children begin with it
     std::int32_t wait_status{0};  // as wait4 reports it
     Usage dead_children;          // of children that were waited for
@@ -103,6 +106,10 @@ class Process : public RefCounted<Process> {
 
     // wait4 callers of this process; key: the pid they wait for, 0 for any child.
     WaitQueue child_exited;
+    // vfork callers of this process; key: the child's pid.
+    WaitQueue lenders;
+    // An execve that waits until the other threads are gone.
+    WaitQueue alone;
 
   private:
     template <class T>

@@ -27,6 +27,10 @@
 #include "task/sys_result.hpp"
 #include "task/wait.hpp"
 
+namespace kernel::mm {
+class AddressSpace;
+}
+
 namespace kernel::task {
 
 class Process;
@@ -100,6 +104,15 @@ class Task : public RefCounted<Task> {
     std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread
     Instant due;                // not to return to user mode before it; 0 = at once
     bool exit_begun{false};     // by the task itself: what runs now is its end
+
+    // A fork in pieces: the child so far, and from where on its memory is still to be copied. Own.
+    Ref<Process> unborn;
+    VirtAddr unborn_next{};
+    Error unborn_error{};  // why it will not be born; set with unborn_fails
+    bool unborn_fails{false};
+    // execve: the space to come, then the one to be taken apart; and how far its closing of files has come.
+    mm::AddressSpace* spare_space{nullptr};
+    std::uint32_t exec_files{0};
 
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
     // Written only by the task itself, under the lock of its process's signals, which guards the rest.

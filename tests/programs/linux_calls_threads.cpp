@@ -286,8 +286,8 @@ void clone_threads() {
 
     const auto bare_clone = [&](int flags, char* top) { return syscall(SYS_clone, flags, top, 0, 0, 0); };
     char* const top = stack.data() + stack.size();
-    fails("fork", bare_clone(SIGCHLD, nullptr), ENOSYS);
-    fails("vfork", bare_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, top), ENOSYS);
+    fails("a process with another exit signal", bare_clone(SIGUSR1, nullptr), EINVAL);
+    fails("a process that shares files", bare_clone(CLONE_FILES | SIGCHLD, nullptr), EINVAL);
     fails("a thread with its own handlers", bare_clone(CLONE_THREAD, top), EINVAL);
     fails("handlers in another memory", bare_clone(CLONE_SIGHAND, top), EINVAL);
     fails("a thread without a stack", bare_clone(kThreadFlags, nullptr), EINVAL);

@@ -339,6 +339,12 @@ void release_process(Process&, Task&) {}
 Result<TaskId> spawn_program(Task*, const ProgramArguments&, const SpawnOptions&) {
     return Error::NotExecutable;
 }
+SysResult fork_process(Task&, const ForkOptions&) {
+    return Error::TryAgain;
+}
+Result<void> exec_program(Task&, const ProgramArguments&) {
+    return Error::NotExecutable;
+}
 Result<TaskId> create_thread(Task&, const ThreadOptions&) {
     return Error::TryAgain;
 }
@@ -346,7 +352,7 @@ void exit_thread(Task&, std::int32_t) {}
 void exit_process(Process& process, std::int32_t wait_status) {
     fake::record().ended.try_emplace(&process, wait_status);
 }
-ReapOutcome reap_child(Process&, TaskId, Task*, ReapedChild&) {
+ReapOutcome reap_child(Process&, TaskId, Task*, ReapedChild&, bool) {
     return ReapOutcome::NoChild;
 }
 
