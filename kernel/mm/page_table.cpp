@@ -38,10 +38,12 @@ PteSlot entry_for(PhysAddr table, VirtAddr va, std::uint32_t level) {
 }
 
 bool is_table_empty(PhysAddr table) {
+    PteSlot slot = entry_at(table, 0);
     for (std::uint32_t index = 0; index < kEntries; ++index) {
-        if (!entry_at(table, index).load().is_empty()) {
+        if (!slot.load().is_empty()) {
             return false;
         }
+        slot = slot.following();
     }
     return true;
 }
@@ -167,7 +169,7 @@ PageTable::Step PageTable::step_at(VirtAddr va) const {
         }
         table = pte.frame();
     }
-    return {entry_for(table, va, 0), after_entry(va, 0)};
+    return {entry_for(table, va, 0), after_entry(va, 1)};
 }
 
 PageTable::Unhooked PageTable::unhook_at(VirtAddr va) {

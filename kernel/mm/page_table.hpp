@@ -11,6 +11,7 @@
 // stores; an entry that makes something reachable is stored with release after that something was written.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -104,6 +105,8 @@ class PteSlot {
     [[nodiscard]] Pte load() const {
         return Pte::from_bits(std::atomic_ref{*entry_}.load(std::memory_order_relaxed));
     }
+    // The next one of the same table. Pre: there is one, or the result is not used.
+    [[nodiscard]] constexpr PteSlot following() const { return PteSlot{entry_ + 1}; }
     // Release: what the entry points to is written before a hardware walker can follow it.
     void store(Pte pte) const { std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_release); }
 
@@ -155,15 +158,25 @@ class PageTable {
                                Visit&& visit) const {
         VirtAddr va = start;
         while (va < end) {
-            if (entries_left == 0) {
-                return va;
-            }
-            --entries_left;
             const Step step = step_at(va);
-            if (step.slot && step.slot.load().is_resident() && !visit(va, step.slot)) {
-                return va;
+            if (!step.slot) {
+                if (entries_left == 0) {
+                    return va;
+                }
+                --entries_left;
+                va = step.table_end;
+                continue;
             }
-            va = step.next;
+            const VirtAddr table_end = std::min(step.table_end, end);
+            for (PteSlot slot = step.slot; va < table_end; slot = slot.following(), va = va + kPageSize) {
+                if (entries_left == 0) {
+                    return va;
+                }
+                --entries_left;
+                if (slot.load().is_resident() && !visit(va, slot)) {
+                    return va;
+                }
+            }
         }
         return end;
     }
@@ -185,8 +198,8 @@ class PageTable {
 
   private:
     struct Step {
-        PteSlot slot;   // false when there is no table for va
-        VirtAddr next;  // first address not covered by this entry
+        PteSlot slot;        // false when there is no table for va
+        VirtAddr table_end;  // first address not covered by that table, or by the entry that is no table
     };
     struct Unhooked {
         std::array<PhysAddr, 2> tables;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -244,6 +245,65 @@ std::string measure_yield(std::uint64_t window_ns) {
     const double ten_thousand = cost_of_yield(10'000, window_ns / 2);
     return format("ns_at_1=%.1f ns_at_2=%.1f ns_at_10=%.1f ns_at_1000=%.1f ns_at_10000=%.1f growth=%.3f",
                   alone, two, ten, thousand, ten_thousand, ten_thousand / ten);
+}
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kStack = 8 << 20;
+
+// What a program gives back of a large stack: every page of it, or one here and there.
+void give_back(std::size_t spacing, std::uint64_t end) {
+    auto* const memory = static_cast<char*>(
+        ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (memory == MAP_FAILED) {
+        give_up("no memory for a stack");
+    }
+    while (now_ns() < end) {
+        for (std::size_t at = 0; at < kStack; at += spacing) {
+            memory[at] = 1;
+        }
+        if (::madvise(memory, kStack, MADV_DONTNEED) != 0) {
+            give_up("madvise was refused");
+        }
+    }
+    ::munmap(memory, kStack);
+}
+
+// How late an Interactive sleeper with a latency hint was at worst while another task did this: as long as
+// the longest piece of the kernel that cannot be interrupted, and a wake-up.
+std::uint64_t longest_wait_beside(std::uint64_t window_ns,
+                                  const std::function<void(std::uint64_t end)>& work) {
+    constexpr std::uint64_t kInterval = 43'000;  // in step with nothing
+    Crew crew;
+    crew.add(attributes(QosClass::Normal, 100, 1), [&work](Member&, std::uint64_t end) { work(end); });
+    std::uint64_t longest = 0;
+    crew.add(with_latency(attributes(QosClass::Interactive, 100, 1), kMs),
+             [&longest, window_ns](Member&, std::uint64_t end) {
+                 for (std::uint64_t next = end - window_ns; next < end - kMs; next += kInterval) {
+                     sleep_until_ns(next);
+                     const std::uint64_t now = now_ns();
+                     longest = std::max(longest, now - next);
+                     next = std::max(next, now);
+                 }
+             });
+    static_cast<void>(crew.run(kWarmUp, window_ns));
+    return longest;
+}
+
+}  // namespace
+
+std::string measure_sections(std::uint64_t window_ns) {
+    const auto beside = [window_ns](auto&& work) {
+        return microseconds(longest_wait_beside(window_ns, work));
+    };
+    const double hog = beside([](std::uint64_t end) {
+        while (now_ns() < end) {
+        }
+    });
+    const double dense = beside([](std::uint64_t end) { give_back(kPage, end); });
+    const double sparse = beside([](std::uint64_t end) { give_back(64 * kPage, end); });
+    return format("hog_us=%.1f dense_us=%.1f sparse_us=%.1f", hog, dense, sparse);
 }
 
 }  // namespace gauge
