@@ -11,6 +11,7 @@ usage: scripts/board-test.sh --serial PORT [options]
   --power-cmd CMD     a shell command that switches the board off and on; without it, do that by hand when told to
   --baud N            default 115200
   --harts N           usable harts of the board (default 4)
+  --online MASK       CpuIds that come up, for a device tree that names harts too many (default: the first N)
   --board NAME        folder of boards/ (default visionfive2); its messages.toml explains what the firmware says
   --boot-timeout S    seconds until the kernel's first line (default 60)
   --timeout S         seconds until the end of the run (default 300)
@@ -29,13 +30,13 @@ die() {
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-serial='' power_cmd='' baud=115200 harts=4 board=visionfive2 boot_timeout=60 timeout=300 require=all
+serial='' power_cmd='' baud=115200 harts=4 online='' board=visionfive2 boot_timeout=60 timeout=300 require=all
 log_dir=$root/build/logs log_name=''
 while [ $# -gt 0 ]; do
     option=$1
     shift
     case "$option" in
-        --serial | --power-cmd | --baud | --harts | --board | --boot-timeout | --timeout | --require | --log-dir | --log-name)
+        --serial | --power-cmd | --baud | --harts | --online | --board | --boot-timeout | --timeout | --require | --log-dir | --log-name)
             [ $# -gt 0 ] || die "$option wants a value"
             name=${option#--}
             declare "${name//-/_}=$1"
@@ -63,7 +64,8 @@ SECONDS=0
 python3 "$root/tools/board_run.py" --serial "$serial" --baud "$baud" ${power_cmd:+--power-cmd "$power_cmd"} \
     --boot-timeout "$boot_timeout" --timeout "$timeout" --log "$log" --raw-log "$raw_log" \
     ${messages:+--messages "$messages"} || run_status=$?
-check=(--smp "$harts" --lane "$lane" --junit "$log_dir/$name.xml" --manifest "$root/tests/markers.toml")
+check=(--smp "$harts" --lane "$lane" --junit "$log_dir/$name.xml" --manifest "$root/tests/markers.toml"
+       ${online:+--online "$online"})
 case $run_status in
     0) ;;
     3) check+=(--timed-out) ;;
