@@ -81,12 +81,19 @@ class Aplic {
         if (cpu.value() >= kMaxCpus || idc >= 1U << (32 - aplic_map::kHartShift)) {
             return Error::InvalidArgument;
         }
-        const std::uint64_t base = idc_register(idc, 0);
+        idcs_[cpu.value()] = idc;
+        start_idc(cpu);
+        return {};
+    }
+    // Each hart once more for itself, as of a PLIC: what firmware does to a hart it starts is its own affair.
+    void start_idc(CpuId cpu) {
+        if (!has_idc(cpu)) {
+            return;
+        }
+        const std::uint64_t base = idc_register(*idcs_[cpu.value()], 0);
         write(base + aplic_map::kIdcForce, 0);
         write(base + aplic_map::kIdcThreshold, 0);
         write(base + aplic_map::kIdcDelivery, 1);
-        idcs_[cpu.value()] = idc;
-        return {};
     }
     [[nodiscard]] bool has_idc(CpuId cpu) const {
         return cpu.value() < kMaxCpus && idcs_[cpu.value()].has_value();

@@ -30,12 +30,13 @@ void start_firmware_console();
 // NotSupported: no driver for this UART, or an access width other than 1, 2 and 4.
 Result<void> start_uart(const fdt::Console& description, VirtAddr registers);
 
-// 3. Routes the UART's interrupt to `cpu` and sends and receives by interrupts from now on. NotSupported: the
-// UART, its interrupt or a controller that reaches `cpu` is missing; the console stays polled and
-// poll_console() must be called now and then.
-Result<void> start_uart_interrupts(const fdt::Machine& machine, CpuId cpu);
+// 3. Routes the UART's interrupt to the calling CPU, or where that cannot have it to another one of `online`,
+// and sends and receives by interrupts from now on; returns which CPU. NotSupported: the UART, its interrupt
+// or a controller that reaches one of them is missing; the console stays polled and poll_console() must be
+// called now and then.
+Result<CpuId> start_uart_interrupts(const fdt::Machine& machine, CpuMask online);
 
-// 4. Has the UART interrupt `cpu`, the calling one, and waits for it: true when it came. Otherwise the
+// 4. Has the UART interrupt its CPU, and waits for it: true when it came. Otherwise the
 // console is polled from now on. Pre: start_uart_interrupts() was ok.
 [[nodiscard]] bool check_uart_interrupts();
 [[nodiscard]] bool has_uart_interrupts();

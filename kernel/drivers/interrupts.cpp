@@ -90,25 +90,21 @@ Result<void> aim(const fdt::Machine& machine, Aplic<Mmio>& aplic, const fdt::Wir
         return aplic.enable(wire.source, wire.trigger, cpu);
     }
     const std::optional<std::uint16_t>& index = machine.harts[cpu.value()].message_index;
-    if (!has_imsics || !index.has_value()) {
+    if (!index.has_value()) {
         return Error::NotSupported;
     }
     const std::uint32_t identity = TRY(identity_of(wire));
     return aplic.enable_message(wire.source, wire.trigger, *index, identity);
 }
 
-Result<void> route_by_aplic(const fdt::Machine& machine, const fdt::WiredInterrupt& wire,
+Result<void> route_by_aplic(const fdt::Machine& machine, Aplic<Mmio>& aplic, const fdt::WiredInterrupt& wire,
                             InterruptHandler handler, CpuId cpu) {
-    std::optional<Aplic<Mmio>>& aplic = aplics[wire.index];
-    if (!aplic.has_value()) {
-        return Error::NotSupported;
-    }
     if (machine.aplics[wire.index].sends_messages) {
         TRY(add_message_wire(machine, wire, handler));
     } else {
-        TRY(aplic->set_handler(wire.source, handler));
+        TRY(aplic.set_handler(wire.source, handler));
     }
-    return aim(machine, *aplic, wire, cpu);
+    return aim(machine, aplic, wire, cpu);
 }
 
 }  // namespace
@@ -143,6 +139,17 @@ Result<void> start_aplic(const fdt::Machine& machine, std::size_t index, VirtAdd
 }
 
 void start_hart_interrupts(const fdt::Machine& machine) {
+    const CpuId cpu = arch::current_cpu();
+    for (std::optional<Plic<Mmio>>& plic : plics) {
+        if (plic.has_value()) {
+            plic->start_context(cpu);
+        }
+    }
+    for (std::optional<Aplic<Mmio>>& aplic : aplics) {
+        if (aplic.has_value()) {
+            aplic->start_idc(cpu);
+        }
+    }
     // The CSRs are there only where every hart says so.
     if (machine.message_ids > 0 && machine.common_isa.ssaia) {
         imsic.start(machine.message_ids, wire_identities(machine));
@@ -152,13 +159,31 @@ void start_hart_interrupts(const fdt::Machine& machine) {
     }
 }
 
+bool can_reach(const fdt::Machine& machine, const fdt::WiredInterrupt& wire, CpuId cpu) {
+    if (wire.controller == fdt::Controller::Plic) {
+        const std::optional<Plic<Mmio>>& plic = plics[wire.index];
+        return plic.has_value() && plic->has_context(cpu);
+    }
+    const std::optional<Aplic<Mmio>>& aplic = aplics[wire.index];
+    if (!aplic.has_value()) {
+        return false;
+    }
+    return machine.aplics[wire.index].sends_messages
+               ? has_imsics && machine.harts[cpu.value()].message_index.has_value()
+               : aplic->has_idc(cpu);
+}
+
 Result<void> route_interrupt(const fdt::Machine& machine, const fdt::WiredInterrupt& wire,
                              InterruptHandler handler, CpuId cpu) {
-    if (wire.controller == fdt::Controller::Aplic) {
-        return route_by_aplic(machine, wire, handler, cpu);
+    if (!can_reach(machine, wire, cpu)) {
+        return Error::NotSupported;
+    }
+    if (std::optional<Aplic<Mmio>>& aplic = aplics[wire.index];
+        wire.controller == fdt::Controller::Aplic && aplic.has_value()) {
+        return route_by_aplic(machine, *aplic, wire, handler, cpu);
     }
     std::optional<Plic<Mmio>>& plic = plics[wire.index];
-    if (!plic.has_value() || !plic->has_context(cpu)) {
+    if (!plic.has_value()) {
         return Error::NotSupported;
     }
     TRY(plic->set_handler(wire.source, handler));
@@ -167,6 +192,9 @@ Result<void> route_interrupt(const fdt::Machine& machine, const fdt::WiredInterr
 
 Result<void> move_interrupt(const fdt::Machine& machine, const fdt::WiredInterrupt& wire, CpuId from,
                             CpuId to) {
+    if (!can_reach(machine, wire, to)) {
+        return Error::NotSupported;
+    }
     if (wire.controller == fdt::Controller::Aplic) {
         std::optional<Aplic<Mmio>>& aplic = aplics[wire.index];
         return aplic.has_value() ? aim(machine, *aplic, wire, to) : Error::NotSupported;

@@ -20,12 +20,13 @@ namespace kernel::drivers {
 Result<void> start_plic(const fdt::Machine& machine, std::size_t index, VirtAddr registers);
 // The same for machine.aplics.
 Result<void> start_aplic(const fdt::Machine& machine, std::size_t index, VirtAddr registers);
-// The calling hart's own part: its IMSIC, where the machine has them. Each hart once, before it takes
-// interrupts.
+// The calling hart's own part of them. Each hart once, before it takes interrupts and any is routed to it.
 void start_hart_interrupts(const fdt::Machine& machine);
 
-// From now on `wire` calls `handler` on `cpu`. NotSupported: the controller was not started or does not reach
-// that CPU. NoSpace: too many handlers. Exists: the wire has a handler.
+// True when the wire's controller was started and can interrupt `cpu`.
+[[nodiscard]] bool can_reach(const fdt::Machine& machine, const fdt::WiredInterrupt& wire, CpuId cpu);
+// From now on `wire` calls `handler` on `cpu`. NotSupported: !can_reach(). NoSpace: too many handlers.
+// Exists: the wire has a handler.
 Result<void> route_interrupt(const fdt::Machine& machine, const fdt::WiredInterrupt& wire,
                              InterruptHandler handler, CpuId cpu);
 // Moves a routed wire from the calling CPU, `from`, to `to`. NotSupported: `to` cannot take it.

@@ -49,12 +49,22 @@ class Plic {
         if (cpu.value() >= kMaxCpus || context > plic_map::kMaxContext) {
             return Error::InvalidArgument;
         }
+        contexts_[cpu.value()] = context;
+        start_context(cpu);
+        return {};
+    }
+
+    // Nothing enabled for `cpu` any more, every priority above 0 let through. Each hart once more for itself:
+    // OpenSBI sets the threshold of a hart it starts so that nothing comes through.
+    void start_context(CpuId cpu) {
+        if (!has_context(cpu)) {
+            return;
+        }
+        const std::uint32_t context = *contexts_[cpu.value()];
         for (std::uint32_t word = 0; word <= sources_ / 32; ++word) {
             write(enable_word(context, word), 0);
         }
         write(plic_map::kThreshold + plic_map::kContextStride * context, 0);
-        contexts_[cpu.value()] = context;
-        return {};
     }
 
     // As InterruptHandlers::set().

@@ -45,8 +45,8 @@ void map_kernel(const BootArguments& boot);
 
 // boot_devices.cpp
 void start_console();
-void start_interrupt_controllers(CpuId cpu);
-// KSELFTEST: the console's interrupt arrives; else it is polled from now on.
+void start_interrupt_controllers();
+// Lets the console interrupt a CPU that is online. KSELFTEST: that arrives; else it is polled from now on.
 void check_console();
 void install_hooks();
 // The end of a boot that cannot go on because of what it was given, not because of a bug: the reason was

@@ -148,7 +148,7 @@ void start_console() {
     log::info("console: ", description.node, " (", description.compatible.first(), ")");
 }
 
-void start_interrupt_controllers(CpuId cpu) {
+void start_interrupt_controllers() {
     const auto& plics = machine().plics;
     for (std::size_t i = 0; i < plics.size(); ++i) {
         start_controller("PLIC", plics[i].registers,
@@ -160,17 +160,26 @@ void start_interrupt_controllers(CpuId cpu) {
                          [i](VirtAddr at) { return drivers::start_aplic(machine(), i, at); });
     }
     drivers::start_hart_interrupts(machine());
-    if (drivers::start_uart_interrupts(machine(), cpu).ok()) {
+}
+
+namespace {
+
+void start_console_interrupts() {
+    const auto cpu = drivers::start_uart_interrupts(machine(), task::online_cpus());
+    if (cpu.ok()) {
         log::info("interrupts: ", drivers::controller_name(machine(), *machine().console->interrupt),
-                  ", the console's go to cpu", cpu);
-    } else if (plics.empty() && aplics.empty()) {
+                  ", the console's go to cpu", *cpu);
+    } else if (machine().plics.empty() && machine().aplics.empty()) {
         log::info("interrupts: no supported interrupt controller; the console is polled");
     } else {
         log::info("interrupts: none from the console, which is polled");
     }
 }
 
+}  // namespace
+
 void check_console() {
+    start_console_interrupts();
     if (!drivers::has_uart_interrupts()) {
         log::marker("KSELFTEST: console irq SKIP (polled)");
     } else if (drivers::check_uart_interrupts()) {

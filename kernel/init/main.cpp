@@ -16,7 +16,7 @@ constinit CpuId boot_cpu{};
 void finish_boot() {
     prepare_this_hart();
     start_console();
-    start_interrupt_controllers(boot_cpu);
+    start_interrupt_controllers();
     start_other_harts();
     check_harts();
     check_console();

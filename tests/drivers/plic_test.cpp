@@ -110,6 +110,18 @@ TEST_F(PlicTest, AddContextSwitchesEverythingOffInThatContextOnly) {
     EXPECT_FALSE(plic_.has_context(CpuId{1}));
 }
 
+// What OpenSBI leaves of a context when it starts the hart.
+TEST_F(PlicTest, AStartedHartOpensItsContextAgain) {
+    ASSERT_TRUE(plic_.add_context(CpuId{0}, 2).ok());
+    fake_.write(map::kThreshold + map::kContextStride * 2, 4, 7);
+    plic_.start_context(CpuId{0});
+    plic_.start_context(CpuId{1});  // has none
+    ASSERT_TRUE(plic_.set_handler(10, serve).ok());
+    ASSERT_TRUE(plic_.enable(10, CpuId{0}).ok());
+    fake_.asserted = {10};
+    EXPECT_EQ(plic_.handle(CpuId{0}), 1U);
+}
+
 TEST_F(PlicTest, EnableSetsTheBitAndAPriority) {
     ASSERT_TRUE(plic_.add_context(CpuId{0}, 2).ok());
     EXPECT_TRUE(plic_.enable(32, CpuId{0}).ok());
