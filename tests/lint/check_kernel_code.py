@@ -4,9 +4,11 @@
 functions that save and restore a program's FP registers (they would clobber a program's state), and writes to sstatus
 that could set SUM (the kernel reaches user memory through the page table only).
 
-    check_kernel_code.py OBJDUMP ELF
+    check_kernel_code.py OBJDUMP ELF COMPILE_COMMANDS
 """
 
+import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -40,8 +42,18 @@ def offences(listing):
     return found
 
 
+def careless(database):
+    """Kernel sources that were compiled without -mstrict-align: the harts of many boards trap on misaligned accesses, and
+    firmware emulates them a thousand times slower. An emulator does not show it."""
+    return [entry["file"] for entry in database
+            if ("/kernel/" in entry["file"] or "/libfdt/" in entry["file"]) and "-mstrict-align" not in entry.get("command", "").split()]
+
+
 def main():
-    objdump, elf = sys.argv[1:]
+    objdump, elf, commands = sys.argv[1:]
+    files = careless(json.loads(pathlib.Path(commands).read_text(encoding="utf-8")))
+    for file in files:
+        print(f"{file}: compiled without -mstrict-align")
     listing = subprocess.run([objdump, "-d", elf], check=True, capture_output=True, text=True).stdout
     found = offences(listing)
     for function, text in found:
@@ -50,7 +62,7 @@ def main():
     if len(saved) != len(FP_FUNCTIONS):
         print(f"{elf}: the FP save and restore functions are missing: is this the kernel?")
         return 1
-    return 1 if found else 0
+    return 1 if found or files else 0
 
 
 if __name__ == "__main__":

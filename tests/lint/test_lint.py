@@ -89,6 +89,13 @@ class KernelCodeTest(unittest.TestCase):
         self.assertEqual([("stray", "fld fa0,0(a0)"), ("stray", "lui t0,0x40; csrs sstatus,t0 may set SUM")], found)
 
 
+    def test_misaligned_accesses_are_ruled_out(self):
+        database = [{"file": "/a/kernel/lib/x.cpp", "command": "g++ -mstrict-align -c x.cpp"},
+                    {"file": "/a/kernel/lib/y.cpp", "command": "g++ -mno-strict-align -c y.cpp"},
+                    {"file": "/a/user/z.cpp", "command": "g++ -c z.cpp"}]
+        self.assertEqual(check_kernel_code.careless(database), ["/a/kernel/lib/y.cpp"])
+
+
 class AnalyseTest(unittest.TestCase):
     def test_portable_words(self):
         words = "g++ -O2 -DA=1 -D B -Ikernel -isystem cmake/include -mno-relax -std=gnu++23 -o x.o -c x.cpp".split()
