@@ -197,7 +197,7 @@ bool leave(Hart& hart) {
     if (send_tasks_away(hart)) {
         return false;
     }
-    if (hart.presence.load(std::memory_order_relaxed) == Presence::Leaving && hart.inbox.load() == nullptr) {
+    if (hart.presence.load(std::memory_order_relaxed) == Presence::Leaving && !has_arrivals(hart)) {
         if (cpu_leaves != nullptr) {
             cpu_leaves(arch::current_cpu());
         }

@@ -155,6 +155,8 @@ Decision put_and_pick(Hart& hart, Instant now) {
 }
 
 // Ends the waits of those who asked for a mask this task was running outside of; true when nobody is left.
+// They came between the first one's interrupt and the end of this hart's kernel section, which is bounded,
+// each hart one after the other: their number goes by the harts, not by the tasks there are.
 bool end_waits_of_evictors(Task& task) {
     const LockGuard guard{task.evicted.lock()};
     for (Wait* wait = task.evicted.front(); wait != nullptr;) {
@@ -254,14 +256,14 @@ void idle(Hart& hart) {
     if (is_online) {
         idle_cpus.add(self);
     }
-    const bool is_called = hart.inbox.load() != nullptr;
+    const bool is_called = has_arrivals(hart);
     const bool has_pulled = !is_called && is_online && pull_when_idle(hart);
     if (!is_called && (is_online ? !has_pulled : leave(hart))) {
         {
             const LockGuard guard{hart.lock};
             program_timer(hart, arch::now());
         }
-        if (hart.inbox.load() == nullptr) {
+        if (!has_arrivals(hart)) {
             arch::wait_for_interrupt();
         }
     }

@@ -52,6 +52,7 @@ struct alignas(64) Hart {
 
     // Hart-local from here on.
     alignas(64) Task* current{nullptr};
+    Task* arrivals{nullptr};           // what was taken out of the inbox and not yet looked at
     mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
     // The time at which a round of timers expires: what it wakes is put in place at that instant. never()
     // outside.
@@ -118,7 +119,12 @@ void place(Task& task, sched::EnqueueReason reason);
 // Enqueues a task that has this hart as its home, or sends it on when its mask no longer allows this hart;
 // then false.
 bool take_in(Hart& hart, Task& task);
-// Takes in what was sent to this hart. True when there was something.
+// Whether something was sent to this hart that it has not taken in yet.
+[[nodiscard]] inline bool has_arrivals(const Hart& hart) {
+    return hart.arrivals != nullptr || hart.inbox.load() != nullptr;
+}
+// Takes in what was sent to this hart, a bounded part of it: the hart interrupts itself for the rest. True
+// when there was something.
 bool drain_inbox(Hart& hart);
 // Something waits on `cpu` that an idle hart may run: wakes one of those, which then pulls it. A hart that
 // sleeps does not look for work by itself. True when there was one to wake.

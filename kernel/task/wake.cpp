@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where runnable tasks go: placement, inboxes, IPIs.
+#include <utility>
+
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
 #include "sched/placement.hpp"
@@ -29,6 +31,10 @@ Instant time_of_placement() {
     const Instant round = this_hart().round;
     return round.is_never() ? arch::now() : round;
 }
+
+// However many arrive at once, no entry into the kernel takes in more than this: what is left interrupts
+// again.
+constexpr std::uint32_t kArrivalsPerEntry = 16;
 
 struct Target {
     CpuId cpu;
@@ -157,17 +163,21 @@ bool take_in(Hart& hart, Task& task) {
 }
 
 bool drain_inbox(Hart& hart) {
-    if (hart.inbox.load() == nullptr) {
+    if (!has_arrivals(hart)) {
         return false;
     }
-    // Cleared before the stack is taken: who pushes later interrupts again.
-    hart.ipi_pending.exchange(0);
-    Task* task = hart.inbox.exchange(nullptr);
-    while (task != nullptr) {
-        Task* const following = task->inbox_next;
-        task->inbox_next = nullptr;
+    if (hart.arrivals == nullptr) {
+        // Cleared before the stack is taken: who pushes later interrupts again.
+        hart.ipi_pending.exchange(0);
+        hart.arrivals = hart.inbox.exchange(nullptr);
+    }
+    for (std::uint32_t i = 0; i < kArrivalsPerEntry && hart.arrivals != nullptr; ++i) {
+        Task* const task = hart.arrivals;
+        hart.arrivals = std::exchange(task->inbox_next, nullptr);
         static_cast<void>(take_in(hart, *task));
-        task = following;
+    }
+    if (hart.arrivals != nullptr) {
+        kick(arch::current_cpu());
     }
     return true;
 }

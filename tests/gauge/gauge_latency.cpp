@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // How soon, how often and how dear.
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -304,6 +307,45 @@ std::string measure_sections(std::uint64_t window_ns) {
     const double dense = beside([](std::uint64_t end) { give_back(kPage, end); });
     const double sparse = beside([](std::uint64_t end) { give_back(64 * kPage, end); });
     return format("hog_us=%.1f dense_us=%.1f sparse_us=%.1f", hog, dense, sparse);
+}
+
+// Many tasks are sent to a busy hart at once: how many it takes in at each interrupt, on average. They are of
+// class Idle, so that none of them runs and enters the kernel meanwhile.
+std::string measure_arrivals(std::uint64_t window_ns) {
+    constexpr std::size_t kArrivals = 256;
+    constexpr std::uint64_t kOther = 2;
+    constexpr std::uint64_t kSettled = 3 * kMs;
+    Crew crew;
+    std::atomic<std::uint32_t> word{0};
+    for (std::size_t i = 0; i < kArrivals; ++i) {
+        crew.add(attributes(QosClass::Idle, 100, kOther), [&word](Member&, std::uint64_t) {
+            ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+        });
+    }
+    // Busy once all of them wait.
+    crew.add(attributes(QosClass::Interactive, 100, kOther), [window_ns](Member&, std::uint64_t end) {
+        sleep_until_ns(end - window_ns / 2);
+        while (now_ns() < end) {
+        }
+    });
+    long woken = 0;
+    std::uint64_t interrupts = 0;
+    const auto taken = [] {
+        const auto stat = nexus_abi::sched::hart_stat(1);
+        return stat.ok() ? stat->nr_ipis_received + stat->nr_timer_interrupts : 0;
+    };
+    crew.add(attributes(QosClass::Interactive, 100, 1), [&](Member&, std::uint64_t end) {
+        sleep_until_ns(end - window_ns / 4);
+        const std::uint64_t before = taken();
+        word = 1;
+        woken = ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, kArrivals, nullptr, nullptr, 0);
+        sleep_until_ns(now_ns() + kSettled);
+        interrupts = taken() - before;
+    });
+    static_cast<void>(crew.run(kWarmUp, window_ns));
+    return format("arrivals=%ld interrupts=%llu per_interrupt=%.1f", woken,
+                  static_cast<unsigned long long>(interrupts),
+                  static_cast<double>(woken) / static_cast<double>(std::max<std::uint64_t>(interrupts, 1)));
 }
 
 }  // namespace gauge
