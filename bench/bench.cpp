@@ -45,7 +45,6 @@ constexpr std::array kOperations{
     Operation{"futex_two_harts", futex_two_harts},
     Operation{"pipe_same_hart", pipe_same_hart},
     Operation{"thread_create_join", thread_create_join},
-    Operation{"thread_memory", thread_memory},
     Operation{"spawn_wait", spawn_wait},
     Operation{"fork_exec", fork_exec},
     Operation{"fork_wait", fork_wait},
@@ -63,6 +62,8 @@ constexpr std::array kOperations{
     Operation{"hackbench_socket", hackbench_socket},
     Operation{"schbench", schbench},
     Operation{"idle_timer_interrupts", idle_timer_interrupts},
+    // Last: it leaves a larger process behind, which fork would copy.
+    Operation{"thread_memory", thread_memory},
 };
 
 // A line at a time, and nothing of it is still on its way when the next measurement begins.
