@@ -16,6 +16,7 @@
 #include "cases.hpp"
 #include "clock.hpp"
 #include "console.hpp"
+#include "fleet.hpp"
 #include "judge.hpp"
 #include "nexus_abi/sched_calls.hpp"
 #include "work.hpp"
@@ -178,7 +179,7 @@ Result<Verdict> case_affinity(const Machine& machine) {
     AffinityFigures figures;
     Runners runners;
     for (std::size_t i = 0; i < kRunners; ++i) {
-        const user::Instant deadline = user::now() + 1s;
+        const user::Instant deadline = user::now() + kPatience;
         while (runners[i].tid == 0 && user::now() < deadline) {
             user::sleep_until(user::now() + 1ms);
         }

@@ -31,7 +31,7 @@ Result<std::int32_t> reap(std::int32_t pid) {
 // A child that ends at once and is not reaped: sooner or later setters must say ESRCH, though its pid is
 // still taken.
 Result<bool> zombie_becomes_unknown(std::int32_t pid) {
-    const user::Instant deadline = user::now() + 500ms;
+    const user::Instant deadline = user::now() + kPatience;
     while (user::now() < deadline) {
         const auto answer = sched::set_shares(pid, 100);
         if (!answer.ok()) {

@@ -33,8 +33,6 @@ constexpr std::uint64_t kChangesInARow = 8;
 constexpr user::Duration kPause = 2ms;              // after these
 constexpr std::uint64_t kDeathEvery = 12;           // changes
 constexpr std::uint64_t kFewest = 2 * kDeathEvery;  // changes; on a slow machine it takes longer than kStorm
-// For the slowest machine: with eight harts on a busy host of two.
-constexpr user::Duration kPatience = 20s;
 
 // xorshift64: the same sequences in every run.
 class Sequence {

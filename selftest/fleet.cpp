@@ -20,8 +20,6 @@ using namespace std::chrono_literals;
 // late ones say so and are not judged.
 constexpr user::Duration kStartUp = 5ms;
 constexpr user::Duration kStartUpBase = 15ms;
-// A worker reports within a request or two of its last instant, an Idle one within its longest wait.
-constexpr user::Duration kReportPatience = 1s;
 constexpr user::Duration kPollInterval = 1ms;
 constexpr std::uint32_t kSigKill = 9;
 
@@ -119,7 +117,7 @@ Result<Report> read_report(std::int32_t pid) {
 }
 
 Result<Report> await_report(std::int32_t pid) {
-    const user::Instant deadline = user::now() + kReportPatience;
+    const user::Instant deadline = user::now() + kPatience;
     for (;;) {
         const auto report = read_report(pid);
         if (!report.ok() && report.error() != Error::TryAgain) {

@@ -3,6 +3,7 @@
 // through sched_getstat and their reports, killed and reaped when the case ends. Used by one thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,10 @@
 #include "report.hpp"
 
 namespace selftest {
+
+// For what must happen sooner or later: tells never from late. Guest time runs on while a busy host lets the
+// machine stand still, and faster than the host's on boards whose tree gives a slower clock than they have.
+inline constexpr user::Duration kPatience = std::chrono::seconds{20};
 
 // Class, shares and mask for a worker; more fields may be added by the caller.
 [[nodiscard]] nexus_abi::sched_attr attributes(nexus_abi::QosClass qos_class, std::uint32_t shares,
