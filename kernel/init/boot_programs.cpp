@@ -5,6 +5,7 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "drivers/devices.hpp"
+#include "file/tmpfs.hpp"
 #include "init/boot.hpp"
 #include "init/initrd.hpp"
 #include "init/panic.hpp"
@@ -21,6 +22,7 @@
 #include "syscall/time.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/open_file.hpp"
 #include "task/random.hpp"
 
 namespace kernel::init {
@@ -117,6 +119,8 @@ void read_initrd() {
         log::error("no initrd: pass a cpio archive with -initrd (QEMU) or the boot loader's initrd line");
         give_up();
     }
+    file::tmpfs::prepare();
+    task::set_clean_up_hook(&file::tmpfs::clean_up_step);
     const std::span<const std::byte> bytes{
         static_cast<const std::byte*>(phys_to_virt(machine().initrd->start)), machine().initrd->bytes};
     const std::size_t count = count_entries(bytes);

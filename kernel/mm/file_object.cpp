@@ -31,6 +31,9 @@ FileObject::~FileObject() {
         for (std::uint64_t j = 0; j < kEntriesPerFrame; ++j) {
             if (entries[j] != 0) {
                 frames().unref(page_down(PhysAddr{entries[j]}));
+                if (budget_ != nullptr) {
+                    budget_->used.fetch_sub(1, std::memory_order_relaxed);
+                }
             }
         }
         frames().unref(PhysAddr{directory_[i]});
@@ -71,6 +74,18 @@ Result<std::uint64_t*> FileObject::entry_of(std::uint64_t index) {
 }
 
 Result<PhysAddr> FileObject::load_page(std::uint64_t index) {
+    if (budget_ != nullptr) {
+        if (budget_->used.fetch_add(1, std::memory_order_relaxed) >= budget_->limit) {
+            budget_->used.fetch_sub(1, std::memory_order_relaxed);
+            return Error::NoSpace;
+        }
+        const auto frame = frames().allocate_zeroed_frame();
+        if (!frame.ok()) {
+            budget_->used.fetch_sub(1, std::memory_order_relaxed);
+        }
+        top_page_ = std::max(top_page_, index + 1);
+        return frame;
+    }
     const PhysAddr frame = TRY(frames().allocate_frame());
     const auto source = contents_.subspan(index * kPageSize);
     const std::size_t length = std::min<std::size_t>(source.size(), kPageSize);
@@ -78,6 +93,83 @@ Result<PhysAddr> FileObject::load_page(std::uint64_t index) {
     std::memcpy(page.data(), source.data(), length);
     std::memset(page.data() + length, 0, kPageSize - length);
     return frame;
+}
+
+Result<PhysAddr> FileObject::frame_to_write(std::uint64_t index) {
+    LockGuard guard{lock_};
+    std::uint64_t& entry = *TRY(entry_of(index));
+    if (entry == 0) {
+        entry = TRY(load_page(index)).value();
+    }
+    const PhysAddr frame = page_down(PhysAddr{entry});
+    frames().ref(frame);
+    return frame;
+}
+
+std::uint64_t* FileObject::existing_entry(std::uint64_t index) const {
+    const std::uint64_t table = directory_ == nullptr ? 0 : directory_[index / kEntriesPerFrame];
+    return table == 0 ? nullptr
+                      : static_cast<std::uint64_t*>(phys_to_virt(PhysAddr{table})) + index % kEntriesPerFrame;
+}
+
+Result<PhysAddr> FileObject::existing_frame(std::uint64_t index) {
+    LockGuard guard{lock_};
+    const std::uint64_t* const entry =
+        index < kEntriesPerFrame * kEntriesPerFrame ? existing_entry(index) : nullptr;
+    if (entry == nullptr || *entry == 0) {
+        return Error::NoEntry;
+    }
+    const PhysAddr frame = page_down(PhysAddr{*entry});
+    frames().ref(frame);
+    return frame;
+}
+
+bool FileObject::has_pages_beyond() const {
+    return top_page_ > page_count();
+}
+
+void FileObject::grow_to(std::uint64_t bytes) {
+    DCHECK(bytes <= kMaxBytes);
+    LockGuard guard{lock_};
+    size_.store(std::max(size_.load(), bytes));
+}
+
+void FileObject::cut_to(std::uint64_t bytes) {
+    LockGuard guard{lock_};
+    if (bytes >= size_.load()) {
+        return;
+    }
+    size_.store(bytes);
+    // Should the file grow again, what follows is zero.
+    if (const std::uint64_t offset = page_offset(bytes); offset != 0) {
+        const std::uint64_t* const entry = existing_entry(bytes >> kPageShift);
+        if (entry != nullptr && *entry != 0) {
+            const auto page = frame_bytes(page_down(PhysAddr{*entry}));
+            std::memset(page.data() + offset, 0, kPageSize - offset);
+        }
+    }
+}
+
+bool FileObject::shrink_step() {
+    LockGuard guard{lock_};
+    for (std::uint32_t dropped = 0; dropped < kPagesPerStep && has_pages_beyond(); ++dropped) {
+        const std::uint64_t index = --top_page_;
+        std::uint64_t* const entry = existing_entry(index);
+        if (entry == nullptr) {
+            top_page_ = index / kEntriesPerFrame * kEntriesPerFrame;  // nothing in this table
+            continue;
+        }
+        if (*entry != 0) {
+            frames().unref(page_down(PhysAddr{*entry}));
+            *entry = 0;
+            budget_->used.fetch_sub(1, std::memory_order_relaxed);
+        }
+        if (index % kEntriesPerFrame == 0) {
+            frames().unref(PhysAddr{directory_[index / kEntriesPerFrame]});
+            directory_[index / kEntriesPerFrame] = 0;
+        }
+    }
+    return !has_pages_beyond();
 }
 
 }  // namespace kernel::mm

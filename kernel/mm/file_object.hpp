@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The contents of one initrd file and its page cache: each page is copied into a frame of its own on first
-// use and then shared by every process that maps it. Files live for ever: address spaces keep plain pointers
-// to them.
+// The pages of one file. A constant file (of the initrd) has contents elsewhere and a page cache: each page
+// is copied into a frame of its own on first use and then shared by every process that maps it; it lives for
+// ever, address spaces keep plain pointers to it. A memory file (of tmpfs) is its pages: what was never
+// written is zero and takes none, and what it may take is limited by a budget it shares with others.
 //
-// Concurrency: contents and path are immutable; the cache is guarded by lock_.
+// Concurrency: contents and path are immutable; the pages are guarded by lock_. Whoever holds a reference to
+// a frame may read it without a lock, and write it if the file is a memory file.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,37 +20,73 @@
 
 namespace kernel::mm {
 
+// How many pages a group of memory files may have. Atomic.
+struct PageBudget {
+    std::atomic<std::uint64_t> used{0};
+    std::uint64_t limit{0};  // set before the first file
+};
+
 class FileObject {
   public:
+    static constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
+
     // Pre: contents and path stay where they are for ever (the initrd in the physmap).
     FileObject(std::string_view path, std::span<const std::byte> contents)
-        : path_{path}, contents_{contents} {}
+        : path_{path}, contents_{contents}, size_{contents.size()} {}
+    // An empty memory file. Pre: the budget lives as long as the file.
+    explicit FileObject(PageBudget& budget) : budget_{&budget} {}
     FileObject(const FileObject&) = delete;
     FileObject& operator=(const FileObject&) = delete;
-    // Pre: nothing maps the file any more. Only tests destroy files.
+    // Pre: nothing maps the file any more. Work grows with the pages; see shrink_step().
     ~FileObject();
 
     [[nodiscard]] std::string_view path() const { return path_; }
     [[nodiscard]] std::span<const std::byte> contents() const { return contents_; }
-    [[nodiscard]] std::uint64_t page_count() const { return page_up(contents_.size()) >> kPageShift; }
+    [[nodiscard]] bool is_memory() const { return budget_ != nullptr; }
+    [[nodiscard]] std::uint64_t size() const { return size_.load(); }
+    [[nodiscard]] std::uint64_t page_count() const { return page_up(size()) >> kPageShift; }
 
     // The frame that holds page `index`, with one more reference, which the caller drops. The tail of the
-    // last page is zero. The frame is shared: nobody writes to it. `for_execution`: some hart will fetch
-    // instructions from it; the first such call makes the copy visible to instruction fetch everywhere.
-    // NoMemory; BadAddress when index >= page_count().
+    // last page is zero. The frame is shared; nobody writes to one of a constant file. `for_execution`: some
+    // hart will fetch instructions from it; the first such call makes the copy visible to instruction fetch
+    // everywhere. NoMemory; NoSpace beyond the budget; BadAddress when index >= page_count().
     [[nodiscard]] Result<PhysAddr> frame_of(std::uint64_t index, bool for_execution) EXCLUDES(lock_);
+
+    // ---- Memory files
+
+    // The frame of page `index`, which may lie beyond the end, with one more reference. NoMemory, NoSpace,
+    // FileTooBig.
+    [[nodiscard]] Result<PhysAddr> frame_to_write(std::uint64_t index) EXCLUDES(lock_);
+    // The same, if it was ever written. NoEntry.
+    [[nodiscard]] Result<PhysAddr> existing_frame(std::uint64_t index) EXCLUDES(lock_);
+    // Makes the file at least this long. Pre: bytes <= kMaxBytes; pages of an earlier end are gone
+    // (shrink_step()), as they would be part of the file again.
+    void grow_to(std::uint64_t bytes) EXCLUDES(lock_);
+    // Makes the file end there, if it is longer; what lies beyond goes by shrink_step().
+    void cut_to(std::uint64_t bytes) EXCLUDES(lock_);
+    // Drops up to kPagesPerStep pages beyond the end; true when there are none.
+    [[nodiscard]] bool shrink_step() EXCLUDES(lock_);
+    static constexpr std::uint32_t kPagesPerStep = 64;
 
   private:
     static constexpr std::uint64_t kEntriesPerFrame = kPageSize / sizeof(std::uint64_t);
 
     [[nodiscard]] Result<std::uint64_t*> entry_of(std::uint64_t index) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> load_page(std::uint64_t index) REQUIRES(lock_);
+    // The entry of a page if its table is there; null else.
+    [[nodiscard]] std::uint64_t* existing_entry(std::uint64_t index) const REQUIRES(lock_);
+    // Whether there may be pages beyond the end.
+    [[nodiscard]] bool has_pages_beyond() const REQUIRES(lock_);
 
     const std::string_view path_;
     const std::span<const std::byte> contents_;
     mutable SpinLock lock_{LockRank::PageCache};
     // Two levels of frames full of entries; made when first needed. 512 x 512 pages bound a file to 1 GiB.
     std::uint64_t* directory_ GUARDED_BY(lock_){nullptr};
+    PageBudget* const budget_{nullptr};   // of a memory file
+    std::atomic<std::uint64_t> size_{0};  // written under lock_
+    // One past the highest page a memory file may have.
+    std::uint64_t top_page_ GUARDED_BY(lock_){0};
 };
 
 }  // namespace kernel::mm

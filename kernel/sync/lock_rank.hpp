@@ -17,7 +17,8 @@ enum class LockRank : std::uint8_t {
     FutexBucket = 40,  // held across the read of one user word, hence below AddressSpace, and across wake-ups
     AddressSpace = 50,          // mappings and page table of one process; allocates frames
     FileTable = 55,             // descriptors of a process
-    PageCache = 60,             // frames of one initrd file
+    FileTree = 58,              // names of files in memory
+    PageCache = 60,             // frames of one file
     WaitQueue = 65,             // sleepers of one console, child list or completion; wakes under it
     Hart = 70,                  // run queue and timers of one hart
     Inbox = 75,                 // leaf under a hart lock

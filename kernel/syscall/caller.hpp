@@ -34,4 +34,14 @@ struct Caller {
     }
 };
 
+// The end of a call that may have been the last to know a file: gives back what it left, a piece at a time,
+// and returns 0. Until then Task::call_progress is not 0 and the call is to come here at once.
+[[nodiscard]] inline task::SysResult finish_clean_up(Caller& caller) {
+    if (task::clean_up_step()) {
+        return std::uint64_t{0};
+    }
+    caller.task.call_progress = 1;
+    return task::SysResult::again();
+}
+
 }  // namespace kernel::syscall

@@ -134,7 +134,12 @@ SysResult sys_socketpair(Caller& caller, std::uint32_t family, std::uint32_t typ
 }
 
 SysResult sys_close(Caller& caller, std::int32_t fd) {
-    return caller.files().close(fd);
+    if (caller.task.call_progress == 0) {
+        if (const auto closed = caller.files().close(fd); !closed.ok()) {
+            return closed.error();
+        }
+    }
+    return finish_clean_up(caller);
 }
 
 SysResult sys_dup(Caller& caller, std::int32_t fd) {

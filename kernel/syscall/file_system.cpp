@@ -46,6 +46,9 @@ constexpr Fixed kFixed[]{
     {"dev/zero", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Zero},
     {"dev/random", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
     {"dev/urandom", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
+    // Listed here, looked up in memory.
+    {"tmp", NodeKind::Directory, kTypeDirectory | 01777},
+    {"dev/shm", NodeKind::Directory, kTypeDirectory | 01777},
     {"proc", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"proc/meminfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::MemoryInfo},
     {"proc/cpuinfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::CpuInfo},
@@ -167,12 +170,36 @@ Result<Node> find_process_file(std::string_view path, task::Task& caller) {
                 .process = pid};
 }
 
-Result<Node> find_canonical(std::string_view path, task::Task& caller) {
-    // Devices and information come first: an initrd's /dev/console is a node for another kernel.
-    for (const auto& found : {find_fixed(path), find_process_file(path, caller)}) {
-        if (found.ok()) {
-            return found;
+struct MountPoint {
+    std::string_view path;
+    file::tmpfs::Root root;
+};
+constexpr MountPoint kMountPoints[]{{"tmp", file::tmpfs::Root::Tmp}, {"dev/shm", file::tmpfs::Root::Shm}};
+
+std::optional<MemoryPath> memory_path(std::string_view path) {
+    for (const MountPoint& mount : kMountPoints) {
+        if (path == mount.path) {
+            return MemoryPath{.root = mount.root};
         }
+        if (path.starts_with(mount.path) && path[mount.path.size()] == '/') {
+            return MemoryPath{.root = mount.root, .rest = path.substr(mount.path.size() + 1)};
+        }
+    }
+    return std::nullopt;
+}
+
+Result<Node> find_canonical(std::string_view path, task::Task& caller) {
+    if (const auto place = memory_path(path)) {
+        auto node = TRY(file::tmpfs::find(place->root, place->rest));
+        const FileStatus status = node->status();
+        return Node{.kind = NodeKind::Memory, .status = status, .memory = std::move(node)};
+    }
+    // Devices and information come first: an initrd's /dev/console is a node for another kernel.
+    if (auto fixed = find_fixed(path); fixed.ok()) {
+        return fixed;
+    }
+    if (auto of_process = find_process_file(path, caller); of_process.ok()) {
+        return of_process;
     }
     return node_of(TRY(initrd_index::find(path)));
 }
@@ -185,7 +212,7 @@ Error reason_for_absence(std::string_view path, task::Task& caller) {
         if (!above.ok()) {
             return Error::NoEntry;
         }
-        if (above->kind != NodeKind::Directory) {
+        if (!above->is_directory()) {
             return Error::NotDirectory;
         }
     }
@@ -320,12 +347,16 @@ Result<mm::FileObject*> find_program(std::string_view path) {
     return found.object;
 }
 
+std::optional<MemoryPath> find_in_memory(const Path& path) {
+    return memory_path(path.text());
+}
+
 Result<Node> find(const Path& path, task::Task& caller) {
-    const auto found = find_canonical(path.text(), caller);
+    auto found = find_canonical(path.text(), caller);
     if (!found.ok()) {
         return reason_for_absence(path.text(), caller);
     }
-    if (path.ends_as_directory() && found->kind != NodeKind::Directory) {
+    if (path.ends_as_directory() && !found->is_directory()) {
         return Error::NotDirectory;
     }
     return found;
@@ -341,6 +372,8 @@ Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t fla
             return file::open_initrd_file(*node.object, flags, node.status);
         case NodeKind::Directory:
             return file::open_constant_directory(path.text(), &next_entry, flags, node.status);
+        case NodeKind::Memory:
+            return file::tmpfs::open(*node.memory, flags);
         case NodeKind::Information:
             break;
     }

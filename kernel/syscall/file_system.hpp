@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The names programs can open: the files of the initrd, registered at boot; devices under /dev; and a handful
-// of text files under /proc and /sys that the kernel writes when they are opened.
+// The names programs can open: the files of the initrd, registered at boot; devices under /dev; a handful of
+// text files under /proc and /sys that the kernel writes when they are opened; and files of memory under /tmp
+// and /dev/shm. Only the latter can be written, made, moved and removed.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "file/devices.hpp"
+#include "file/tmpfs.hpp"
 #include "lib/ref.hpp"
 #include "lib/result.hpp"
 #include "mm/file_object.hpp"
@@ -37,7 +40,7 @@ Result<void> add_directory(std::string_view path, std::uint32_t mode);
 // NameTooLong.
 [[nodiscard]] Result<mm::FileObject*> find_program(std::string_view path);
 
-enum class NodeKind : std::uint8_t { Console, Device, File, Directory, Information };
+enum class NodeKind : std::uint8_t { Console, Device, File, Directory, Information, Memory };
 
 // What a path names.
 struct Node {
@@ -47,7 +50,20 @@ struct Node {
     mm::FileObject* object{nullptr};  // File
     Information information{};        // Information
     TaskId process{};                 // Information about a process: which
+    Ref<file::tmpfs::Node> memory{};  // Memory: file or directory
+
+    [[nodiscard]] bool is_directory() const {
+        return (status.mode & task::kTypeMask) == task::kTypeDirectory;
+    }
 };
+
+// Where a path lies among the files of memory, existing or not.
+struct MemoryPath {
+    file::tmpfs::Root root{};
+    std::string_view rest{};  // part of the path it was made of
+};
+[[nodiscard]] std::optional<MemoryPath> find_in_memory(const Path& path);
+
 // /proc/self is the caller's process. Errors: NoEntry, NotDirectory.
 [[nodiscard]] Result<Node> find(const Path& path, task::Task& caller);
 

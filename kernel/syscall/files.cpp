@@ -109,6 +109,24 @@ SysResult sys_getdents64(Caller& caller, std::int32_t fd, Out<char> buffer, std:
     return (*file)->list(caller.task, buffers);
 }
 
+SysResult sys_ftruncate(Caller& caller, std::int32_t fd, std::int64_t bytes) {
+    if (bytes < 0) {
+        return Error::InvalidArgument;
+    }
+    const auto file = caller.files().find(fd);
+    if (!file.ok()) {
+        return file.error();
+    }
+    if (!(*file)->is_writable()) {
+        return Error::InvalidArgument;
+    }
+    const auto done = (*file)->truncate(static_cast<std::uint64_t>(bytes));
+    if (!done.ok()) {
+        return done.error();
+    }
+    return *done ? SysResult{std::uint64_t{0}} : SysResult::again();
+}
+
 // What is written is where it stays: memory.
 SysResult sys_fsync(Caller& caller, std::int32_t fd) {
     const auto file = caller.files().find(fd);

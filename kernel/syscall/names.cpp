@@ -6,12 +6,15 @@
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/file_system.hpp"
+#include "syscall/time.hpp"
+#include "syscall/time_values.hpp"
 #include "task/file_table.hpp"
 
 namespace kernel::syscall {
 
 namespace {
 
+using file_system::MemoryPath;
 using file_system::Node;
 using file_system::NodeKind;
 using task::FileStatus;
@@ -20,6 +23,8 @@ using task::FileStatus;
 constexpr std::int32_t kCurrentDirectory = -100;  // AT_FDCWD
 constexpr std::uint32_t kAtNoFollow = 0x100;      // no symbolic links here
 constexpr std::uint32_t kAtEffectiveAccess = 0x200;
+constexpr std::uint32_t kAtRemoveDirectory = 0x200;
+constexpr std::uint32_t kRenameNoReplace = 1;
 constexpr std::uint32_t kAtNoAutomount = 0x800;
 constexpr std::uint32_t kAtEmptyPath = 0x1000;
 constexpr std::uint32_t kAtStatxSync = 0x6000;  // how fresh: everything is here
@@ -32,7 +37,6 @@ constexpr std::uint32_t kAccessAll = 7;
 constexpr std::uint32_t kExecutableByAny = 0111;
 
 constexpr std::uint64_t kStatBlockBytes = 512;
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 // Where relative paths begin: the current directory, or that of a descriptor. Errors: BadDescriptor,
 // NotDirectory, NoEntry.
@@ -67,10 +71,10 @@ Result<void> check_open(const Node& node, std::uint32_t flags) {
     if ((flags & task::kOpenCreate) != 0 && (flags & task::kOpenExclusive) != 0) {
         return Error::Exists;
     }
+    if (node.is_directory()) {
+        return writes || (flags & task::kOpenCreate) != 0 ? Result<void>{Error::IsDirectory} : Result<void>{};
+    }
     switch (node.kind) {
-        case NodeKind::Directory:
-            return writes || (flags & task::kOpenCreate) != 0 ? Result<void>{Error::IsDirectory}
-                                                              : Result<void>{};
         case NodeKind::File:
         case NodeKind::Information:
             if ((flags & task::kOpenDirectory) != 0) {
@@ -82,18 +86,54 @@ Result<void> check_open(const Node& node, std::uint32_t flags) {
     }
 }
 
-Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {
+// A name that is not there: why it cannot be made, or where it can.
+Result<MemoryPath> place_for(Caller& caller, const Path& path) {
+    const auto place = file_system::find_in_memory(path);
+    if (place) {
+        return *place;
+    }
+    Path parent;
+    TRY(parent.set_base(path.parent()));
+    const Node above = TRY(file_system::find(parent, caller.task));
+    return above.is_directory() ? Error::ReadOnly : Error::NotDirectory;
+}
+
+// Finds what is to be opened, or makes it.
+Result<Node> find_or_create(Caller& caller, const Path& path, std::uint32_t flags, std::uint32_t mode) {
+    auto found = file_system::find(path, caller.task);
+    if (found.ok() || found.error() != Error::NoEntry || (flags & task::kOpenCreate) == 0) {
+        if (found.ok()) {
+            TRY(check_open(*found, flags));
+        }
+        return found;
+    }
+    const MemoryPath place = TRY(place_for(caller, path));
+    if (path.ends_as_directory()) {
+        return Error::IsDirectory;
+    }
+    auto made = file::tmpfs::create_file(place.root, place.rest, mode);
+    if (!made.ok() && made.error() == Error::Exists && (flags & task::kOpenExclusive) == 0) {
+        made = file::tmpfs::find(place.root, place.rest);  // somebody else was faster
+    }
+    if (!made.ok()) {
+        return made.error();
+    }
+    const FileStatus status = (*made)->status();
+    return Node{.kind = NodeKind::Memory, .status = status, .memory = *std::move(made)};
+}
+
+Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags,
+                                std::uint32_t mode) {
     if ((flags & task::kOpenAccessMask) == task::kOpenAccessMask) {
         return Error::InvalidArgument;
     }
     const Path path = TRY(read_path(caller, dirfd, pointer));
-    const auto node = file_system::find(path, caller.task);
-    if (!node.ok()) {
-        const bool would_create = node.error() == Error::NoEntry && (flags & task::kOpenCreate) != 0;
-        return would_create ? Error::ReadOnly : node.error();
+    const Node node = TRY(find_or_create(caller, path, flags, mode));
+    auto file = TRY(file_system::open(path, node, flags, caller.task));
+    if ((flags & task::kOpenTruncate) != 0 && node.kind == NodeKind::Memory) {
+        // What is not dropped at once is dropped by the next writer.
+        static_cast<void>(file::tmpfs::truncate(*node.memory, 0));
     }
-    TRY(check_open(*node, flags));
-    auto file = TRY(file_system::open(path, *node, flags, caller.task));
     return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & task::kOpenCloseOnExec) != 0))};
 }
 
@@ -113,13 +153,19 @@ Result<FileStatus> find_status(Caller& caller, std::int32_t dirfd, In<char> poin
     return TRY(file_system::find(path, caller.task)).status;
 }
 
+// Files of memory know when they were changed, since boot; the others are as old as time.
+timespec modified_at(const FileStatus& status) {
+    return status.modified_ns == 0
+               ? timespec{}
+               : to_timespec(Duration::nanoseconds(status.modified_ns) + realtime_offset());
+}
+
 std::int64_t blocks_of(const FileStatus& status) {
     return static_cast<std::int64_t>((status.bytes + kStatBlockBytes - 1) / kStatBlockBytes);
 }
 
 stat to_stat(const FileStatus& status) {
-    const timespec modified{.seconds = status.modified_ns / kNsPerSecond,
-                            .nanoseconds = status.modified_ns % kNsPerSecond};
+    const timespec modified = modified_at(status);
     stat result{};
     result.st_dev = status.filesystem;
     result.st_ino = status.inode;
@@ -134,10 +180,9 @@ stat to_stat(const FileStatus& status) {
 }
 
 nexus_abi::statx_t to_statx(const FileStatus& status) {
+    const timespec time = modified_at(status);
     const nexus_abi::statx_timestamp modified{
-        .seconds = status.modified_ns / kNsPerSecond,
-        .nanoseconds = static_cast<std::uint32_t>(status.modified_ns % kNsPerSecond),
-        .reserved = 0};
+        .seconds = time.seconds, .nanoseconds = static_cast<std::uint32_t>(time.nanoseconds), .reserved = 0};
     nexus_abi::statx_t result{};
     result.stx_mask = kStatxBasic;
     result.stx_blksize = status.block_bytes;
@@ -170,10 +215,78 @@ Result<void> check_access(Caller& caller, std::int32_t dirfd, In<char> pointer, 
     return {};
 }
 
+Result<void> make_directory(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t mode) {
+    const Path path = TRY(read_path(caller, dirfd, pointer));
+    const auto found = file_system::find(path, caller.task);
+    // A name that says it is a directory and is none is there all the same.
+    if (found.ok() || (found.error() == Error::NotDirectory && path.ends_as_directory())) {
+        return found.ok() ? Error::Exists : found.error();
+    }
+    if (found.error() != Error::NoEntry) {
+        return found.error();
+    }
+    const MemoryPath place = TRY(place_for(caller, path));
+    return file::tmpfs::create_directory(place.root, place.rest, mode);
+}
+
+Result<void> remove(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {
+    if ((flags & ~kAtRemoveDirectory) != 0) {
+        return Error::InvalidArgument;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer));
+    const Node node = TRY(file_system::find(path, caller.task));
+    const auto place = file_system::find_in_memory(path);
+    if (!place) {
+        if (flags != 0 && !node.is_directory()) {
+            return Error::NotDirectory;
+        }
+        return flags == 0 && node.is_directory() ? Error::IsDirectory : Error::ReadOnly;
+    }
+    return flags != 0 ? file::tmpfs::remove_directory(place->root, place->rest)
+                      : file::tmpfs::remove_file(place->root, place->rest);
+}
+
+Result<void> rename(Caller& caller, std::int32_t from_dirfd, In<char> from, std::int32_t to_dirfd,
+                    In<char> to, std::uint32_t flags) {
+    if ((flags & ~kRenameNoReplace) != 0) {
+        return Error::InvalidArgument;
+    }
+    const Path from_path = TRY(read_path(caller, from_dirfd, from));
+    const Path to_path = TRY(read_path(caller, to_dirfd, to));
+    const auto source = file_system::find_in_memory(from_path);
+    const auto target = file_system::find_in_memory(to_path);
+    if (source.has_value() != target.has_value() || (source && source->root != target->root)) {
+        return Error::CrossDevice;
+    }
+    if (!source) {
+        return Error::ReadOnly;
+    }
+    const Node moved = TRY(file_system::find(from_path, caller.task));
+    if (to_path.ends_as_directory() && !moved.is_directory()) {
+        return Error::NotDirectory;
+    }
+    return file::tmpfs::rename(source->root, source->rest, target->rest, flags != 0);
+}
+
+Result<bool> truncate_path(Caller& caller, In<char> pointer, std::int64_t bytes) {
+    if (bytes < 0) {
+        return Error::InvalidArgument;
+    }
+    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer));
+    const Node node = TRY(file_system::find(path, caller.task));
+    if (node.is_directory()) {
+        return Error::IsDirectory;
+    }
+    if (node.kind == NodeKind::Memory) {
+        return file::tmpfs::truncate(*node.memory, static_cast<std::uint64_t>(bytes));
+    }
+    return node.status.is_read_only ? Error::ReadOnly : Error::InvalidArgument;
+}
+
 Result<void> change_directory(Caller& caller, In<char> pointer) {
     const Path path = TRY(read_path(caller, kCurrentDirectory, pointer));
     const Node node = TRY(file_system::find(path, caller.task));
-    if (node.kind != NodeKind::Directory) {
+    if (!node.is_directory()) {
         return Error::NotDirectory;
     }
     caller.files().set_directory(TRY(file_system::open(path, node, task::kOpenReadOnly, caller.task)));
@@ -203,8 +316,38 @@ Result<std::uint64_t> current_directory(Caller& caller, Out<char> buffer, std::u
 
 }  // namespace
 
-SysResult sys_openat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags, std::uint32_t) {
-    return open_path(caller, dirfd, path, flags);
+SysResult sys_openat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags,
+                     std::uint32_t mode) {
+    return open_path(caller, dirfd, path, flags, mode);
+}
+
+SysResult sys_mkdirat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t mode) {
+    return make_directory(caller, dirfd, path, mode);
+}
+
+SysResult sys_unlinkat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags) {
+    if (caller.task.call_progress != 0) {
+        return finish_clean_up(caller);
+    }
+    const auto removed = remove(caller, dirfd, path, flags);
+    return removed.ok() ? finish_clean_up(caller) : SysResult{removed};
+}
+
+SysResult sys_renameat2(Caller& caller, std::int32_t from_dirfd, In<char> from, std::int32_t to_dirfd,
+                        In<char> to, std::uint32_t flags) {
+    if (caller.task.call_progress != 0) {
+        return finish_clean_up(caller);
+    }
+    const auto renamed = rename(caller, from_dirfd, from, to_dirfd, to, flags);
+    return renamed.ok() ? finish_clean_up(caller) : SysResult{renamed};
+}
+
+SysResult sys_truncate(Caller& caller, In<char> path, std::int64_t bytes) {
+    const auto done = truncate_path(caller, path, bytes);
+    if (!done.ok()) {
+        return done.error();
+    }
+    return *done ? SysResult{std::uint64_t{0}} : SysResult::again();
 }
 
 SysResult sys_getcwd(Caller& caller, Out<char> buffer, std::uint64_t size) {

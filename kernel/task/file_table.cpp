@@ -97,6 +97,9 @@ bool FileTable::close_step() {
     for (std::uint32_t closed = 0; closed < kClosedPerStep; ++closed) {
         if (!take_next(0, false).file) {
             set_directory({});
+            if (!clean_up_step()) {
+                return false;
+            }
             const LockGuard guard{lock_};
             if (grown_ != nullptr) {
                 mm::frames().unref(virt_to_phys(std::exchange(grown_, nullptr)));

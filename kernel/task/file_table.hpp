@@ -42,7 +42,8 @@ class FileTable {
     // For exec: closes what is marked. Goes on at `from`; returns where to go on, kMaxFiles when done. At
     // most kClosedPerStep are closed in one call, as each may have work to do.
     [[nodiscard]] std::uint32_t close_marked_step(std::uint32_t from) EXCLUDES(lock_);
-    // For the end of a process: closes some; true when nothing is left, the current directory included.
+    // For the end of a process: closes some; true when nothing is left, the current directory and what the
+    // files left behind included.
     [[nodiscard]] bool close_step() EXCLUDES(lock_);
     void close_all() EXCLUDES(lock_);
     static constexpr std::uint32_t kClosedPerStep = 16;

@@ -3,6 +3,21 @@
 
 namespace kernel::task {
 
+namespace {
+
+using Step = bool (*)();
+constinit Step clean_up = nullptr;
+
+}  // namespace
+
+void set_clean_up_hook(bool (*step)()) {
+    clean_up = step;
+}
+
+bool clean_up_step() {
+    return clean_up == nullptr || clean_up();
+}
+
 SysResult OpenFile::read(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {
     return Error::InvalidArgument;
 }
@@ -23,7 +38,7 @@ std::uint32_t OpenFile::poll(file::PollWatch&) {
     return kPollIn | kPollOut;
 }
 
-Result<void> OpenFile::truncate(std::uint64_t) {
+Result<bool> OpenFile::truncate(std::uint64_t) {
     return Error::InvalidArgument;
 }
 

@@ -59,7 +59,7 @@ struct FileStatus {
     std::uint64_t special_device{0};  // st_rdev
     std::uint32_t links{1};
     std::uint32_t block_bytes{4096};  // st_blksize
-    std::int64_t modified_ns{0};      // CLOCK_REALTIME; also st_atime and st_ctime
+    std::int64_t modified_ns{0};      // since boot, 0 = long ago; also st_atime and st_ctime
     bool is_read_only{false};         // on a file system that cannot be written to
 };
 
@@ -105,8 +105,9 @@ class OpenFile : public RefCounted<OpenFile> {
     // What would not block now, and errors (kPoll*). The caller may be about to wait until that changes: what
     // can change adds itself to `watch` (file/poll.hpp).
     [[nodiscard]] virtual std::uint32_t poll(file::PollWatch& watch);
-    // ftruncate. Errors: InvalidArgument for what has no length to set, FileTooBig, NoSpace.
-    virtual Result<void> truncate(std::uint64_t bytes);
+    // ftruncate; false: not done, call again. Errors: InvalidArgument for what has no length to set,
+    // FileTooBig.
+    virtual Result<bool> truncate(std::uint64_t bytes);
     // What a mapping of it shows; null with Zero: fresh memory. Errors: NoDevice.
     struct Mappable {
         mm::FileObject* object{nullptr};
@@ -137,5 +138,10 @@ class OpenFile : public RefCounted<OpenFile> {
 
     std::atomic<std::uint32_t> flags_;
 };
+
+// Files that are closed may leave memory behind that takes long to give back: `step` gives some of it back
+// and is true when there is none. Set once at boot.
+void set_clean_up_hook(bool (*step)());
+[[nodiscard]] bool clean_up_step();
 
 }  // namespace kernel::task

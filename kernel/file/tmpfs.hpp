@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Files that are memory: the tree below /tmp and /dev/shm. What programs may take is limited to half of the
+// machine's frames, each file or directory counting for one beside its pages; beyond that is NoSpace.
+//
+// Paths here are below a root, canonical (syscall/path.hpp): without leading "/"; "" is the root itself.
+//
+// Concurrency: the trees have one lock (rank FileTree); contents have a lock per file, and user memory is
+// copied with none. A removed file lives as long as it is open or mapped. Pages of files that are gone are
+// given back in steps by whoever closes or removes (clean_up_step()).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "file/tmpfs_node.hpp"
+#include "lib/ref.hpp"
+#include "lib/result.hpp"
+#include "task/open_file.hpp"
+
+namespace kernel::file::tmpfs {
+
+// Makes the roots. Boot, one hart; after the frames are there.
+void prepare();
+
+// Errors: NoEntry, NotDirectory.
+[[nodiscard]] Result<Ref<Node>> find(Root root, std::string_view path);
+// Errors: NoEntry, NotDirectory (the way there); Exists; NoMemory; NoSpace. `mode`: permissions.
+[[nodiscard]] Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode);
+Result<void> create_directory(Root root, std::string_view path, std::uint32_t mode);
+// Errors: find()'s; IsDirectory.
+Result<void> remove_file(Root root, std::string_view path);
+// Errors: find()'s; NotDirectory; NotEmpty; Busy for a root.
+Result<void> remove_directory(Root root, std::string_view path);
+// Replaces what is at `to`, unless `keeps_target`. Errors: find()'s; Exists; IsDirectory, NotDirectory,
+// NotEmpty for a target that does not suit; InvalidArgument for a directory into itself; Busy for a root.
+Result<void> rename(Root root, std::string_view from, std::string_view to, bool keeps_target);
+
+// Errors: NoMemory. kOpenTruncate is the caller's business: truncate().
+[[nodiscard]] Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags);
+// As OpenFile::truncate().
+Result<bool> truncate(Node& node, std::uint64_t bytes);
+
+// Gives some pages of files that are gone back; true when there are none.
+[[nodiscard]] bool clean_up_step();
+
+// For statistics: frames that files take now.
+[[nodiscard]] std::uint64_t pages_in_use();
+
+}  // namespace kernel::file::tmpfs

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// The Linux block's calls on files of memory: making, writing, moving, removing, sharing between threads.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checks.hpp"
+
+namespace {
+
+using checks::bad_pointer;
+using checks::equal;
+using checks::fails;
+using checks::reads;
+using checks::succeeds;
+using checks::truth;
+
+void write_and_read() {
+    {
+        std::ofstream file{"/tmp/text"};
+        file << "first line\nsecond line\n";
+    }
+    std::ifstream file{"/tmp/text"};
+    std::string line;
+    std::getline(file, line);
+    reads("the first line", line, "first line");
+    std::getline(file, line);
+    reads("the second", line, "second line");
+    struct stat status{};
+    succeeds("stat", stat("/tmp/text", &status));
+    equal("its size", status.st_size, 23);
+    truth("it is a file", S_ISREG(status.st_mode));
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    truth("it was changed by now", status.st_mtime <= now.tv_sec && status.st_mtime + 60 > now.tv_sec);
+
+    const int both = open("/tmp/text", O_RDWR | O_APPEND);
+    equal("append", write(both, "third\n", 6), 6);
+    equal("the position is the end", lseek(both, 0, SEEK_CUR), 29);
+    std::array<char, 8> bytes{};
+    equal("pread", pread(both, bytes.data(), 6, 23), 6);
+    reads("what was appended", {bytes.data(), 6}, "third\n");
+    const int plain = open("/tmp/text", O_RDWR);
+    equal("pwrite", pwrite(plain, "F", 1, 0), 1);
+    equal("seek beyond the end", lseek(plain, 100, SEEK_END), 129);
+    equal("a byte there", write(plain, "x", 1), 1);
+    succeeds("fstat", fstat(plain, &status));
+    equal("longer now", status.st_size, 130);
+    equal("the hole", pread(plain, bytes.data(), 1, 80), 1);
+    equal("is zero", bytes[0], 0);
+    succeeds("ftruncate", ftruncate(plain, 5));
+    equal("read of the rest", pread(plain, bytes.data(), 8, 0), 5);
+    reads("the rest", {bytes.data(), 5}, "First");
+    succeeds("truncate", truncate("/tmp/text", 7));
+    equal("zeros follow", pread(plain, bytes.data(), 8, 0), 7);
+    equal("as they should", bytes[6], 0);
+    fails("a negative length", ftruncate(plain, -1), EINVAL);
+    fails("a length beyond the limit", ftruncate(plain, (1LL << 30) + 1), EFBIG);
+    fails("a pipe has no length", truncate("/dev/null", 0), EINVAL);
+    fails("nor has the initrd", truncate("/etc/motd", 0), EROFS);
+    fails("write from the kernel", write(plain, bad_pointer<char>(), 4), EFAULT);
+    succeeds("fsync", fsync(plain));
+    close(both);
+    close(plain);
+    succeeds("unlink", unlink("/tmp/text"));
+    fails("it is gone", open("/tmp/text", O_RDONLY), ENOENT);
+}
+
+void use_names() {
+    succeeds("mkdir", mkdir("/tmp/dir", 0755));
+    fails("mkdir again", mkdir("/tmp/dir", 0755), EEXIST);
+    fails("mkdir in the initrd", mkdir("/etc/dir", 0755), EROFS);
+    fails("mkdir of the kernel's name", mkdir(bad_pointer<char>(), 0755), EFAULT);
+    const int dir = open("/tmp/dir", O_RDONLY | O_DIRECTORY);
+    const int file = openat(dir, "file", O_RDWR | O_CREAT | O_EXCL, 0600);
+    succeeds("openat", file);
+    fails("once only", openat(dir, "file", O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+    struct stat status{};
+    succeeds("fstat", fstat(file, &status));
+    equal("its mode", status.st_mode & 07777, 0600);
+    succeeds("renameat", renameat(dir, "file", dir, "name"));
+    succeeds("access", faccessat(dir, "name", R_OK | W_OK, 0));
+    fails("the old name", faccessat(dir, "file", F_OK, 0), ENOENT);
+    fails("rmdir of what is not empty", rmdir("/tmp/dir"), ENOTEMPTY);
+    fails("rename to the other file system", rename("/tmp/dir/name", "/dev/shm/name"), EXDEV);
+    fails("rename below itself", rename("/tmp/dir", "/tmp/dir/sub"), EINVAL);
+    fails("unlink of a directory", unlink("/tmp/dir"), EISDIR);
+    fails("rmdir of a file", rmdir("/tmp/dir/name"), ENOTDIR);
+    succeeds("chdir", chdir("/tmp/dir"));
+    succeeds("rename of the directory", rename("/tmp/dir", "/tmp/moved"));
+    std::array<char, 64> path{};
+    truth("getcwd", getcwd(path.data(), path.size()) != nullptr);
+    reads("it moved along", path.data(), "/tmp/moved");
+    succeeds("unlinkat", unlinkat(dir, "name", 0));
+    equal("the open file lives on", write(file, "x", 1), 1);
+    succeeds("rmdir of the current directory", rmdir("/tmp/moved"));
+    truth("getcwd", getcwd(path.data(), path.size()) == nullptr);
+    fails("in a removed directory", open("file", O_RDWR | O_CREAT, 0600), ENOENT);
+    succeeds("home", chdir("/"));
+    close(dir);
+    close(file);
+    FILE* const anonymous = tmpfile();
+    truth("tmpfile", anonymous != nullptr);
+    if (anonymous != nullptr) {
+        fclose(anonymous);
+    }
+}
+
+void list_many() {
+    constexpr int kFiles = 150;
+    succeeds("mkdir", mkdir("/dev/shm/many", 0755));
+    for (int i = 0; i < kFiles; ++i) {
+        close(open(("/dev/shm/many/" + std::to_string(i)).c_str(), O_RDWR | O_CREAT, 0600));
+    }
+    DIR* const directory = opendir("/dev/shm/many");
+    int seen = 0;
+    while (const dirent* entry = readdir(directory)) {
+        if (entry->d_name[0] != '.') {
+            ++seen;
+            succeeds("unlink while listing", unlinkat(dirfd(directory), entry->d_name, 0));
+        }
+    }
+    equal("all of them", seen, kFiles);
+    closedir(directory);
+    succeeds("empty now", rmdir("/dev/shm/many"));
+}
+
+std::uint64_t free_bytes() {
+    struct sysinfo info{};
+    sysinfo(&info);
+    return std::uint64_t{info.freeram} * info.mem_unit;
+}
+
+// A large file is written, read and removed in steps; what it took comes back.
+void take_and_give_back() {
+    constexpr std::size_t kBytes = 4 << 20;
+    std::vector<std::uint32_t> words(kBytes / sizeof(std::uint32_t));
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        words[i] = static_cast<std::uint32_t>(i * 2654435761U);
+    }
+    std::vector<std::uint32_t> got(words.size());
+    const std::uint64_t before = free_bytes();
+    const int file = open("/tmp/large", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    equal("one write of all of it", write(file, words.data(), kBytes), kBytes);
+    truth("it takes memory", free_bytes() + kBytes <= before);
+    equal("one read of all of it", pread(file, got.data(), kBytes, 0), kBytes);
+    truth("the same bytes", got == words);
+    succeeds("unlink", unlink("/tmp/large"));
+    succeeds("close", close(file));
+    // The program's own memory for `got` was touched in between.
+    truth("what it took is back", free_bytes() + kBytes + (256 << 10) >= before);
+}
+
+// Threads append whole records; none is torn or lost.
+void append_together() {
+    constexpr int kThreads = 4;
+    constexpr int kRecords = 50;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back([i] {
+            const int file = open("/tmp/log", O_WRONLY | O_CREAT | O_APPEND, 0600);
+            const std::string record(99, static_cast<char>('a' + i));
+            for (int n = 0; n < kRecords; ++n) {
+                if (write(file, (record + "\n").c_str(), 100) != 100) {
+                    break;
+                }
+            }
+            close(file);
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    std::ifstream log{"/tmp/log"};
+    std::array<int, kThreads> seen{};
+    for (std::string line; std::getline(log, line);) {
+        const int writer = line.empty() ? -1 : line[0] - 'a';
+        truth("a whole record", writer >= 0 && writer < kThreads && line == std::string(99, line[0]));
+        if (writer >= 0 && writer < kThreads) {
+            ++seen[static_cast<std::size_t>(writer)];
+        }
+    }
+    for (const int count : seen) {
+        equal("records of each thread", count, kRecords);
+    }
+    succeeds("unlink", unlink("/tmp/log"));
+}
+
+constexpr checks::Case kCases[]{
+    {"write and read", write_and_read},
+    {"use names", use_names},
+    {"list many", list_many},
+    {"take and give back", take_and_give_back},
+    {"append together", append_together},
+};
+
+}  // namespace
+
+int main(int, char** argv) {
+    return checks::run(argv[0], kCases);
+}
