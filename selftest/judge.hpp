@@ -96,7 +96,7 @@ struct StealFigures {
     std::uint64_t allowed_ns{0};           // pinned phase: charged on the one CPU
     std::vector<std::uint64_t> spread_ns;  // widened phase: charged per online CPU
 };
-[[nodiscard]] Verdict judge_steal(const StealFigures& figures, std::uint64_t window_ns);
+[[nodiscard]] Verdict judge_steal(const StealFigures& figures, std::uint64_t enough_ns);
 
 struct IdleFigures {
     std::string phase;

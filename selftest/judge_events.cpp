@@ -85,9 +85,9 @@ Verdict judge_affinity(const AffinityFigures& figures) {
     return pass(text);
 }
 
-Verdict judge_steal(const StealFigures& figures, std::uint64_t window_ns) {
+Verdict judge_steal(const StealFigures& figures, std::uint64_t enough_ns) {
     const bool stayed = figures.forbidden_ns == 0 && figures.migrations == 0;
-    const bool worked = figures.allowed_ns >= window_ns / 2;
+    const bool worked = figures.allowed_ns >= enough_ns;
     const bool spread = !figures.spread_ns.empty() &&
                         std::ranges::all_of(figures.spread_ns, [](std::uint64_t ns) { return ns > 0; });
     std::string text =

@@ -71,20 +71,20 @@ TEST(Affinity, TooFewChangesOrLooksAreNotJudgedButFailuresStillCount) {
 
 TEST(Steal, PinnedStaysAndWidenedSpreads) {
     const StealFigures right{8, 0, 0, 100 * kMs, {100 * kMs, 99 * kMs, 98 * kMs, 98 * kMs}};
-    EXPECT_EQ(selftest::judge_steal(right, 100 * kMs).outcome, Outcome::Pass);
+    EXPECT_EQ(selftest::judge_steal(right, 50 * kMs).outcome, Outcome::Pass);
     StealFigures stolen = right;
     stolen.forbidden_ns = 1;
-    EXPECT_EQ(selftest::judge_steal(stolen, 100 * kMs).outcome, Outcome::Fail);
+    EXPECT_EQ(selftest::judge_steal(stolen, 50 * kMs).outcome, Outcome::Fail);
     StealFigures migrated = right;
     migrated.migrations = 1;
-    EXPECT_EQ(selftest::judge_steal(migrated, 100 * kMs).outcome, Outcome::Fail);
+    EXPECT_EQ(selftest::judge_steal(migrated, 50 * kMs).outcome, Outcome::Fail);
     // A kernel that never steals passes the first half and must fail the second.
     StealFigures lazy = right;
     lazy.spread_ns[2] = 0;
-    EXPECT_EQ(selftest::judge_steal(lazy, 100 * kMs).outcome, Outcome::Fail);
+    EXPECT_EQ(selftest::judge_steal(lazy, 50 * kMs).outcome, Outcome::Fail);
     StealFigures nothing_ran = right;
     nothing_ran.allowed_ns = 0;
-    EXPECT_EQ(selftest::judge_steal(nothing_ran, 100 * kMs).outcome, Outcome::Fail);
+    EXPECT_EQ(selftest::judge_steal(nothing_ran, 50 * kMs).outcome, Outcome::Fail);
 }
 
 TEST(Conserving, TwoPercentIdleIsTheLimit) {
