@@ -46,7 +46,7 @@ Result<Verdict> case_conserving(const Machine& machine) {
     Fleet hogs{machine};
     const nexus_abi::sched_attr anywhere = attributes(nexus_abi::QosClass::Normal, 100, machine.online);
     for (std::size_t i = 0; i < 2 * machine.cpus.size(); ++i) {
-        TRY(hogs.start({"hog"}, anywhere));
+        TRY(hogs.start({"witness", std::to_string(machine.absence_beside_harts_ns())}, anywhere));
     }
     std::array<IdleFigures, 2> phases;
     phases[0] = TRY(measure(machine, "hogs"));

@@ -6,6 +6,7 @@
 // Asserted: the median lateness of its wake-ups as Interactive is at most a quarter of that as Normal, and it
 // is switched out less often.
 #include <chrono>
+#include <string>
 
 #include "cases.hpp"
 #include "fleet.hpp"
@@ -45,9 +46,11 @@ Result<Verdict> case_latency(const Machine& machine) {
     constexpr int kNormalHogs = 4;
     Fleet hogs{machine};
     for (int i = 0; i < kNormalHogs; ++i) {
-        TRY(hogs.start({"hog"}, attributes(QosClass::Normal, 100, machine.test_mask())));
+        TRY(hogs.start({"witness", std::to_string(machine.absence_ns())},
+                       attributes(QosClass::Normal, 100, machine.test_mask())));
     }
-    TRY(hogs.start({"hog"}, attributes(QosClass::Idle, 100, machine.test_mask())));
+    TRY(hogs.start({"witness", std::to_string(machine.absence_ns())},
+                   attributes(QosClass::Idle, 100, machine.test_mask())));
     const auto interactive = TRY(measure(machine, QosClass::Interactive));
     const auto normal = TRY(measure(machine, QosClass::Normal));
     if (!interactive.has_value() || !normal.has_value()) {

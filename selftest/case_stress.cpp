@@ -27,6 +27,10 @@ using nexus_abi::QosClass;
 
 constexpr user::Duration kStorm = 500ms;
 constexpr user::Duration kCalm = 200ms;  // at least; a fifth of a long storm
+// Or so many times as long as reading everybody's figures takes, before and after: what goes on meanwhile
+// blurs the sum by 1 %. Bounded, because a busy host makes a reading as long as it likes.
+constexpr std::int64_t kCalmReadings = 200;
+constexpr user::Duration kLongestCalm = 3s;
 // Several changes in a row: where the harts are threads of a busy host, each sleep takes a turn of all of
 // them.
 constexpr std::uint64_t kChangesInARow = 8;
@@ -274,10 +278,13 @@ Result<Verdict> case_stress(const Machine& machine) {
     figures.stuck = TRY(crowd.stuck_since(stormed));
 
     // Nobody dies from here on, so the tasks' charges can be added up.
+    const user::Instant reading = user::now();
     const HartTimes calm = TRY(harts_now(machine));
     const std::uint64_t charged = TRY(charged_to_tasks());
     const HartTimes calm_read = TRY(harts_now(machine));
-    user::sleep_until(user::now() + std::max(kCalm, length / 5));
+    const user::Instant read = user::now();
+    const user::Duration blurred = std::min(kCalmReadings * (read - reading), kLongestCalm);
+    user::sleep_until(read + std::max({kCalm, length / 5, blurred}));
     const HartTimes finish = TRY(harts_now(machine));
     figures.charged_ns = TRY(charged_to_tasks()) - charged;
     const HartTimes finish_read = TRY(harts_now(machine));

@@ -71,6 +71,9 @@ Result<void> Fleet::start(const std::vector<std::string>& arguments, const nexus
         return pid.error();
     }
     pids_.push_back(*pid);
+    if (arguments.front() == "witness") {
+        witnesses_.push_back(*pid);
+    }
     return {};
 }
 
@@ -94,6 +97,13 @@ Result<std::vector<Report>> Fleet::reports() const {
 }
 
 void Fleet::stop() {
+    for (const std::int32_t pid : witnesses_) {
+        const auto seen = read_report(pid);
+        if (seen.ok()) {
+            machine_.host->add({seen->first * 1000, seen->second * 1000});
+        }
+    }
+    witnesses_.clear();
     for (const std::int32_t pid : pids_) {
         kill_and_reap(pid);
     }

@@ -64,12 +64,13 @@ class Fleet {
     [[nodiscard]] Result<Observation> observe(user::Instant at) const;
     // Waits until every worker has reported Done or Late. Errors: TimedOut (named in a diagnostic line).
     [[nodiscard]] Result<std::vector<Report>> reports() const;
-    // Kills and reaps all; the fleet is empty then.
+    // Kills and reaps all; the fleet is empty then. What witnesses saw is added to machine.host.
     void stop();
 
   private:
     const Machine& machine_;
     std::vector<std::int32_t> pids_;
+    std::vector<std::int32_t> witnesses_;  // of them
 };
 
 // The report of any task. Errors: NoProcess; TryAgain (it has not reported yet).

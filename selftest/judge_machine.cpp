@@ -158,6 +158,15 @@ Verdict judge_inheritance(const InheritanceFigures& figures) {
         return fail(format("%zu waits with donation, %zu without; %zu wanted", figures.with_ns.size(),
                            figures.without_ns.size(), kFewestWaits));
     }
+    if (!figures.class_wanted.has_value() || !figures.class_after.has_value()) {
+        return fail("the waiter never blocked on the lock");
+    }
+    if (*figures.class_wanted != nexus_abi::QosClass::Interactive ||
+        *figures.class_after != nexus_abi::QosClass::Idle) {
+        return fail_exactly(format(
+            "the Idle owner had class %u while an Interactive one waited, %u afterwards",
+            static_cast<unsigned>(*figures.class_wanted), static_cast<unsigned>(*figures.class_after)));
+    }
     const std::uint64_t with = median(figures.with_ns);
     const std::uint64_t without = median(figures.without_ns);
     return pass_if(with * kInheritanceFactor <= without,

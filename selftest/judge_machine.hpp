@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "judge.hpp"
@@ -57,8 +58,13 @@ struct BudgetFigures {
 struct InheritanceFigures {
     std::vector<std::uint64_t> with_ns;     // donation on
     std::vector<std::uint64_t> without_ns;  // the same with an ordinary lock
+    // The owner's effective class with donation on, read by itself: while the other is blocked on the lock,
+    // and after it has given the lock back. Nothing: the other never blocked.
+    std::optional<nexus_abi::QosClass> class_wanted;
+    std::optional<nexus_abi::QosClass> class_after;
 };
-// The median wait with donation is at most a third of the one without.
+// The owner has the waiter's class exactly as long as it is waited for, and the median wait with donation is
+// at most a third of the one without.
 [[nodiscard]] Verdict judge_inheritance(const InheritanceFigures& figures);
 
 struct StressFigures {

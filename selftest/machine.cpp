@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clock.hpp"
+#include "console.hpp"
 #include "judge.hpp"
 #include "nexus_abi/sched_calls.hpp"
 #include "work.hpp"
@@ -17,21 +18,51 @@ namespace {
 constexpr std::size_t kCalibrationUnits = 200;
 constexpr std::size_t kSteadinessUnits = 20'000;
 
-std::vector<std::uint64_t> time_units(std::size_t count) {
+std::uint64_t clock_ns(user::Instant instant) {
+    return static_cast<std::uint64_t>(instant.time_since_epoch().count());
+}
+
+std::uint64_t charged_ns() {
+    return static_cast<std::uint64_t>(user::thread_cpu_time().count());
+}
+
+// `watch`: may be none.
+std::vector<std::uint64_t> time_units(std::size_t count, AbsenceWatch* watch = nullptr) {
     std::vector<std::uint64_t> times(count);
     for (std::uint64_t& time : times) {
         const user::Instant before = user::now();
         user::burn_unit();
-        time = static_cast<std::uint64_t>((user::now() - before).count());
+        const user::Instant after = user::now();
+        time = static_cast<std::uint64_t>((after - before).count());
+        if (watch != nullptr) {
+            watch->note(clock_ns(after), charged_ns);
+        }
     }
     return times;
 }
 
 }  // namespace
 
-bool is_steady_now() {
+std::optional<std::string> unsteady(const Machine& machine) {
+    if (!machine.steady) {
+        return "time is not steady on this machine";
+    }
     const auto info = nexus_abi::info();
-    return info.ok() && is_steady(time_units(kSteadinessUnits), info->timebase_hz);
+    bool steady = false;
+    if (machine.host->total_ns == 0 && info.ok()) {
+        AbsenceWatch watch{machine.absence_ns(), clock_ns(user::now()), charged_ns()};
+        steady = is_steady(time_units(kSteadinessUnits, &watch), info->timebase_hz);
+        machine.host->add(watch.absences());
+    }
+    if (machine.host->total_ns != 0) {
+        return user::format(
+            "time is not steady on this machine: tasks were charged %llu us in which their hart did nothing, "
+            "up to "
+            "%llu us at once",
+            static_cast<unsigned long long>(machine.host->total_ns / 1000),
+            static_cast<unsigned long long>(machine.host->longest_ns / 1000));
+    }
+    return steady ? std::nullopt : std::optional<std::string>{"time is not steady on this machine"};
 }
 
 Result<Machine> survey(std::string program) {

@@ -67,8 +67,10 @@ Verdict run_case(const Machine& machine, const Case& test) {
     }
     // A host may become busy at any time, so a failure is a reason to look again.
     const bool failed = verdict->outcome == Outcome::Fail;
-    if (failed && test.judges_time && (!machine.steady || !is_steady_now())) {
-        return skip("time is not steady on this machine: " + verdict->text);
+    if (failed && test.judges_time && !verdict->exact) {
+        if (const auto reason = unsteady(machine)) {
+            return skip(*reason + "; " + verdict->text);
+        }
     }
     return *verdict;
 }
@@ -87,6 +89,9 @@ Tally run_cases(const Machine& machine, std::span<const Case> cases) {
     for (const Case& test : cases) {
         report(ktap, tally, test, run_case(machine, test));
     }
+    user::Ktap::diagnostic(user::format("charged though the hart did nothing: %llu us, up to %llu us at once",
+                                        static_cast<unsigned long long>(machine.host->total_ns / 1000),
+                                        static_cast<unsigned long long>(machine.host->longest_ns / 1000)));
     using Milliseconds = std::chrono::duration<double, std::milli>;
     user::Ktap::diagnostic(user::format("all took %.0f ms", Milliseconds{user::now() - begin}.count()));
     return tally;

@@ -12,16 +12,21 @@ enum class Outcome { Pass, Fail, Skip };
 struct Verdict {
     Outcome outcome{Outcome::Fail};
     std::string text;  // Pass and Fail: the figures. Skip: why it cannot be judged.
+    // A Fail that no timing can cause: it stands on an unsteady machine too.
+    bool exact{false};
 };
 
 [[nodiscard]] inline Verdict pass(std::string figures) {
-    return {Outcome::Pass, std::move(figures)};
+    return {Outcome::Pass, std::move(figures), false};
 }
 [[nodiscard]] inline Verdict fail(std::string figures) {
-    return {Outcome::Fail, std::move(figures)};
+    return {Outcome::Fail, std::move(figures), false};
+}
+[[nodiscard]] inline Verdict fail_exactly(std::string figures) {
+    return {Outcome::Fail, std::move(figures), true};
 }
 [[nodiscard]] inline Verdict skip(std::string reason) {
-    return {Outcome::Skip, std::move(reason)};
+    return {Outcome::Skip, std::move(reason), false};
 }
 
 // `good` decides; both get the same figures.

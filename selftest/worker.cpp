@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absence.hpp"
 #include "clock.hpp"
 #include "console.hpp"
 #include "judge.hpp"
@@ -175,6 +176,27 @@ int restless(std::span<char*> arguments) {
     }
 }
 
+std::uint64_t charged_ns() {
+    return static_cast<std::uint64_t>(user::thread_cpu_time().count());
+}
+
+int witness(std::span<char*> arguments) {
+    const auto values = numbers<1>(arguments);
+    if (!values.has_value()) {
+        return 2;
+    }
+    const auto clock_ns = [] { return static_cast<std::uint64_t>(user::now().time_since_epoch().count()); };
+    publish({WorkerState::Ready, 0, 0});
+    AbsenceWatch watch{static_cast<std::uint64_t>((*values)[0]), clock_ns(), charged_ns()};
+    for (;;) {
+        user::burn_unit();
+        if (watch.note(clock_ns(), charged_ns)) {
+            publish(
+                {WorkerState::Ready, watch.absences().total_ns / 1000, watch.absences().longest_ns / 1000});
+        }
+    }
+}
+
 int parent(const std::string& program) {
     const std::array<const char*, 4> arguments{program.c_str(), kWorkerFlag, "wait", nullptr};
     const auto child = nexus_abi::spawn({.path = program.c_str(), .argv = arguments.data()});
@@ -212,6 +234,9 @@ int run_worker(const std::string& program, std::span<char*> arguments) {
         for (;;) {
             user::burn_unit();
         }
+    }
+    if (kind == "witness") {
+        return witness(rest);
     }
     if (kind == "restless") {
         return restless(rest);

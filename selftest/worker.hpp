@@ -8,6 +8,9 @@
 //   capped BEGIN A B C PERIOD
 //                        as spin until B; second = the most microseconds it ran in any window of PERIOD ns
 //   hog                  works until killed
+//   witness LIMIT_NS     works until killed; first = microseconds in which it was charged but its hart did
+//   nothing
+//                        (absence.hpp), second = the longest of them; state stays Ready
 //   restless RUN_US SLEEP_US
 //                        works RUN_US by the clock and sleeps SLEEP_US, until killed
 //   periodic BEGIN END RUN_US SLEEP_US

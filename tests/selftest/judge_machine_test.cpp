@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 namespace {
 
 using selftest::BoostFigures;
@@ -93,12 +96,32 @@ TEST(Budget, IsACeilingInEveryWindowAndIsUsed) {
 }
 
 TEST(Inheritance, MustCutTheWaitToAThird) {
-    EXPECT_EQ(
-        selftest::judge_inheritance({{2 * kMs, 2 * kMs, 9 * kMs}, {34 * kMs, 40 * kMs, 6 * kMs}}).outcome,
-        Outcome::Pass);
-    EXPECT_EQ(selftest::judge_inheritance({{2 * kMs, 2 * kMs, 2 * kMs}, {5 * kMs, 5 * kMs, 5 * kMs}}).outcome,
-              Outcome::Fail);
-    EXPECT_EQ(selftest::judge_inheritance({{2 * kMs, 2 * kMs}, {34 * kMs, 40 * kMs}}).outcome, Outcome::Fail);
+    using nexus_abi::QosClass;
+    const auto judge = [](std::vector<std::uint64_t> with, std::vector<std::uint64_t> without) {
+        return selftest::judge_inheritance(
+            {std::move(with), std::move(without), QosClass::Interactive, QosClass::Idle});
+    };
+    EXPECT_EQ(judge({2 * kMs, 2 * kMs, 9 * kMs}, {34 * kMs, 40 * kMs, 6 * kMs}).outcome, Outcome::Pass);
+    const selftest::Verdict slow = judge({2 * kMs, 2 * kMs, 2 * kMs}, {5 * kMs, 5 * kMs, 5 * kMs});
+    EXPECT_EQ(slow.outcome, Outcome::Fail);
+    EXPECT_FALSE(slow.exact);
+    EXPECT_EQ(judge({2 * kMs, 2 * kMs}, {34 * kMs, 40 * kMs}).outcome, Outcome::Fail);
+}
+
+TEST(Inheritance, TheClassIsLentExactlyAsLongAsItIsWaitedFor) {
+    using nexus_abi::QosClass;
+    selftest::InheritanceFigures figures{{2 * kMs, 2 * kMs, 9 * kMs}, {34 * kMs, 40 * kMs, 6 * kMs}, {}, {}};
+    const selftest::Verdict unseen = selftest::judge_inheritance(figures);
+    EXPECT_EQ(unseen.outcome, Outcome::Fail);
+    EXPECT_FALSE(unseen.exact);
+    for (const auto& [wanted, after] : {std::pair{QosClass::Idle, QosClass::Idle},
+                                        std::pair{QosClass::Interactive, QosClass::Interactive}}) {
+        figures.class_wanted = wanted;
+        figures.class_after = after;
+        const selftest::Verdict wrong = selftest::judge_inheritance(figures);
+        EXPECT_EQ(wrong.outcome, Outcome::Fail);
+        EXPECT_TRUE(wrong.exact);
+    }
 }
 
 TEST(Stress, NobodyIsLostAndTimeAddsUp) {
