@@ -44,25 +44,21 @@ std::vector<std::uint64_t> time_units(std::size_t count, AbsenceWatch* watch = n
 }  // namespace
 
 std::optional<std::string> unsteady(const Machine& machine) {
-    if (!machine.steady) {
-        return "time is not steady on this machine";
-    }
-    const auto info = nexus_abi::info();
-    bool steady = false;
-    if (machine.host->total_ns == 0 && info.ok()) {
+    constexpr const char* kUnsteady = "time is not steady on this machine";
+    bool steady = machine.steady;
+    if (steady && machine.host->total_ns == 0) {
+        const auto info = nexus_abi::info();
         AbsenceWatch watch{machine.absence_ns(), clock_ns(user::now()), charged_ns()};
-        steady = is_steady(time_units(kSteadinessUnits, &watch), info->timebase_hz);
+        steady = info.ok() && is_steady(time_units(kSteadinessUnits, &watch), info->timebase_hz);
         machine.host->add(watch.absences());
     }
     if (machine.host->total_ns != 0) {
         return user::format(
-            "time is not steady on this machine: tasks were charged %llu us in which their hart did nothing, "
-            "up to "
-            "%llu us at once",
-            static_cast<unsigned long long>(machine.host->total_ns / 1000),
+            "%s: tasks were charged %llu us in which their hart did nothing, up to %llu us at once",
+            kUnsteady, static_cast<unsigned long long>(machine.host->total_ns / 1000),
             static_cast<unsigned long long>(machine.host->longest_ns / 1000));
     }
-    return steady ? std::nullopt : std::optional<std::string>{"time is not steady on this machine"};
+    return steady ? std::nullopt : std::optional<std::string>{kUnsteady};
 }
 
 Result<Machine> survey(std::string program) {
