@@ -86,10 +86,14 @@ Violation Auditor::check_class(const RunQueue& queue, QosClass qos_class, std::u
     std::uint32_t seen = 0;
     std::uint64_t sum_weight = 0;
     Int128 weighted_sum = 0;
+    std::uint64_t pace_sum = 0;
+    Int128 progress_sum = 0;
     const Entity* previous = nullptr;
     const auto count_in = [&](const Entity& entity) {
         sum_weight += entity.position().weight;
         weighted_sum += Int128{entity.position().vt - members.base_} * entity.position().weight;
+        pace_sum += entity.position().pace;
+        progress_sum += members.progress_part(entity.position());
     };
     const Entity* entity = members.waiting().first();
     for (; entity != nullptr && seen < max_entities; entity = ClassQueue::Tree::next(*entity)) {
@@ -119,7 +123,12 @@ Violation Auditor::check_class(const RunQueue& queue, QosClass qos_class, std::u
     if (seen != members.waiting().size()) {
         return {.rule = "S2: the tree's size is wrong"};
     }
-    if (sum_weight != members.sum_weight_ || weighted_sum != members.weighted_sum_) {
+    std::uint64_t by_mask = 0;
+    for (const MaskGroups::Group& group : members.masks_.all()) {
+        by_mask += group.weight;
+    }
+    if (sum_weight != members.sum_weight_ || weighted_sum != members.weighted_sum_ ||
+        pace_sum != members.pace_sum_ || progress_sum != members.progress_sum_ || by_mask != sum_weight) {
         return {.rule = "S3: a class's sums are not those of its members"};
     }
     return {};

@@ -31,6 +31,7 @@
 #include "lib/units.hpp"
 #include "sched/load.hpp"
 #include "sched/qos.hpp"
+#include "sched/rate_oracle.hpp"
 #include "sched/run_queue.hpp"
 
 namespace kernel::sched {
@@ -44,6 +45,8 @@ inline constexpr Duration kBalanceThreshold = Duration::milliseconds(8);
 inline constexpr Duration kPushSpacing = Duration::milliseconds(4);
 inline constexpr Duration kPullSpacing = Duration::milliseconds(1);
 inline constexpr Duration kCompressSpacing = Duration::milliseconds(64);
+// Least time between two looks at what everybody deserves: how long paces may be out of date.
+inline constexpr Duration kRateSpacing = Duration::milliseconds(64);
 
 inline constexpr std::uint32_t kProbedHarts = 16;
 inline constexpr std::uint32_t kProbedVictims = 8;
@@ -56,6 +59,13 @@ class MachineBalance {
         return overloaded_[class_index].load(std::memory_order_relaxed);
     }
     [[nodiscard]] CpuMask overloaded() const;
+    // Harts on which the class was further than on most, when a hart last compared all. A hint.
+    [[nodiscard]] CpuMask ahead(std::size_t class_index) const {
+        return CpuMask::from_bits(ahead_[class_index].load(std::memory_order_relaxed));
+    }
+    void set_ahead(std::size_t class_index, CpuMask cpus) {
+        ahead_[class_index].store(cpus.bits(), std::memory_order_relaxed);
+    }
     // Whoever publishes the load of `cpu` calls this with it, under that hart's lock. `online`: where tasks
     // may go. Writes shared memory only where something changed.
     void note_load(CpuId cpu, const HartLoad& load, CpuMask online);
@@ -63,13 +73,29 @@ class MachineBalance {
     void forget(CpuId cpu);
     // True for one caller per kCompressSpacing.
     [[nodiscard]] bool try_begin_compression(Instant now);
+    // Who works on the paces of the machine: one caller at a time, and a new problem per kRateSpacing. The
+    // members below are the worker's.
+    [[nodiscard]] bool try_begin_rates(Instant now);
+    void end_rates(Instant next);
+    struct Rates {
+        RateOracle oracle;
+        std::array<RateTable, kClasses> tables{};
+        std::size_t class_index{0};
+        bool is_solving{false};
+        std::uint32_t generation{0};
+    };
+    [[nodiscard]] Rates& rates() { return rates_; }
     // A new frame epoch; never 0.
     [[nodiscard]] std::uint32_t next_epoch() { return epoch_.fetch_add(1) + 1; }
 
   private:
     std::array<AtomicCpuMask, kClasses> overloaded_{};
+    std::array<std::atomic<std::uint64_t>, kClasses> ahead_{};
     std::atomic<std::uint64_t> next_compression_ns_{0};
     std::atomic<std::uint32_t> epoch_{0};
+    std::atomic<std::uint64_t> next_rates_ns_{0};
+    std::atomic<std::uint32_t> is_working_{0};
+    Rates rates_;
 };
 
 // What one hart remembers between calls. Hart-local.
@@ -84,6 +110,7 @@ struct BalanceState {
     std::uint64_t pushes{0};
     std::uint64_t pulls_at_pick{0};
     std::uint64_t compressions{0};
+    std::uint64_t rate_updates{0};
 };
 
 // What the rules need from the machine.
@@ -148,6 +175,11 @@ bool pull_at_pick(H& harts, CpuId self, BalanceState& state, std::size_t picked,
 // frames were moved. Pre: try_begin_compression() gave this caller the turn.
 template <Harts H>
 bool compress(H& harts, BalanceState& state);
+
+// Works out the paces of a class (rate_oracle.hpp) and gives them to every hart. One bounded piece of that
+// per call. Pre: try_begin_rates() gave this caller the turn; the call ends it.
+template <Harts H>
+void update_rates(H& harts, BalanceState& state);
 
 }  // namespace kernel::sched
 

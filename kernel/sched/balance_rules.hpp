@@ -83,9 +83,9 @@ bool pull_class(H& harts, CpuId self, BalanceState& state, std::size_t index, st
 struct Target {
     CpuId cpu;
     std::uint8_t running_class{HartLoad::kIdle};
-    std::array<bool, kClasses> has_class{};
     std::array<VirtualTime, kClasses> global{};
     std::array<std::uint32_t, kClasses> weight{};
+    std::uint8_t whole_classes{0};
 };
 
 // Reads what push() compares to: at most kProbedHarts harts on which something that waits on self may run.
@@ -98,7 +98,7 @@ std::uint32_t find_targets(H& harts, CpuId self, BalanceState& state, Instant no
         wanted = wanted | mask;
     }
     std::uint32_t count = 0;
-    probe(wanted & harts.online(), self, state, kProbedHarts, [&](CpuId cpu) {
+    const auto look_at = [&](CpuId cpu) {
         const HartLoad load = harts.load(cpu);
         if (load.epoch != mine.epoch) {
             return false;
@@ -106,13 +106,25 @@ std::uint32_t find_targets(H& harts, CpuId self, BalanceState& state, Instant no
         Target& target = targets[count++];
         target.cpu = cpu;
         target.running_class = load.running_class;
+        target.whole_classes = load.whole_classes;
         for (std::size_t i = 0; i < kClasses; ++i) {
-            target.has_class[i] = load.weight[i] != 0;
             target.weight[i] = load.weight[i];
             target.global[i] = load.global_at(i, now);
         }
         return false;
-    });
+    };
+    wanted = wanted & harts.online();
+    // Where there are too many to look at, first those that were ahead lately.
+    CpuMask ahead;
+    if (wanted.count() > kProbedHarts) {
+        for (std::size_t i = 0; i < kClasses; ++i) {
+            ahead = ahead | (mine.weight[i] != 0 ? harts.machine().ahead(i) : CpuMask{});
+        }
+    }
+    probe(wanted & ahead, self, state, kProbedHarts, look_at);
+    if (count < kProbedHarts) {
+        probe(wanted.without(ahead), self, state, kProbedHarts - count, look_at);
+    }
     return count;
 }
 
@@ -123,36 +135,52 @@ struct PushChoice {
     Duration lag{kBalanceThreshold};
 };
 
-// Of one class, the one about to run included: whoever may go where the class has nothing and a lower one
-// runs; else who is furthest behind.
+// How far behind `target` a member of `queue` that stands at `global` is, in its own service; zero where it
+// has no business there. A hart that one task deserves for itself is nobody's target, and whoever else is on
+// such a hart leaves as soon as it is behind at all: what that task loses it can never catch up with.
+inline Duration reason_to_push(const RunQueue& queue, std::size_t index, const Target& target,
+                               const Entity& entity, VirtualTime global) {
+    const ClassQueue& members = queue.queue(class_at(index));
+    const Entity::Position& position = entity.position();
+    const bool is_closed = ((target.whole_classes >> index) & 1U) != 0;
+    if (!queue.allows(entity, target.cpu) || is_closed) {
+        return Duration{};
+    }
+    if (&entity == queue.current()) {
+        // It runs here and now: it moves only to where it would be served better.
+        const bool is_at_home = position.is_whole && members.wholes() == 1;
+        if (is_at_home || target.weight[index] + position.weight >= members.sum_weight()) {
+            return Duration{};
+        }
+    }
+    if (target.weight[index] == 0) {
+        const bool runs_lower = target.running_class == HartLoad::kIdle || target.running_class < index;
+        return runs_lower ? Duration::max() : Duration{};
+    }
+    const Duration lag = service_behind(target.global[index], global, position.pace);
+    const bool is_guest = members.wholes() != 0 && !position.is_whole;
+    return is_guest && lag > Duration{} ? lag + kBalanceThreshold : lag;
+}
+
+// Of one class, the one about to run included.
 inline void choose_push(const RunQueue& queue, std::size_t index, std::span<const Target> targets,
                         PushChoice& best) {
     CpuMask allowed;
     for (const Target& target : targets) {
         allowed.add(target.cpu);
     }
-    const std::uint32_t here = queue.queue(class_at(index)).sum_weight();
     const auto consider = [&](Entity& entity, VirtualTime global) {
         for (const Target& target : targets) {
-            if (!queue.allows(entity, target.cpu) ||
-                (&entity == queue.current() && target.weight[index] + entity.position().weight >= here)) {
-                continue;
-            }
-            const bool is_free = !target.has_class[index] &&
-                                 (target.running_class == HartLoad::kIdle || target.running_class < index);
-            const Duration lag = is_free ? Duration::max()
-                                 : target.has_class[index]
-                                     ? service_behind(target.global[index], global, entity.position().weight)
-                                     : Duration{};
+            const Duration lag = reason_to_push(queue, index, target, entity, global);
             if (lag > best.lag) {
                 best = {.entity = &entity, .to = target.cpu, .lag = lag};
             }
         }
     };
     queue.for_candidates(index, allowed, consider);
-    if (Entity* const running = queue.queue(class_at(index)).running();
-        running != nullptr && best.entity == nullptr) {
-        consider(*running, queue.queue(class_at(index)).global_of(*running));
+    const ClassQueue& members = queue.queue(class_at(index));
+    if (members.running() != nullptr && best.entity == nullptr) {
+        consider(*members.running(), members.global_of(*members.running()));
     }
 }
 
@@ -228,7 +256,11 @@ bool pull_at_pick(H& harts, CpuId self, BalanceState& state, std::size_t picked,
     if (now < state.next_pull || victims.without(CpuMask::of(self)).empty()) {
         return false;
     }
-    const std::uint32_t epoch = HartLoad{harts.load(self)}.epoch;
+    const HartLoad mine = harts.load(self);
+    const std::uint32_t epoch = mine.epoch;
+    if (((mine.whole_classes >> picked) & 1U) != 0) {
+        return false;
+    }
     bool found = false;
     balance_detail::probe(victims, self, state, kProbedVictims, [&](CpuId victim) {
         const HartLoad load = harts.load(victim);
@@ -239,14 +271,16 @@ bool pull_at_pick(H& harts, CpuId self, BalanceState& state, std::size_t picked,
         const auto behind = [&](VirtualTime global, std::uint32_t weight) {
             return balance_detail::service_behind(level, global, weight);
         };
-        if (behind(load.least[picked], load.heaviest[picked]) <= kBalanceThreshold) {
+        // Behind its own hart's mean is the least any of them is behind.
+        if (balance_detail::service_behind(load.global[picked], load.least[picked], load.heaviest[picked]) <=
+            kBalanceThreshold) {
             return false;
         }
         found = balance_detail::move_task(harts, victim, self, [&](RunQueue& queue) {
             Entity* best = nullptr;
             Duration most = kBalanceThreshold;
             queue.for_candidates(picked, CpuMask::of(self), [&](Entity& entity, VirtualTime global) {
-                if (const Duration lag = behind(global, entity.position().weight); lag > most) {
+                if (const Duration lag = behind(global, entity.position().pace); lag > most) {
                     best = &entity;
                     most = lag;
                 }
@@ -268,7 +302,12 @@ struct Level {
     VirtualTime global;
     VirtualSpan shift{0};
     bool has_work{false};
+    bool is_closed{false};  // one task deserves the hart for itself
 };
+
+// Of the harts that have work and are not closed, those that are further than the middle one. Pre: sorted, as
+// compute_shifts() leaves them.
+CpuMask upper_half(std::span<const Level> levels);
 
 // The shifts that bring the levels of one class together. True when one is not 0. Levels without work follow
 // those below them and end no further ahead than the next one above.
@@ -300,6 +339,7 @@ bool compress(H& harts, BalanceState& state) {
         });
         const auto used = std::span{levels}.first(count);
         is_needed = balance_detail::compute_shifts(used, lightest) || is_needed;
+        harts.machine().set_ahead(i, balance_detail::upper_half(used));
         for (const balance_detail::Level& level : used) {
             shifts[level.cpu.value()][i] = level.shift;
         }
@@ -318,6 +358,94 @@ bool compress(H& harts, BalanceState& state) {
     return true;
 }
 
+namespace balance_detail {
+
+// What one class of one hart asks of the machine.
+void describe(const RunQueue& queue, std::size_t index, RateOracle& oracle);
+// The generation apart.
+bool is_same(const RateTable& a, const RateTable& b);
+// The paces differ so much that what was saved up under the old ones means nothing.
+bool is_another_regime(const RateTable& before, const RateTable& after);
+
+// Puts every hart's frame of a class where the foremost is.
+template <Harts H>
+void level_frames(H& harts, std::size_t index) {
+    const Instant now = harts.now();
+    const CpuMask online = harts.online();
+    bool has_first = false;
+    VirtualTime foremost;
+    online.for_each([&](CpuId cpu) {
+        const HartLoad load = harts.load(cpu);
+        if (load.weight[index] != 0) {
+            const VirtualTime global = load.global_at(index, now);
+            foremost = has_first ? later(foremost, global) : global;
+            has_first = true;
+        }
+    });
+    const std::uint32_t epoch = harts.machine().next_epoch();
+    online.for_each([&](CpuId cpu) {
+        const HartLoad load = harts.load(cpu);
+        std::array<VirtualSpan, kClasses> shifts{};
+        shifts[index] = has_first ? foremost - load.global_at(index, now) : 0;
+        harts.with_queue(cpu, [&](RunQueue& queue) {
+            queue.shift_frames(shifts, epoch);
+            return true;
+        });
+    });
+}
+
+}  // namespace balance_detail
+
+template <Harts H>
+void update_rates(H& harts, BalanceState& state) {
+    MachineBalance::Rates& rates = harts.machine().rates();
+    const CpuMask online = harts.online();
+    const Instant now = harts.now();
+    if (!rates.is_solving) {
+        // The next class that has something to balance, or that has paces that may have to go.
+        std::size_t index = rates.class_index;
+        for (std::size_t i = 0; i < kClasses; ++i) {
+            index = (index + 1) % kClasses;
+            if (!harts.machine().overloaded(index).empty() || rates.tables[index].generation != 0) {
+                break;
+            }
+        }
+        rates.class_index = index;
+        rates.oracle.begin(online);
+        online.for_each([&](CpuId cpu) {
+            harts.with_queue(cpu, [&](RunQueue& queue) {
+                balance_detail::describe(queue, index, rates.oracle);
+                return true;
+            });
+        });
+        rates.is_solving = true;
+    }
+    if (!rates.oracle.step()) {
+        harts.machine().end_rates(now);
+        return;
+    }
+    rates.is_solving = false;
+    const std::size_t index = rates.class_index;
+    const RateTable before = rates.tables[index];
+    RateTable table = rates.oracle.table();
+    const bool is_other = balance_detail::is_another_regime(before, table);
+    if (!balance_detail::is_same(before, table)) {
+        table.generation = table.generation == 0 ? 0 : ++rates.generation;
+        rates.tables[index] = table;
+        online.for_each([&](CpuId cpu) {
+            harts.with_queue(cpu, [&](RunQueue& queue) {
+                queue.set_rates(index, table, harts.now());
+                return true;
+            });
+        });
+        if (is_other) {
+            balance_detail::level_frames(harts, index);
+        }
+        ++state.rate_updates;
+    }
+    harts.machine().end_rates(now + kRateSpacing);
+}
+
 template <Harts H>
 bool balance(H& harts, CpuId self, BalanceState& state) {
     const HartLoad mine = harts.load(self);
@@ -328,6 +456,10 @@ bool balance(H& harts, CpuId self, BalanceState& state) {
     bool is_changed = class_pull(harts, self, state, picked);
     if (mine.runnable <= 1) {
         return is_changed;
+    }
+    // Before anything is sent away: what is under way is nowhere to be seen.
+    if (!is_changed && harts.machine().try_begin_rates(harts.now())) {
+        update_rates(harts, state);
     }
     is_changed = push(harts, self, state) || is_changed;
     const CpuMask victims = harts.machine().overloaded(picked).without(CpuMask::of(self));

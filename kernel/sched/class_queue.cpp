@@ -2,6 +2,7 @@
 #include "sched/class_queue.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "lib/check.hpp"
@@ -135,38 +136,120 @@ Entity* ClassQueue::find_stealable(CpuId thief, const Faults& faults) const {
     return least;
 }
 
-VirtualTime ClassQueue::place(const Entity& entity, Duration request, Duration credit, bool is_same_epoch) {
-    const Entity::Position& position = entity.position_;
+void ClassQueue::place(Entity& entity, Duration request, Duration credit, Arrival arrival) {
+    Entity::Position& position = entity.position_;
+    const bool is_known = position.has_global && arrival.is_same_epoch;
     if (empty()) {
-        if (position.has_global && is_same_epoch && is_before(base_ + offset_, position.global)) {
+        if (is_known && is_before(progress_base_ + offset_, position.global)) {
             set_frame(position.global);
         }
-        return base_;
+        position.vt = position.paced_at = base_;
+        position.paced_from = progress_base_;
+        return;
     }
     const VirtualTime now = virtual_now();
     const VirtualTime earliest = now - span_of(credit, position.weight);
-    if (!position.has_global) {
-        return earliest;
-    }
     const std::uint32_t least_weight = std::min(position.weight, lightest());
     // V passes span_of(t, sum) in t of real time, so the second bound is the task's fluid turn plus kLagMax.
     const VirtualSpan in_service = span_of(kLagMax, least_weight);
     const VirtualSpan in_real_time =
         span_of(request, position.weight) + span_of(kLagMax, sum_weight_ + position.weight);
     const VirtualTime latest = now + std::min(in_service, in_real_time);
-    const VirtualSpan lag = is_same_epoch ? now - (position.global - offset_) : position.lag;
-    return earlier(later(now - lag, earliest), latest);
+    const VirtualTime progress = position.global - offset_;
+    VirtualTime vt = earliest;
+    if (is_known) {
+        vt = position.is_local ? position.vt
+                               : now - rescale(progress_now() - progress, position.pace, position.weight);
+    } else if (position.has_global) {
+        vt = now - position.lag;
+    }
+    position.vt = position.paced_at = earlier(later(vt, earliest), latest);
+    // What does not fit here and now stays on its account next to the other harts, within reason.
+    const VirtualTime placed = progress_at(position);
+    const VirtualSpan reach = span_of(kAccountMax, position.pace);
+    const VirtualTime least = arrival.keeps_credit ? placed - reach : placed;
+    position.paced_from = is_known ? earlier(later(progress, least), placed + reach) : placed;
 }
 
 void ClassQueue::set_frame(VirtualTime global) {
     if (empty()) {
-        offset_ = global - base_;
+        offset_ = global - progress_base_;
     }
 }
 
 void ClassQueue::take_place(Entity::Position& position) const {
     position.lag = virtual_now() - position.vt;
-    position.global = position.vt + offset_;
+    position.global = progress_at(position) + offset_;
+}
+
+VirtualTime ClassQueue::progress_now() const {
+    return pace_sum_ == 0 ? progress_base_ : progress_base_ + mean_progress();
+}
+
+VirtualSpan ClassQueue::mean_progress() const {
+    // Paces of a table that no longer fits may add up to more than a divisor may be.
+    const int excess = std::max(0, static_cast<int>(std::bit_width(pace_sum_)) - 32);
+    return floor_divide(progress_sum_ >> excess, static_cast<std::uint32_t>(pace_sum_ >> excess));
+}
+
+VirtualTime ClassQueue::progress_of(const Entity::Position& position) {
+    return position.paced_from + rescale(position.vt - position.paced_at, position.weight, position.pace);
+}
+
+VirtualTime ClassQueue::progress_at(const Entity::Position& position) const {
+    return progress_now() - rescale(virtual_now() - position.vt, position.weight, position.pace);
+}
+
+Int128 ClassQueue::progress_part(const Entity::Position& position) const {
+    return Int128{position.paced_from - progress_base_} * position.pace +
+           Int128{position.vt - position.paced_at} * position.weight;
+}
+
+void ClassQueue::set_pace(Entity& entity, const RateTable& rates) {
+    Entity::Position& position = entity.position_;
+    position.pace = rates.generation == 0
+                        ? position.weight
+                        : rates.pace_of(position.weight, entity.attributes.affinity_effective);
+    position.pace_generation = rates.generation;
+    position.is_whole = rates.generation != 0 && position.pace == rates.whole && rates.count == 1;
+}
+
+void ClassQueue::follow_pace(Entity& entity, const RateTable& rates) {
+    Entity::Position& position = entity.position_;
+    const std::uint32_t before = position.pace;
+    const VirtualTime progress_before = progress_now();
+    const Int128 part = progress_part(position);
+    wholes_ -= position.is_whole ? 1 : 0;
+    set_pace(entity, rates);
+    wholes_ += position.is_whole ? 1 : 0;
+    if (position.pace == before) {
+        return;
+    }
+    progress_sum_ -= part;
+    pace_sum_ = pace_sum_ - before + position.pace;
+    position.paced_from =
+        progress_before - rescale(virtual_now() - position.vt, position.weight, position.pace);
+    position.paced_at = position.vt;
+    progress_sum_ += progress_part(position);
+}
+
+void ClassQueue::follow_mask(Entity& entity) {
+    Entity::Position& position = entity.position_;
+    masks_.leave(position.mask_place, position.weight);
+    position.mask_place = masks_.join(entity.attributes.affinity_effective, position.weight);
+    if (running_ != &entity) {
+        waiting_.refresh(entity);
+    }
+}
+
+const Entity* ClassQueue::heaviest_waiting() const {
+    const Entity* item = waiting_.root();
+    while (item != nullptr && item->position_.weight != item->position_.max_weight) {
+        const Entity* left = Tree::left(*item);
+        const bool is_left = left != nullptr && left->position_.max_weight == item->position_.max_weight;
+        item = is_left ? left : Tree::right(*item);
+    }
+    return item;
 }
 
 void ClassQueue::add_waiting(Entity& entity) {
@@ -183,8 +266,10 @@ void ClassQueue::add_running(Entity& entity) {
 }
 
 void ClassQueue::remove(Entity& entity) {
-    take_place(entity.position_);
-    entity.position_.has_global = true;
+    Entity::Position& position = entity.position_;
+    position.lag = virtual_now() - position.vt;
+    position.global = global_of(entity);
+    position.has_global = true;
     if (running_ == &entity) {
         running_ = nullptr;
     } else {
@@ -192,7 +277,9 @@ void ClassQueue::remove(Entity& entity) {
     }
     count_out(entity);
     if (empty()) {
-        base_ = entity.position_.vt;  // the last member was the mean
+        base_ = position.vt;  // the last member was the mean
+        progress_base_ = progress_of(position);
+        progress_sum_ = 0;
     }
 }
 
@@ -211,15 +298,20 @@ void ClassQueue::stop(Entity& entity) {
 bool ClassQueue::charge(Duration service, std::uint32_t capacity, Duration request) {
     DCHECK(running_ != nullptr);
     Entity::Position& position = running_->position_;
-    const VirtualSpan span = advance(service, capacity, position.weight, position.carry);
-    position.vt = position.vt + span;
-    weighted_sum_ += Int128{span} * position.weight;
+    const VirtualSpan moved = advance(service, capacity, position.weight, position.carry);
+    position.vt = position.vt + moved;
+    weighted_sum_ += Int128{moved} * position.weight;
+    progress_sum_ += Int128{moved} * position.weight;
     rebase();
     if (is_before(position.vt, position.request_end)) {
         return false;
     }
     position.fresh = false;
-    position.request_end = position.deadline = position.vt + span_of(request, position.weight);
+    // The next one begins where this one should have ended: what an interrupt came late is part of it, and
+    // does not add up over many requests.
+    const VirtualSpan span = span_of(request, position.weight);
+    const VirtualTime next = position.request_end + span;
+    position.request_end = position.deadline = is_before(position.vt, next) ? next : position.vt + span;
     return true;
 }
 
@@ -227,6 +319,12 @@ void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
     Entity::Position& position = entity.position_;
     const bool is_waiting = running_ != &entity;
     const VirtualTime now = virtual_now();
+    const VirtualTime progress_before = progress_now();
+    const std::uint32_t pace =
+        position.pace == position.weight
+            ? weight
+            : static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                  std::uint64_t{position.pace} * weight / position.weight, 1, RateTable::kNoLimit));
     if (is_waiting) {
         waiting_.erase(entity);
     }
@@ -235,7 +333,12 @@ void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
     position.deadline = vt + rescale(position.deadline - position.vt, position.weight, weight);
     position.request_end = vt + rescale(position.request_end - position.vt, position.weight, weight);
     position.vt = vt;
+    // The pace changes with the weight; the lag stays, here and next to other harts.
+    const VirtualTime progress = progress_before - rescale(now - vt, weight, pace);
     position.weight = weight;
+    position.pace = pace;
+    position.paced_at = vt;
+    position.paced_from = progress;
     count_in(entity);
     if (is_waiting) {
         waiting_.insert(entity);
@@ -254,14 +357,24 @@ void ClassQueue::yield(Duration request) {
     }
 }
 
-void ClassQueue::count_in(const Entity& entity) {
-    sum_weight_ += entity.position_.weight;
-    weighted_sum_ += Int128{entity.position_.vt - base_} * entity.position_.weight;
+void ClassQueue::count_in(Entity& entity) {
+    Entity::Position& position = entity.position_;
+    sum_weight_ += position.weight;
+    weighted_sum_ += Int128{position.vt - base_} * position.weight;
+    pace_sum_ += position.pace;
+    wholes_ += position.is_whole ? 1 : 0;
+    progress_sum_ += progress_part(position);
+    position.mask_place = masks_.join(entity.attributes.affinity_effective, position.weight);
 }
 
 void ClassQueue::count_out(const Entity& entity) {
-    sum_weight_ -= entity.position_.weight;
-    weighted_sum_ -= Int128{entity.position_.vt - base_} * entity.position_.weight;
+    const Entity::Position& position = entity.position_;
+    sum_weight_ -= position.weight;
+    weighted_sum_ -= Int128{position.vt - base_} * position.weight;
+    pace_sum_ -= position.pace;
+    wholes_ -= position.is_whole ? 1 : 0;
+    progress_sum_ -= progress_part(position);
+    masks_.leave(position.mask_place, position.weight);
 }
 
 // Moves base_ to V, so that distances from it stay small however long the queue lives.
@@ -269,6 +382,11 @@ void ClassQueue::rebase() {
     const VirtualSpan drift = floor_divide(weighted_sum_, sum_weight_);
     base_ = base_ + drift;
     weighted_sum_ -= Int128{drift} * sum_weight_;
+    if (progress_sum_ != static_cast<std::int64_t>(progress_sum_)) {  // once in days
+        const VirtualSpan progress = mean_progress();
+        progress_base_ = progress_base_ + progress;
+        progress_sum_ -= Int128{progress} * static_cast<Int128>(pace_sum_);
+    }
 }
 
 }  // namespace kernel::sched

@@ -7,9 +7,11 @@
 //   a member's lag; lags sum to zero, so whoever is ahead waits until the others have caught up, and no hint
 //   can buy share.
 //
-//   U = vt + offset makes virtual times of one class comparable between harts: a task keeps its U under way.
-//   A sleeping one keeps its vt, in the frame of this queue, so that moving the offset is neither credit nor
-//   debt for it; the offset of the day makes it U when it leaves for another hart.
+//   U makes virtual times of one class comparable between harts. A member's U advances by service / pace,
+//   where the pace is the weight, or the rate the task deserves on the whole machine when that is known
+//   (rate_table.hpp); U of the queue is their mean, weighted by pace. A task keeps its U under way. A
+//   sleeping one keeps its vt, in the frame of this queue, so that moving U of the queue is neither credit
+//   nor debt for it; the lag it has when it wakes makes it U if it leaves for another hart.
 //
 // Cost: every function is O(log n) with n waiting tasks, or O(1); nothing scans.
 // Concurrency: guarded by the lock of the hart.
@@ -19,7 +21,9 @@
 
 #include "lib/avl_tree.hpp"
 #include "sched/entity.hpp"
+#include "sched/mask_groups.hpp"
 #include "sched/qos.hpp"
+#include "sched/rate_table.hpp"
 #include "sched/virtual_time.hpp"
 
 namespace kernel::sched {
@@ -42,13 +46,20 @@ class ClassQueue {
     [[nodiscard]] std::uint32_t sum_weight() const { return sum_weight_; }
     // The least weight of a member; 0 when empty.
     [[nodiscard]] std::uint32_t lightest() const;
-    // U - vt of this queue.
-    [[nodiscard]] VirtualSpan offset() const { return offset_; }
     // V; of an empty queue, the V it had when the last member left.
     [[nodiscard]] VirtualTime virtual_now() const;
-    // V in the machine-wide frame.
-    [[nodiscard]] VirtualTime global_now() const { return virtual_now() + offset_; }
-    [[nodiscard]] VirtualTime global_of(const Entity& member) const { return member.position_.vt + offset_; }
+    // U of the queue; of an empty one, what it was when the last member left.
+    [[nodiscard]] VirtualTime global_now() const { return progress_now() + offset_; }
+    [[nodiscard]] VirtualTime global_of(const Entity& member) const {
+        return progress_of(member.position_) + offset_;
+    }
+    // What U of the queue advances by: service / pace_sum().
+    [[nodiscard]] std::uint64_t pace_sum() const { return pace_sum_; }
+    // Members that deserve a whole hart each.
+    [[nodiscard]] std::uint32_t wholes() const { return wholes_; }
+    [[nodiscard]] const MaskGroups& masks() const { return masks_; }
+    // The heaviest waiting member, or null.
+    [[nodiscard]] const Entity* heaviest_waiting() const;
     [[nodiscard]] bool is_eligible(VirtualTime vt) const;
     [[nodiscard]] bool is_eligible(const Entity& member) const { return is_eligible(member.position_.vt); }
     // Service owed to the member (+) or received ahead of its share (-).
@@ -75,8 +86,13 @@ class ClassQueue {
     // Debt is bounded by kLagMax for the lightest member and, in real time, by the task's own fluid turn plus
     // kLagMax. On an empty queue the frame is adopted instead: the queue takes the task's U when that is
     // ahead.
-    [[nodiscard]] VirtualTime place(const Entity& entity, Duration request, Duration credit,
-                                    bool is_same_epoch);
+    // Sets vt and progress. Pre: weight and pace are set.
+    struct Arrival {
+        bool is_same_epoch{true};  // its U can be compared
+        bool keeps_credit{
+            false};  // was moved: what it is owed beyond `credit` stays owed, next to other harts
+    };
+    void place(Entity& entity, Duration request, Duration credit, Arrival arrival);
     // Moves an empty queue's frame so that U is `global`. No effect on a queue with members.
     void set_frame(VirtualTime global);
     // Moves the frame of the queue, and with it U of every member, by `shift`. What sleeps keeps its place.
@@ -99,8 +115,12 @@ class ClassQueue {
     void reweigh(Entity& entity, std::uint32_t weight);
     // Gives up the rest of the request: the member goes behind everyone waiting. Pre: running.
     void yield(Duration request);
-    // The augments follow a change of a waiting member's mask.
-    void refresh(Entity& entity) { waiting_.refresh(entity); }
+    // The sums and augments follow a change of a member's mask.
+    void follow_mask(Entity& entity);
+    // The pace of a member follows the table; its lag stays.
+    void follow_pace(Entity& entity, const RateTable& rates);
+    // Sets the pace of an entity that is about to be placed.
+    static void set_pace(Entity& entity, const RateTable& rates);
 
     static constexpr std::uint32_t kStealProbes = 16;
 
@@ -109,8 +129,14 @@ class ClassQueue {
     [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;
     [[nodiscard]] static const Entity* next_candidate(const Entity& item, CpuMask targets,
                                                       const Faults& faults);
-    void count_in(const Entity& entity);
+    void count_in(Entity& entity);
     void count_out(const Entity& entity);
+    [[nodiscard]] VirtualTime progress_now() const;
+    [[nodiscard]] VirtualSpan mean_progress() const;
+    [[nodiscard]] static VirtualTime progress_of(const Entity::Position& position);
+    // Progress of what stands at this vt and has the queue's mean otherwise.
+    [[nodiscard]] VirtualTime progress_at(const Entity::Position& position) const;
+    [[nodiscard]] Int128 progress_part(const Entity::Position& position) const;
     void rebase();
 
     Tree waiting_;
@@ -118,7 +144,12 @@ class ClassQueue {
     std::uint32_t sum_weight_{0};  // over all members; 10 000 tasks of 1000 shares stay below 2^28
     Int128 weighted_sum_{0};       // sum of weight * (vt - base_)
     VirtualTime base_;             // near V: moved there by every rebase()
-    VirtualSpan offset_{0};        // U - vt
+    std::uint64_t pace_sum_{0};    // over all members
+    Int128 progress_sum_{0};       // sum of pace * (progress - progress_base_)
+    VirtualTime progress_base_;
+    VirtualSpan offset_{0};  // U - progress
+    std::uint32_t wholes_{0};
+    MaskGroups masks_;
 };
 
 }  // namespace kernel::sched

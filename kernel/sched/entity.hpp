@@ -103,7 +103,16 @@ class Entity {
         VirtualTime request_end;  // when vt reaches it the request is used up
         std::uint64_t carry{0};   // service not yet in vt
         std::uint32_t weight{0};  // shares * 16
-        bool fresh{false};        // woken, and has not used up a request since
+        // How it counts next to tasks of other harts (rate_table.hpp), and where it stood there when its vt
+        // was paced_at: its progress is paced_from + (vt - paced_at) * weight / pace.
+        std::uint32_t pace{0};
+        std::uint32_t pace_generation{0};
+        VirtualTime paced_at;
+        VirtualTime paced_from;
+        bool is_local{false};  // woken or born, not placed yet: vt is in the frame of the queue of `cpu`
+        bool is_whole{false};  // it deserves a whole hart
+        std::uint8_t mask_place{0};  // of its mask in the queue's MaskGroups
+        bool fresh{false};           // woken, and has not used up a request since
         // It was on a queue: asleep, vt is in the frame of its home queue.
         bool has_global{false};
         QosClass frame{QosClass::Normal};  // the class whose frame vt and `global` are in

@@ -21,11 +21,13 @@ struct HartLoad {
 
     std::uint8_t running_class{kIdle};             // effective class index of the running task, or kIdle
     std::uint16_t capacity{kCapacityFull};         // of this hart
+    std::uint8_t whole_classes{0};                 // bit i: a task of class i deserves this hart for itself
     std::uint32_t epoch{0};                        // U of two harts compare only in the same frame epoch
     std::uint32_t runnable{0};                     // waiting and running
     Instant at;                                    // when this was true
     CpuMask running_mask;                          // of the running task
     std::array<std::uint32_t, kClasses> weight{};  // sum of task weights, per class
+    std::array<std::uint32_t, kClasses> pace{};    // the same of their paces: U advances by service / pace
     std::array<CpuMask, kClasses>
         waiting_mask{};  // union of the masks of the waiting tasks; empty = none waits
     std::array<VirtualTime, kClasses> global{};  // U of the class; where weight is 0, what it was last
@@ -42,7 +44,7 @@ struct HartLoad {
         }
         const auto elapsed = Duration::nanoseconds(std::min((now - at).ns(), kLongestExtrapolation));
         std::uint64_t carry = 0;
-        return global[class_index] + advance(elapsed, capacity, weight[class_index], carry);
+        return global[class_index] + advance(elapsed, capacity, pace[class_index], carry);
     }
     [[nodiscard]] constexpr bool is_idle() const { return running_class == kIdle && runnable == 0; }
     // Something waits here that may run on cpu: worth taking the lock and asking RunQueue::find_stealable().

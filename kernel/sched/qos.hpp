@@ -67,6 +67,9 @@ inline constexpr Duration kRequestMax = Duration::milliseconds(20);
 inline constexpr Duration kMinGranularity = Duration::microseconds(500);
 // Bounds what a task carries from one queue to another: credit in its own service, debt in real time.
 inline constexpr Duration kLagMax = Duration::milliseconds(32);
+// Bounds what a task is still owed, or owes, next to other harts when it was placed with less: in its own
+// service.
+inline constexpr Duration kAccountMax = Duration::milliseconds(512);
 // How often a class that has work only now and then compares its frame to the other harts'.
 inline constexpr Duration kFrameSpacing = Duration::milliseconds(4);
 // A sleep longer than this clears what the task owed or was owed: no debt is that large (kLagMax and one

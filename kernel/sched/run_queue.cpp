@@ -45,6 +45,7 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
     if (reason != EnqueueReason::New && entity.cpu_ != cpu_ && entity.has_run()) {
         ++entity.statistics_.migrations;
     }
+    position.is_local = position.is_local && entity.cpu_ == cpu_ && reason != EnqueueReason::Migrate;
     entity.cpu_ = cpu_;
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
     if (is_capped(entity) && !entity.budget_->may_start(entity.waiter_, now)) {
@@ -263,6 +264,9 @@ void RunQueue::charge(Duration service, Instant at) {
     tidy_empty_classes();
     if (has_ended) {
         follow_weight(*current_);
+        if (current_->position_.pace_generation != rates_[index].generation) {
+            member.queue.follow_pace(*current_, rates_[index]);
+        }
         if (wants_boost(*current_) && !current_->is_boosted_) {
             count_boost(*current_, at);
             consider_boost(*current_);
@@ -376,13 +380,17 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
     const Duration credit = reason == EnqueueReason::Wake      ? row.task_request
                             : reason == EnqueueReason::Migrate ? kLagMax
                                                                : Duration{};
-    const VirtualTime vt = member.queue.place(entity, request_of(entity), credit, position.epoch == epoch_);
-    const VirtualSpan shift = vt - position.vt;
+    const VirtualTime left_at = position.vt;
+    ClassQueue::set_pace(entity, rates_[index]);
+    member.queue.place(
+        entity, request_of(entity), credit,
+        {.is_same_epoch = position.epoch == epoch_, .keeps_credit = reason == EnqueueReason::Migrate});
+    position.is_local = false;
+    const VirtualSpan shift = position.vt - left_at;
     // One that was throttled where it came from may never have begun a request, and one whose place is
     // forgotten has none that means anything.
     const bool keeps_request = reason == EnqueueReason::Migrate && position.has_global &&
-                               is_before(position.vt, position.request_end);
-    position.vt = vt;
+                               is_before(left_at, position.request_end);
     if (keeps_request) {
         position.deadline = position.deadline + shift;
         position.request_end = position.request_end + shift;
@@ -498,6 +506,15 @@ void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
     }
 }
 
+void RunQueue::set_rates(std::size_t class_index, const RateTable& rates, Instant now) {
+    account(now);
+    rates_[class_index] = rates;
+    ClassQueue& queue = classes_[class_index].queue;
+    if (queue.running() != nullptr) {
+        queue.follow_pace(*queue.running(), rates);
+    }
+}
+
 void RunQueue::shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std::uint32_t epoch) {
     if (static_cast<std::int32_t>(epoch - epoch_) <= 0) {
         return;
@@ -522,11 +539,15 @@ HartLoad RunQueue::load() const {
     for (std::size_t i = 0; i < kClasses; ++i) {
         const ClassQueue& queue = classes_[i].queue;
         load.weight[i] = queue.sum_weight();
+        load.pace[i] =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(queue.pace_sum(), RateTable::kNoLimit));
         load.global[i] = queue.global_now();
         load.lightest[i] = queue.lightest();
+        load.whole_classes =
+            static_cast<std::uint8_t>(load.whole_classes | (queue.wholes() != 0 ? 1U << i : 0U));
         if (const Entity* root = queue.waiting().root(); root != nullptr) {
             load.waiting_mask[i] = faults_.ignore_affinity ? CpuMask::all() : root->position_.any_allowed;
-            load.least[i] = root->position_.min_vt + queue.offset();
+            load.least[i] = load.global[i] - (queue.virtual_now() - root->position_.min_vt);
             load.heaviest[i] = root->position_.max_weight;
         }
     }

@@ -146,6 +146,10 @@ class RunQueue {
     // Moves the frames of all classes into a new epoch. No effect when the queue is in a later one already.
     void shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std::uint32_t epoch);
     [[nodiscard]] std::uint32_t epoch() const { return epoch_; }
+    // The paces of a class from now on: at once for the running task, for the others when they are placed or
+    // end a request next.
+    void set_rates(std::size_t class_index, const RateTable& rates, Instant now);
+    [[nodiscard]] const RateTable& rates(std::size_t class_index) const { return rates_[class_index]; }
     [[nodiscard]] HartLoad load() const;
 
     // --- What is here ---
@@ -247,6 +251,7 @@ class RunQueue {
     // root_now() until a class's time changes, or whether it has work.
     mutable VirtualTime root_cache_;
     mutable bool root_known_{false};
+    std::array<RateTable, kClasses> rates_{};
     VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
     ThrottledTree throttled_;
     Entity* current_{nullptr};

@@ -37,9 +37,9 @@ bool RunQueue::set_attributes(Entity& entity, const Attributes& attributes, Inst
     count_out_of_group(entity);
     count_into_group(entity);
     follow_weight(entity);
-    if (entity.state_ == TaskState::Queued) {
-        classes_[index_of(entity.effective_)].queue.refresh(entity);
-    }
+    const std::size_t index = index_of(entity.effective_);
+    classes_[index].queue.follow_mask(entity);
+    classes_[index].queue.follow_pace(entity, rates_[index]);
     return !allows(entity);
 }
 
@@ -59,26 +59,28 @@ void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, 
         source.take_place(position);
         position.epoch = epoch_;
     }
-    VirtualSpan lag =
-        std::clamp(position.epoch == epoch_ ? source.global_now() - position.global : position.lag,
-                   -kLongestSavedLag, kLongestSavedLag);
+    const bool is_comparable = position.epoch == epoch_;
+    VirtualSpan lag = std::clamp(is_comparable ? source.global_now() - position.global : position.lag,
+                                 -kLongestSavedLag, kLongestSavedLag);
+    lag = is_comparable ? rescale(lag, position.pace, weight) : rescale(lag, position.weight, weight);
     if (position.frame != to) {
         lag = std::min(lag, VirtualSpan{0});
         position.lag = std::min(position.lag, VirtualSpan{0});
     }
-    position.frame = to;
-    position.global = target.global_now() - rescale(lag, position.weight, weight);
     position.lag = rescale(position.lag, position.weight, weight);
+    position.frame = to;
     position.epoch = epoch_;
     // Under way to another queue: what is left of the request is the same service.
     const VirtualSpan lead = rescale(position.deadline - position.vt, position.weight, weight);
     const VirtualSpan rest = rescale(position.request_end - position.vt, position.weight, weight);
     if (is_asleep) {
-        position.vt = position.global - target.offset();
+        position.vt = target.virtual_now() - lag;
     }
     position.deadline = position.vt + lead;
     position.request_end = position.vt + rest;
     position.weight = weight;
+    ClassQueue::set_pace(entity, rates_[index_of(to)]);
+    position.global = target.global_now() - rescale(lag, weight, position.pace);
 }
 
 // An entity that comes to this queue may have changed its class or its weight since it left the last one, as
@@ -89,11 +91,16 @@ void RunQueue::adopt_frame(Entity& entity) {
     if (position.has_global && position.frame != entity.effective_) {
         // The old frame may be another hart's: what it owed there when it left stands for the debt.
         position.lag = std::min(position.lag, VirtualSpan{0});
-        position.global = classes_[index_of(entity.effective_)].queue.global_now() - position.lag;
+        const std::size_t index = index_of(entity.effective_);
+        ClassQueue::set_pace(entity, rates_[index]);
+        position.global =
+            classes_[index].queue.global_now() - rescale(position.lag, position.weight, position.pace);
         position.epoch = epoch_;
         position.frame = entity.effective_;
+        position.is_local = false;
     }
     if (position.has_global && position.weight != weight) {
+        position.is_local = false;
         rescale_saved(entity, entity.effective_, weight, entity.since_);
     }
     position.weight = weight;
@@ -122,6 +129,7 @@ void RunQueue::note_woken(Entity& entity, Instant now) {
     if (position.has_global && entity.cpu_ == cpu_) {
         classes_[index_of(position.frame)].queue.take_place(position);
         position.epoch = epoch_;
+        position.is_local = true;
     }
     entity.statistics_.sleep += slept;
     settle_class(entity, now);
@@ -153,9 +161,11 @@ void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     position.weight = weight_of(child);
     const ClassQueue& queue = classes_[index_of(child.effective())].queue;
     const bool is_same_class = child.effective() == parent.effective();
-    const VirtualTime origin = is_same_class ? queue.global_of(parent) : queue.global_now();
-    position.global = origin + span_of(request_of(child) / 2, position.weight);
-    position.lag = queue.global_now() - position.global;
+    const VirtualTime origin = is_same_class ? parent.position_.vt : queue.virtual_now();
+    position.vt = origin + span_of(request_of(child) / 2, position.weight);
+    ClassQueue::set_pace(child, rates_[index_of(child.effective_)]);
+    queue.take_place(position);
+    position.is_local = true;
     position.epoch = epoch_;
     position.has_global = true;
     child.cpu_ = cpu_;

@@ -193,6 +193,7 @@ void RunQueue::throttle(Entity& entity, Instant now, bool is_waiting) {
     ++statistics.throttles;
     entity.wake_pending_ = false;  // what it waits for from here on is not the scheduler
     entity.state_ = TaskState::Throttled;
+    entity.position_.is_local = false;
     entity.since_ = now;
     entity.budget_->wait(entity.waiter_);
     entity.release_at_ = entity.budget_->ask_again_at(entity.waiter_, now);

@@ -100,7 +100,7 @@ TEST(PerfBurst, ABoostedTaskGetsTwiceAsMuchAsInteractiveUntilItEnds) {
 TEST(PerfBurst, EndsToTheNanosecond) {
     for (const bool is_alone : {false, true}) {
         Machine machine;
-        Task& burst = machine.add(burster(20_ms), {.work = 100_ms, .rest = 5_s, .first_wake = 400_ms});
+        Task& burst = machine.add(burster(20_ms), {.work = 90_ms, .rest = 5_s, .first_wake = 400_ms});
         if (!is_alone) {
             machine.add_hog(Normal, 100);
         }

@@ -62,6 +62,17 @@ Wide Hart::virtual_now(const Class& of) {
     return floor_of(sum, sum_weight(of));
 }
 
+Wide Hart::progress_now(const Class& of) {
+    if (of.members.empty()) {
+        return of.empty_progress;
+    }
+    Wide sum = 0;
+    for (const Task* task : of.members) {
+        sum += task->progress * task->weight;
+    }
+    return floor_of(sum, sum_weight(of));
+}
+
 bool Hart::is_eligible(const Class& of, const Task& task) {
     Wide received_by_others = 0;
     for (const Task* other : of.members) {
@@ -148,12 +159,15 @@ void Hart::charge(Duration service, Instant at) {
     Class& its = classes_[index];
     const auto units = static_cast<std::uint64_t>(service.ns()) * capacity_ * 16;
     task.vt += (units + task.carry) / task.weight;
+    task.progress += (units + task.carry) / task.weight;
     task.carry = (units + task.carry) % task.weight;
     const bool has_peer = its.members.size() > 1;
     const bool has_ended = task.vt >= task.request_end;
     if (has_ended) {
         task.fresh = false;
-        task.deadline = task.request_end = task.vt + span(request_of(task), task.weight);
+        const Wide next = task.request_end + span(request_of(task), task.weight);
+        task.deadline = task.request_end =
+            next > task.vt ? next : task.vt + span(request_of(task), task.weight);
         if (has_peer) {
             request_ended_ = true;
             resched_at_ = min(resched_at_, clock_);
@@ -194,8 +208,8 @@ void Hart::drain(Duration ran, Instant at) {
 // --- Coming and going ---
 
 void Hart::raise_frame(Class& of, Wide global) const {
-    if (of.members.empty() && of.empty_at + of.offset < global) {
-        of.offset = global - of.empty_at;
+    if (of.members.empty() && of.empty_progress + of.offset < global) {
+        of.offset = global - of.empty_progress;
     }
 }
 
@@ -203,14 +217,19 @@ void Hart::raise_frame(QosClass qos_class, Wide global) {
     raise_frame(classes_[index_of(qos_class)], global);
 }
 
-Wide Hart::place(const Class& into, const Task& task, Duration credit) const {
+void Hart::place(const Class& into, Task& task, Duration credit, bool keeps_credit) const {
     if (into.members.empty()) {
-        return into.empty_at;
+        task.vt = into.empty_at;
+        task.progress = into.empty_progress;
+        return;
     }
     const Wide now = virtual_now(into);
+    const Wide progress_mean = progress_now(into);
     const Wide earliest = now - span(credit, task.weight);
     if (!task.has_global) {
-        return earliest;
+        task.vt = earliest;
+        task.progress = progress_mean - (now - earliest);
+        return;
     }
     std::uint32_t lightest = task.weight;
     for (const Task* member : into.members) {
@@ -219,7 +238,12 @@ Wide Hart::place(const Class& into, const Task& task, Duration credit) const {
     const Wide fluid_turn = span(request_of(task), task.weight);
     const Wide latest =
         now + std::min(span(kLagMax, lightest), fluid_turn + span(kLagMax, sum_weight(into) + task.weight));
-    return std::min(std::max(task.global - into.offset, earliest), latest);
+    const Wide progress = task.global - into.offset;
+    const Wide vt = task.is_local ? task.vt : now - (progress_mean - progress);
+    task.vt = std::min(std::max(vt, earliest), latest);
+    const Wide placed = progress_mean - (now - task.vt);
+    const Wide reach = span(kAccountMax, task.weight);
+    task.progress = std::min(std::max(progress, keeps_credit ? placed - reach : placed), placed + reach);
 }
 
 void Hart::join(Task& task, std::size_t index, EnqueueReason reason) {
@@ -246,13 +270,13 @@ void Hart::join(Task& task, std::size_t index, EnqueueReason reason) {
     } else if (reason == EnqueueReason::Migrate) {
         credit = kLagMax;
     }
-    const Wide vt = place(into, task, credit);
-    if (reason == EnqueueReason::Migrate && task.has_global && task.request_end > task.vt) {
-        task.deadline += vt - task.vt;
-        task.request_end += vt - task.vt;
-        task.vt = vt;
+    const Wide left_at = task.vt;
+    place(into, task, credit, reason == EnqueueReason::Migrate);
+    task.is_local = false;
+    if (reason == EnqueueReason::Migrate && task.has_global && task.request_end > left_at) {
+        task.deadline += task.vt - left_at;
+        task.request_end += task.vt - left_at;
     } else {
-        task.vt = vt;
         set_request(task, into);
     }
     into.members.push_back(&task);
@@ -273,11 +297,13 @@ void Hart::set_request(Task& task, const Class& among) const {
 
 void Hart::leave(Task& task, std::size_t index) {
     Class& from = classes_[index];
-    take_place(from, task);
+    task.lag = virtual_now(from) - task.vt;
+    task.global = task.progress + from.offset;
     task.has_global = true;
     std::erase(from.members, &task);
     if (from.members.empty()) {
         from.empty_at = task.vt;
+        from.empty_progress = task.progress;
     }
     task.frame = kernel::sched::class_at(index);
     if (task.group != nullptr) {
@@ -287,7 +313,7 @@ void Hart::leave(Task& task, std::size_t index) {
 
 void Hart::take_place(const Class& from, Task& task) {
     task.lag = virtual_now(from) - task.vt;
-    task.global = task.vt + from.offset;
+    task.global = progress_now(from) - task.lag + from.offset;
 }
 
 Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
@@ -302,6 +328,7 @@ Preempt Hart::enqueue(Task& task, Instant now, EnqueueReason reason) {
     if (reason != EnqueueReason::New && task.hart != cpu_ && !task.runtime.is_zero()) {
         ++task.migrations;
     }
+    task.is_local = task.is_local && task.hart == cpu_ && reason != EnqueueReason::Migrate;
     task.hart = cpu_;
     task.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && task.fresh);
     if (task.is_capped() && !task.budget->may_start(task.waiter, now)) {

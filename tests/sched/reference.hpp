@@ -56,7 +56,9 @@ struct Task {
     bool fresh{false};
     bool has_global{false};
     QosClass frame{QosClass::Normal};
+    Wide progress{0};  // as vt, but for what a placement could not grant: that stays on the account
     Wide global{0};
+    bool is_local{false};
     Wide lag{0};
     std::uint64_t order{0};  // when it began to wait: ties go to the first
 
@@ -133,6 +135,7 @@ class Hart {
     struct Class {
         std::vector<Task*> members;  // waiting and running
         Wide empty_at{0};            // V when the last member left
+        Wide empty_progress{0};
         Wide offset{0};
         Wide vt{0};
         Wide deadline{0};
@@ -149,7 +152,8 @@ class Hart {
     [[nodiscard]] static bool is_eligible(const Class& of, const Task& task);
     [[nodiscard]] Wide root_now() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index) const;
-    [[nodiscard]] Wide place(const Class& into, const Task& task, Duration credit) const;
+    [[nodiscard]] static Wide progress_now(const Class& of);
+    void place(const Class& into, Task& task, Duration credit, bool keeps_credit) const;
     void raise_frame(Class& of, Wide global) const;
     void join(Task& task, std::size_t index, EnqueueReason reason);
     void leave(Task& task, std::size_t index);

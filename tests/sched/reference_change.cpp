@@ -57,7 +57,9 @@ void Hart::follow_weight(Task& task) {
 
 void Hart::reweigh(Task& task, std::uint32_t weight) {
     const Wide now = virtual_now(classes_[index_of(task.effective)]);
+    const Wide progress_mean = progress_now(classes_[index_of(task.effective)]);
     const Wide vt = now - rescaled(now - task.vt, task.weight, weight);
+    task.progress = progress_mean - (now - vt);
     task.deadline = vt + rescaled(task.deadline - task.vt, task.weight, weight);
     task.request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
     task.vt = vt;
@@ -81,13 +83,14 @@ void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant 
         lag = std::min(lag, Wide{0});
         task.lag = std::min(task.lag, Wide{0});
     }
+    const std::uint32_t before = task.weight;
     task.frame = to;
     task.global = global_now(to) - rescaled(lag, task.weight, weight);
     task.lag = rescaled(task.lag, task.weight, weight);
     const Wide lead = rescaled(task.deadline - task.vt, task.weight, weight);
     const Wide rest = rescaled(task.request_end - task.vt, task.weight, weight);
     if (task.state == TaskState::Blocked) {
-        task.vt = task.global - classes_[index_of(to)].offset;
+        task.vt = virtual_now(classes_[index_of(to)]) - rescaled(lag, before, weight);
     }
     task.deadline = task.vt + lead;
     task.request_end = task.vt + rest;
@@ -100,8 +103,10 @@ void Hart::adopt_frame(Task& task) {
         task.lag = std::min(task.lag, Wide{0});
         task.global = global_now(task.effective) - task.lag;
         task.frame = task.effective;
+        task.is_local = false;
     }
     if (task.has_global && task.weight != weight) {
+        task.is_local = false;
         rescale_saved(task, task.effective, weight, task.since);
     }
     task.weight = weight;
@@ -114,6 +119,7 @@ void Hart::note_woken(Task& task, Instant now) {
     }
     if (task.has_global && task.hart == cpu_) {
         take_place(classes_[index_of(task.frame)], task);
+        task.is_local = true;
     }
     task.sleep += slept;
     settle_class(task, now);
@@ -131,10 +137,10 @@ void Hart::inherit_position(Task& child, const Task& parent) {
     child.effective = child.frame = child.class_now();
     child.weight = child.weight_now();
     const Class& its = classes_[index_of(child.effective)];
-    const Wide now = virtual_now(its) + its.offset;
-    const Wide origin = child.effective == parent.effective ? parent.vt + its.offset : now;
-    child.global = origin + span(request_of(child) / 2, child.weight);
-    child.lag = now - child.global;
+    const Wide origin = child.effective == parent.effective ? parent.vt : virtual_now(its);
+    child.vt = origin + span(request_of(child) / 2, child.weight);
+    take_place(its, child);
+    child.is_local = true;
     child.has_global = true;
     child.hart = cpu_;
 }
@@ -179,11 +185,12 @@ void Hart::end_donation(Task& task, Instant now) {
 void Hart::hasten(Task& task, Instant now) {
     Class& its = classes_[index_of(task.effective)];
     task.lag = virtual_now(its) - task.vt;
-    task.global = task.vt + its.offset;
+    task.global = task.progress + its.offset;
     task.has_global = true;
     std::erase(its.members, &task);
     if (its.members.empty()) {
         its.empty_at = task.vt;
+        its.empty_progress = task.progress;
     }
     const Wide deadline = task.deadline;
     const Wide request_end = task.request_end;
@@ -239,6 +246,7 @@ void Hart::throttle(Task& task, Instant now, bool is_waiting) {
     ++task.throttles;
     task.wake_pending = false;
     task.state = TaskState::Throttled;
+    task.is_local = false;
     task.since = now;
     task.budget->wait(task.waiter);
     task.release_at = task.budget->ask_again_at(task.waiter, now);
@@ -383,7 +391,7 @@ HartLoad Hart::load() const {
     for (std::size_t i = 0; i < kClasses; ++i) {
         load.weight[i] = static_cast<std::uint32_t>(sum_weight(classes_[i]));
         load.global[i] =
-            kernel::sched::VirtualTime::from_raw(wrapped(virtual_now(classes_[i]) + classes_[i].offset));
+            kernel::sched::VirtualTime::from_raw(wrapped(progress_now(classes_[i]) + classes_[i].offset));
         for (const Task* task : classes_[i].members) {
             const bool is_first = load.lightest[i] == 0;
             load.lightest[i] = is_first ? task->weight : std::min(load.lightest[i], task->weight);
@@ -395,7 +403,8 @@ HartLoad Hart::load() const {
             load.heaviest[i] = std::max(load.heaviest[i], task->weight);
             least = std::min(least, task->vt);
         }
-        load.least[i] = kernel::sched::VirtualTime::from_raw(wrapped(least + classes_[i].offset));
+        load.least[i] = kernel::sched::VirtualTime::from_raw(
+            wrapped(global_now(kernel::sched::class_at(i)) - (virtual_now(classes_[i]) - least)));
     }
     return load;
 }
@@ -411,7 +420,7 @@ Duration Hart::lag(const Task& task) const {
 
 Wide Hart::global_now(QosClass qos_class) const {
     const Class& its = classes_[index_of(qos_class)];
-    return virtual_now(its) + its.offset;
+    return progress_now(its) + its.offset;
 }
 
 }  // namespace sched_test::reference

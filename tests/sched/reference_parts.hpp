@@ -38,6 +38,7 @@ inline Duration request_of(const Task& task) {
 }
 inline constexpr Duration kSleepHorizon = Duration::seconds(3600);
 inline constexpr Duration kLagMax = Duration::milliseconds(32);
+inline constexpr Duration kAccountMax = Duration::milliseconds(512);
 inline constexpr Duration kMinGranularity = Duration::microseconds(500);
 
 // The bucket: full at `capacity` of boost, ten tenths of a nanosecond each.

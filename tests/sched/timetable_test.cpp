@@ -414,6 +414,18 @@ TEST_F(Timetable, AClassThatSleptHasNoCredit) {
     expect(905_ms, &a, at(907_ms));
 }
 
+// What an interrupt comes late for is part of the next request: ten late ones make one late by one, not by
+// ten.
+TEST_F(Timetable, LatenessDoesNotAddUp) {
+    arrives(0_ms, a, make(Normal), EnqueueReason::New);
+    arrives(0_ms, b, make(Normal), EnqueueReason::New);
+    expect(0_ms, &a, at(3_ms));
+    expect(3010_us, &b, at(6010_us));
+    expect(6020_us, &a, at(9010_us));
+    expect(9020_us, &b, at(12010_us));
+    expect(12020_us, &a, at(15010_us));
+}
+
 // A decision that is due stays due when someone brought the accounts up to date in between.
 TEST_F(Timetable, AChargeDoesNotSwallowTheEndOfARequest) {
     arrives(0_ms, a, make(Normal), EnqueueReason::New);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// MaskGroups: the members of one class queue by affinity mask: how much weight each mask has here. Kept as
+// members come and go, in a search of at most kMaxMaskGroups; where all masks are equal the first look finds
+// it. Concurrency: guarded by the lock of the hart.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/check.hpp"
+#include "lib/cpu_mask.hpp"
+#include "sched/rate_table.hpp"
+
+namespace kernel::sched {
+
+class MaskGroups {
+  public:
+    struct Group {
+        CpuMask mask;
+        std::uint32_t count{0};
+        std::uint32_t weight{0};
+    };
+    // The last one takes whoever finds no place of its own; its mask means nothing.
+    static constexpr std::size_t kRest = kMaxMaskGroups - 1;
+
+    // Answers the place, which the member keeps for leave().
+    [[nodiscard]] std::uint8_t join(CpuMask mask, std::uint32_t weight) {
+        std::size_t at = kRest;
+        for (std::size_t i = 0; i < kRest; ++i) {
+            if (groups_[i].count == 0) {
+                at = at == kRest ? i : at;
+            } else if (groups_[i].mask == mask) {
+                at = i;
+                break;
+            }
+        }
+        Group& group = groups_[at];
+        group.mask = mask;
+        ++group.count;
+        group.weight += weight;
+        return static_cast<std::uint8_t>(at);
+    }
+    void leave(std::uint8_t place, std::uint32_t weight) {
+        Group& group = groups_[place];
+        DCHECK(group.count != 0 && group.weight >= weight);
+        --group.count;
+        group.weight -= weight;
+    }
+    [[nodiscard]] const std::array<Group, kMaxMaskGroups>& all() const { return groups_; }
+
+  private:
+    std::array<Group, kMaxMaskGroups> groups_{};
+};
+
+}  // namespace kernel::sched
