@@ -149,6 +149,7 @@ void RateOracle::begin_flow() {
         Group& group = groups_[i];
         if (is_tried(i)) {
             flow_[i].fill(0);
+            work_ += kMaxCpus / 8;  // written, not looked at one by one
             group.demand = rate_of(group.weight);
             group.routed = 0;
         }

@@ -188,6 +188,20 @@ TEST(Explore, StealAgainstExit) {
         kTwoHarts);
 }
 
+// Whoever works out the paces locks one hart after the other, while tasks come and go there.
+TEST(Explore, PacesWhileTasksMove) {
+    expect_none(
+        2,
+        [](World& world) {
+            World::find_paces();
+            world.add("pinned", 0, kHart0).calls = {World::yield()};
+            Actor& heavy = world.add("heavy", 0);
+            heavy.calls = {World::set_shares(heavy, 1000)};
+            world.add("free", 1).calls = {World::yield()};
+        },
+        kLongPath);
+}
+
 TEST(Explore, StealAgainstSetMask) {
     expect_none(
         2,

@@ -87,6 +87,10 @@ void retire(CpuId cpu) {
 World::World(std::uint32_t harts) : harts_{harts} {
     the_world = this;
     machine::reset(harts);
+    // What an earlier world found out is not known in this one.
+    kernel::task::machine_balance.~MachineBalance();
+    new (&kernel::task::machine_balance) kernel::sched::MachineBalance{};
+    kernel::task::machine_balance.end_rates(Instant::never());
     for (std::uint32_t i = 0; i < harts; ++i) {
         Hart& hart = kernel::task::hart_of(CpuId{i});
         kernel::task::idle_cpus.remove(CpuId{i});
@@ -98,6 +102,10 @@ World::World(std::uint32_t harts) : harts_{harts} {
     }
     kernel::task::set_possible_cpus(CpuMask::first(harts));
     kernel::task::online_cpus().without(CpuMask::first(harts)).for_each(retire);
+}
+
+void World::find_paces() {
+    kernel::task::machine_balance.end_rates(Instant{});
 }
 
 World::~World() {

@@ -59,6 +59,8 @@ class World {
     Actor& add(std::string name, std::uint32_t start_on, kernel::CpuMask mask = kernel::CpuMask::all(),
                kernel::sched::QosClass qos_class = kernel::sched::QosClass::Normal);
     Semaphore& add_semaphore();
+    // The harts work out paces (sched/rate_oracle.hpp), which is many steps more; by default they do not.
+    static void find_paces();
 
     // ---- System calls, for Actor::calls ----
     static std::function<void(World&, Actor&)> set_mask(Actor& target, kernel::CpuMask mask);
