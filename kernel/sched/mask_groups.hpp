@@ -26,17 +26,10 @@ class MaskGroups {
 
     // Answers the place, which the member keeps for leave().
     [[nodiscard]] std::uint8_t join(CpuMask mask, std::uint32_t weight) {
-        std::size_t at = kRest;
-        for (std::size_t i = 0; i < kRest; ++i) {
-            if (groups_[i].count == 0) {
-                at = at == kRest ? i : at;
-            } else if (groups_[i].mask == mask) {
-                at = i;
-                break;
-            }
-        }
+        const std::size_t at = place_of(mask);
         Group& group = groups_[at];
         group.mask = mask;
+        used_ += group.count == 0 ? 1 : 0;
         ++group.count;
         group.weight += weight;
         return static_cast<std::uint8_t>(at);
@@ -45,11 +38,32 @@ class MaskGroups {
         Group& group = groups_[place];
         DCHECK(group.count != 0 && group.weight >= weight);
         --group.count;
+        used_ -= group.count == 0 ? 1 : 0;
         group.weight -= weight;
     }
     [[nodiscard]] const std::array<Group, kMaxMaskGroups>& all() const { return groups_; }
 
   private:
+    // Where the mask is, or the first free place, or kRest. Looks no further than there are masks.
+    [[nodiscard]] std::size_t place_of(CpuMask mask) const {
+        std::size_t free = kRest;
+        std::uint32_t left = used_;
+        for (std::size_t i = 0; i < kRest; ++i) {
+            if (groups_[i].count == 0) {
+                free = free == kRest ? i : free;
+                if (left == 0) {
+                    break;
+                }
+            } else if (groups_[i].mask == mask) {
+                return i;
+            } else {
+                --left;
+            }
+        }
+        return free;
+    }
+
+    std::uint32_t used_{0};  // places with members, kRest among them
     std::array<Group, kMaxMaskGroups> groups_{};
 };
 

@@ -389,8 +389,8 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
     const VirtualSpan shift = position.vt - left_at;
     // One that was throttled where it came from may never have begun a request, and one whose place is
     // forgotten has none that means anything.
-    const bool keeps_request = reason == EnqueueReason::Migrate && position.has_global &&
-                               is_before(left_at, position.request_end);
+    const bool keeps_request =
+        reason == EnqueueReason::Migrate && position.has_global && is_before(left_at, position.request_end);
     if (keeps_request) {
         position.deadline = position.deadline + shift;
         position.request_end = position.request_end + shift;
