@@ -13,18 +13,43 @@ CpuMask MachineBalance::overloaded() const {
     return any;
 }
 
-void MachineBalance::note_load(CpuId cpu, const HartLoad& load, CpuMask online) {
+bool MachineBalance::may_have_takers(CpuId cpu) const {
+    for (std::size_t i = kClasses; --i > 0;) {
+        if (overloaded(i).contains(cpu) && !takers(i).empty()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+CpuMask MachineBalance::takers(CpuId cpu, const HartLoad& load) const {
+    CpuMask found;
+    for (std::size_t i = kClasses; --i > 0;) {
+        found = found | (load.waiting_mask[i] & takers(i));
+    }
+    return found.without(CpuMask::of(cpu));
+}
+
+bool MachineBalance::note_load(CpuId cpu, const HartLoad& load, CpuMask online) {
+    bool is_wanted = false;
     for (std::size_t i = 0; i < kClasses; ++i) {
         const bool is_now = load.is_overloaded(i, cpu, online);
         if (is_now != overloaded(i).contains(cpu)) {
             is_now ? overloaded_[i].add(cpu) : overloaded_[i].remove(cpu);
         }
+        const bool takes = load.running_class < i && load.weight[i] == 0;
+        if (takes != takers(i).contains(cpu)) {
+            takes ? takers_[i].add(cpu) : takers_[i].remove(cpu);
+            is_wanted = is_wanted || (takes && !overloaded(i).without(CpuMask::of(cpu)).empty());
+        }
     }
+    return is_wanted;
 }
 
 void MachineBalance::forget(CpuId cpu) {
-    for (AtomicCpuMask& mask : overloaded_) {
-        mask.remove(cpu);
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        overloaded_[i].remove(cpu);
+        takers_[i].remove(cpu);
     }
 }
 

@@ -4,6 +4,7 @@
 //
 //   idle_pull     a hart with nothing to run takes a waiting task, whatever its weight
 //   class_pull    a hart about to run a lower class takes a waiting task of a higher one
+//   answer_call   the same on a hart that runs one already and is told of the higher one
 //   push          an overloaded hart sends a task that is behind to where its class is ahead
 //   pull_at_pick  a hart about to run a task takes one that waits elsewhere and is further behind
 //   compress      leads that nothing can ever catch up with (pinned tasks) are cut, so they are no credit
@@ -13,8 +14,8 @@
 // paid by harts that are overloaded or have nothing to do; a hart with one task takes no part and needs no
 // timer.
 //
-// Cost of one call: at most kProbedHarts published loads read (by a hart without work: those of every hart
-// where something waits), kProbedVictims queues locked, one after the other, and RunQueue's bounded candidate
+// Cost of one call: at most kProbedHarts published loads read (by a hart without work, or about to run a lower
+// class than waits elsewhere: those of every hart where such work waits), kProbedVictims queues locked, one after the other, and RunQueue's bounded candidate
 // search in each; compress() reads every hart's load and locks every hart once, at most every
 // kCompressSpacing on the whole machine. Nothing walks the tasks. Concurrency: no function holds two hart
 // locks, and none is called with one held except where it says so.
@@ -40,8 +41,8 @@ namespace kernel::sched {
 // larger spread. 3 hogs on 2 harts: 8 ms gives a spread of 9 ms at 56 migrations/s (4 ms: 6 and 111; 16 ms:
 // 18 and 22).
 inline constexpr Duration kBalanceThreshold = Duration::milliseconds(8);
-// Least time between two pushes of one hart, between two pulls of one hart of which the first found nothing,
-// and between two compressions of the machine.
+// Least time between two pushes of one hart, between two pulls at pick of one hart of which the first found
+// nothing, and between two compressions of the machine.
 inline constexpr Duration kPushSpacing = Duration::milliseconds(4);
 inline constexpr Duration kPullSpacing = Duration::milliseconds(1);
 inline constexpr Duration kCompressSpacing = Duration::milliseconds(64);
@@ -59,6 +60,16 @@ class MachineBalance {
         return overloaded_[class_index].load(std::memory_order_relaxed);
     }
     [[nodiscard]] CpuMask overloaded() const;
+    // Harts that run a lower class and have nothing of this one: a task of it would run there at once. Idle
+    // harts are not among them. May be out of date: a hint.
+    [[nodiscard]] CpuMask takers(std::size_t class_index) const {
+        return takers_[class_index].load(std::memory_order_relaxed);
+    }
+    // Harts that should be told of what waits on `cpu`, where `load` was published: takers of a class of which
+    // a task waits that may run there.
+    [[nodiscard]] CpuMask takers(CpuId cpu, const HartLoad& load) const;
+    // Whether takers(cpu, load) can have an answer: cheaper, without the load.
+    [[nodiscard]] bool may_have_takers(CpuId cpu) const;
     // Harts on which the class was further than on most, when a hart last compared all. A hint.
     [[nodiscard]] CpuMask ahead(std::size_t class_index) const {
         return CpuMask::from_bits(ahead_[class_index].load(std::memory_order_relaxed));
@@ -67,8 +78,9 @@ class MachineBalance {
         ahead_[class_index].store(cpus.bits(), std::memory_order_relaxed);
     }
     // Whoever publishes the load of `cpu` calls this with it, under that hart's lock. `online`: where tasks
-    // may go. Writes shared memory only where something changed.
-    void note_load(CpuId cpu, const HartLoad& load, CpuMask online);
+    // may go. Writes shared memory only where something changed. True when the hart has become a taker of a
+    // class that waits elsewhere: it is to be called (answer_call).
+    [[nodiscard]] bool note_load(CpuId cpu, const HartLoad& load, CpuMask online);
     // A hart that went offline is not overloaded.
     void forget(CpuId cpu);
     // True for one caller per kCompressSpacing.
@@ -90,6 +102,7 @@ class MachineBalance {
 
   private:
     std::array<AtomicCpuMask, kClasses> overloaded_{};
+    std::array<AtomicCpuMask, kClasses> takers_{};
     std::array<std::atomic<std::uint64_t>, kClasses> ahead_{};
     std::atomic<std::uint64_t> next_compression_ns_{0};
     std::atomic<std::uint32_t> epoch_{0};
@@ -101,7 +114,6 @@ class MachineBalance {
 // What one hart remembers between calls. Hart-local.
 struct BalanceState {
     Instant next_push;
-    Instant next_class_pull;
     Instant next_pull;
     CpuId cursor;  // where the next probe of the others starts
     // Counters, for statistics.
@@ -144,6 +156,11 @@ concept Harts = requires(H& harts, CpuId cpu, Entity& entity) {
 // announced as idle (so that who overloads another hart from now on wakes it).
 template <Harts H>
 bool idle_pull(H& harts, CpuId self, BalanceState& state);
+
+// A hart that runs something was interrupted: a task of a higher class may be waiting elsewhere. True: one was
+// sent to `self`; pick again. Pre: runs on self.
+template <Harts H>
+bool answer_call(H& harts, CpuId self, BalanceState& state);
 
 // After a pick with Pick::balance set, the lock dropped, before the picked task runs on: class_pull, push,
 // pull_at_pick and compress, each if due. True: the queue of `self` changed; pick again.

@@ -201,31 +201,22 @@ bool idle_pull(H& harts, CpuId self, BalanceState& state) {
 
 template <Harts H>
 bool class_pull(H& harts, CpuId self, BalanceState& state, std::size_t picked) {
-    const Instant now = harts.now();
-    if (now < state.next_class_pull) {
-        return false;
-    }
-    CpuMask victims;
-    for (std::size_t i = kClasses; --i > picked;) {
-        victims = victims | harts.machine().overloaded(i);
-    }
-    if (victims.without(CpuMask::of(self)).empty()) {
-        return false;
-    }
     const HartLoad mine = harts.load(self);
     std::uint32_t left = kProbedVictims;
     for (std::size_t i = kClasses; --i > picked && left > 0;) {
         // Where the class has work here, it is not its turn: more of it would wait as well.
-        if (mine.weight[i] != 0) {
-            continue;
-        }
-        if (balance_detail::pull_class(harts, self, state, i, kProbedVictims, left)) {
+        if (mine.weight[i] == 0 && balance_detail::pull_class(harts, self, state, i, kMaxCpus, left)) {
             ++state.class_pulls;
             return true;
         }
-        state.next_class_pull = now + kPullSpacing;
     }
     return false;
+}
+
+template <Harts H>
+bool answer_call(H& harts, CpuId self, BalanceState& state) {
+    const std::uint8_t running = harts.load(self).running_class;
+    return running != HartLoad::kIdle && class_pull(harts, self, state, running);
 }
 
 template <Harts H>

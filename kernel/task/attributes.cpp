@@ -62,7 +62,7 @@ void settle(Task& target, const Applied& applied) {
     if (applied.needs_kick) {
         kick(applied.cpu);
     }
-    nudge_idle_hart(applied.cpu);
+    call_for_help(applied.cpu);
 }
 
 SysResult apply(Task& caller, Task& target, const sched::Attributes& attributes, const sched::Limits* limits,

@@ -227,9 +227,10 @@ void choose(Hart& hart, Instant now) {
     if (decision.balance) {
         balance_after_pick(hart);
     }
-    nudge_idle_hart(arch::current_cpu());
+    call_for_help(arch::current_cpu());
     if (hart.current != nullptr && std::exchange(hart.was_called, false)) {
-        pass_nudge_on();  // the call may have been for work elsewhere, and now this hart has its own
+        answer_call(hart);
+        pass_call_on();  // the call may have been for work elsewhere, and now this hart has its own
     }
 }
 
@@ -270,7 +271,7 @@ void idle(Hart& hart) {
     idle_cpus.remove(self);
     hart.was_called = !has_pulled;
     if (has_pulled) {
-        pass_nudge_on();  // not earlier: it would wake itself
+        pass_call_on();  // not earlier: it would wake itself
     }
     take_pending_interrupts();
     hart.recheck = true;
@@ -395,7 +396,7 @@ void handle_ipi() {
     arch::acknowledge_ipi();
     hart.ipi_pending.exchange(0);  // a full read-modify-write: what is looked at next is no older
     count(hart.ipis_received);
-    hart.recheck = true;
+    hart.recheck = hart.was_called = true;
     ipi_hook();
 }
 

@@ -42,7 +42,13 @@ void publish_load(Hart& hart) {
     if (!possible_cpus().count_is_one()) {
         const sched::HartLoad load = hart.queue.load();
         hart.load.store(load);
-        machine_balance.note_load(hart.queue.cpu(), load, online_cpus());
+        if (machine_balance.note_load(hart.queue.cpu(), load, online_cpus())) {
+            if (&hart == &this_hart()) {
+                hart.was_called = true;
+            } else {
+                kick(hart.queue.cpu());
+            }
+        }
     }
 }
 

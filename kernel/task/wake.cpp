@@ -88,30 +88,36 @@ void send_to(CpuId cpu, Task& task) {
     kick(cpu);
 }
 
-bool nudge_idle_hart(CpuId cpu) {
-    if (idle_cpus.load().empty() || !machine_balance.overloaded().contains(cpu)) {
+bool call_for_help(CpuId cpu) {
+    const bool has_idle = !idle_cpus.load().empty() && machine_balance.overloaded().contains(cpu);
+    if (!has_idle && !machine_balance.may_have_takers(cpu)) {
         return false;
     }
+    const sched::HartLoad load = hart_of(cpu).load.load();
     CpuMask waiting;
-    for (const CpuMask mask : hart_of(cpu).load.load().waiting_mask) {
+    for (const CpuMask mask : load.waiting_mask) {
         waiting = waiting | mask;
     }
-    const CpuMask takers = waiting & idle_cpus.load();
-    if (takers.empty() || !idle_cpus.try_claim(takers.lowest())) {
-        return false;
+    const CpuMask idle = waiting & idle_cpus.load();
+    if (!idle.empty() && idle_cpus.try_claim(idle.lowest())) {
+        kick(idle.lowest());
+        return true;
     }
-    kick(takers.lowest());
-    return true;
+    const CpuMask takers = machine_balance.takers(cpu, load);
+    if (!takers.empty()) {
+        kick(takers.lowest());
+    }
+    return !takers.empty();
 }
 
-void pass_nudge_on() {
+void pass_call_on() {
     CpuMask overloaded = machine_balance.overloaded();
-    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for a
-    // sleeper.
+    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for the
+    // others.
     while (!overloaded.empty()) {
         const CpuId cpu = overloaded.lowest();
         overloaded.remove(cpu);
-        if (nudge_idle_hart(cpu)) {
+        if (call_for_help(cpu)) {
             return;
         }
     }

@@ -92,7 +92,7 @@ void Machine::enqueue(Entity& entity, CpuId cpu, EnqueueReason reason) {
 
 void Machine::publish(std::uint32_t hart) {
     loads_[hart] = queues_[hart]->load();
-    balance_.note_load(CpuId{hart}, loads_[hart], online());
+    static_cast<void>(balance_.note_load(CpuId{hart}, loads_[hart], online()));
 }
 
 Instant Machine::next_event() const {

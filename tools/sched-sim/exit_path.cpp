@@ -24,6 +24,7 @@ class ExitPath {
 
   private:
     Fate put(Task& task, bool yields, bool ends);
+    void call_and_answer();
     void note_switch(Task* previous, bool switched);
     void note_throttling(Task* previous);
     void end(Task& task);
@@ -45,7 +46,7 @@ void Machine::enter_kernel(Hart& hart) {
         hart.ipi_at = Instant::never();
         hart.ipi_pending = false;
         ++hart.record.ipis_received;
-        hart.recheck = true;
+        hart.recheck = hart.was_called = true;
         tell([&](Observer& observer) { observer.on_ipi(now, cpu); });
     }
     if (hart.timer_at <= now) {
@@ -122,7 +123,7 @@ bool Machine::look_for_work(Hart& hart) {
     idle.remove(cpu);
     hart.was_called = !found;
     if (found) {
-        pass_nudge_on();
+        pass_call_on();
     }
     hart.recheck = true;
     return true;
@@ -197,7 +198,7 @@ void ExitPath::choose() {
                 machine_.publish_load(hart_);
             }
             machine_.program_timer(hart_);
-            machine_.nudge_idle_hart(hart_);
+            call_and_answer();
             return;
         }
         if (fate == Fate::Stays || fate == Fate::Evicted) {
@@ -227,12 +228,18 @@ void ExitPath::choose() {
             end(*task);
             break;
     }
-    machine_.nudge_idle_hart(hart_);
-    if (hart_.current != nullptr && std::exchange(hart_.was_called, false)) {
-        machine_.pass_nudge_on();  // the call may have been for work elsewhere, and now this hart has its own
-    }
     if (machine_.balance(hart_, pick)) {
         hart_.recheck = true;
+    }
+    call_and_answer();
+}
+
+// Others may have work for this hart, or the other way round.
+void ExitPath::call_and_answer() {
+    machine_.call_for_help(hart_);
+    if (hart_.current != nullptr && std::exchange(hart_.was_called, false)) {
+        hart_.recheck = machine_.answer_call(hart_) || hart_.recheck;
+        machine_.pass_call_on();  // the call may have been for work elsewhere, and now this hart has its own
     }
 }
 

@@ -40,7 +40,7 @@ void Machine::set_attributes(Task& task, const Attributes& attributes) {
         return;
     }
     follow_change(hart, needs_kick);
-    nudge_idle_hart(hart);
+    call_for_help(hart);
 }
 
 void Machine::follow_change(Hart& hart, bool needs_kick) {

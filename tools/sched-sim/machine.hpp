@@ -115,7 +115,7 @@ struct Hart {
     bool asleep{true};
     bool recheck{false};
     bool yield_requested{false};
-    bool was_called{false};  // woken from sleep, and has not looked for work elsewhere since
+    bool was_called{false};  // interrupted, and has not looked for work elsewhere since
     bool exit_requested{false};
 
     Instant progress_at{};  // the current task's work is complete up to here
@@ -176,8 +176,9 @@ class Machine {
     bool drain_inbox(Hart& hart);
     void send_to(CpuId cpu, Task& task);
     void kick(CpuId cpu);
-    bool nudge_idle_hart(const Hart& hart);
-    void pass_nudge_on();
+    bool call_for_help(const Hart& hart);
+    void pass_call_on();
+    bool answer_call(Hart& hart);
     bool idle_pull(Hart& hart);
     bool balance(Hart& hart, const kernel::sched::Pick& pick);
     void wake(Task& task);

@@ -12,7 +12,13 @@ namespace sched_sim {
 void Machine::publish_load(Hart& hart) {
     hart.load_is_stale = false;
     hart.load = hart.queue.load();
-    shared.note_load(hart.queue.cpu(), hart.load, online);
+    if (shared.note_load(hart.queue.cpu(), hart.load, online)) {
+        if (&hart == self) {
+            hart.was_called = true;
+        } else {
+            kick(hart.queue.cpu());
+        }
+    }
 }
 
 void Machine::kick(CpuId cpu) {
@@ -28,35 +34,41 @@ void Machine::kick(CpuId cpu) {
     }
 }
 
-// Something waits on `hart` that a sleeping hart may run: wakes one of those. True when one was.
-bool Machine::nudge_idle_hart(const Hart& hart) {
-    if (idle.empty() || !shared.overloaded().contains(hart.queue.cpu())) {
-        return false;
-    }
+// Something waits on `hart` that a sleeping hart may run, or one that runs a lower class: interrupts one of
+// those. True when there was one.
+bool Machine::call_for_help(const Hart& hart) {
+    const CpuId cpu = hart.queue.cpu();
     CpuMask waiting;
     for (const CpuMask mask : hart.load.waiting_mask) {
         waiting = waiting | mask;
     }
-    const CpuMask takers = waiting & idle;
-    if (takers.empty()) {
+    const CpuMask sleepers = shared.overloaded().contains(cpu) ? waiting & idle : CpuMask{};
+    if (!sleepers.empty()) {
+        const CpuId taker = sleepers.lowest();
+        idle.remove(taker);
+        kick(taker);
+        return true;
+    }
+    if (config.faults.no_balance || !shared.may_have_takers(cpu)) {
         return false;
     }
-    const CpuId taker = takers.lowest();
-    idle.remove(taker);
-    kick(taker);
-    return true;
+    const CpuMask takers = shared.takers(cpu, hart.load);
+    if (!takers.empty()) {
+        kick(takers.lowest());
+    }
+    return !takers.empty();
 }
 
-// An overloaded hart wakes one sleeper each time it decides. A sleeper that found work passes that on, so all
-// of them come, whatever the overloaded hart does meanwhile.
-void Machine::pass_nudge_on() {
+// An overloaded hart calls one other each time it decides. One that found work passes the call on, so all of
+// them come, whatever the overloaded hart does meanwhile.
+void Machine::pass_call_on() {
     CpuMask overloaded = shared.overloaded();
-    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for a
-    // sleeper.
+    // Reads loads and locks nothing, so it may ask all of them: the first ones may have nothing for the
+    // others.
     while (!overloaded.empty()) {
         const CpuId cpu = overloaded.lowest();
         overloaded.remove(cpu);
-        if (nudge_idle_hart(hart_of(cpu))) {
+        if (call_for_help(hart_of(cpu))) {
             return;
         }
     }
@@ -186,6 +198,12 @@ void Machine::HartsView::send(Entity& entity, CpuId cpu) {
 bool Machine::idle_pull(Hart& hart) {
     HartsView view{*this};
     return kernel::sched::idle_pull(view, hart.queue.cpu(), hart.balance);
+}
+
+bool Machine::answer_call(Hart& hart) {
+    HartsView view{*this};
+    return config.balancing && !config.faults.no_balance &&
+           kernel::sched::answer_call(view, hart.queue.cpu(), hart.balance);
 }
 
 bool Machine::balance(Hart& hart, const kernel::sched::Pick& pick) {
