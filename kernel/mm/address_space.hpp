@@ -172,7 +172,7 @@ class AddressSpace {
     // What one call may still do: pages to drop, page table entries to look at.
     struct Work {
         std::uint32_t pages{kPagesPerStep};
-        std::uint32_t entries{256};
+        std::uint32_t entries{128};
     };
 
     // What one copy_step() carries over. The pages own a reference each.

@@ -15,7 +15,7 @@ namespace kernel::mm {
 
 namespace {
 
-// Tables that can become empty in one step: 256 entries looked at lie in at most two tables of either kind.
+// Tables that can become empty in one step: 128 entries looked at lie in at most two tables of either kind.
 constexpr std::size_t kMaxTablesPerStep = 8;
 
 // A frame of its own for a page that the file fills only in part.

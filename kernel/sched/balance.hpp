@@ -14,11 +14,11 @@
 // paid by harts that are overloaded or have nothing to do; a hart with one task takes no part and needs no
 // timer.
 //
-// Cost of one call: at most kProbedHarts published loads read (by a hart without work, or about to run a lower
-// class than waits elsewhere: those of every hart where such work waits), kProbedVictims queues locked, one after the other, and RunQueue's bounded candidate
-// search in each; compress() reads every hart's load and locks every hart once, at most every
-// kCompressSpacing on the whole machine. Nothing walks the tasks. Concurrency: no function holds two hart
-// locks, and none is called with one held except where it says so.
+// Cost of one call: at most kProbedHarts published loads read (by a hart without work, or about to run a
+// lower class than waits elsewhere: those of every hart where such work waits), kProbedVictims queues locked,
+// one after the other, and RunQueue's bounded candidate search in each; compress() reads every hart's load
+// and locks every hart once, at most every kCompressSpacing on the whole machine. Nothing walks the tasks.
+// Concurrency: no function holds two hart locks, and none is called with one held except where it says so.
 #pragma once
 
 #include <array>
@@ -65,8 +65,8 @@ class MachineBalance {
     [[nodiscard]] CpuMask takers(std::size_t class_index) const {
         return takers_[class_index].load(std::memory_order_relaxed);
     }
-    // Harts that should be told of what waits on `cpu`, where `load` was published: takers of a class of which
-    // a task waits that may run there.
+    // Harts that should be told of what waits on `cpu`, where `load` was published: takers of a class of
+    // which a task waits that may run there.
     [[nodiscard]] CpuMask takers(CpuId cpu, const HartLoad& load) const;
     // Whether takers(cpu, load) can have an answer: cheaper, without the load.
     [[nodiscard]] bool may_have_takers(CpuId cpu) const;
@@ -157,8 +157,8 @@ concept Harts = requires(H& harts, CpuId cpu, Entity& entity) {
 template <Harts H>
 bool idle_pull(H& harts, CpuId self, BalanceState& state);
 
-// A hart that runs something was interrupted: a task of a higher class may be waiting elsewhere. True: one was
-// sent to `self`; pick again. Pre: runs on self.
+// A hart that runs something was interrupted: a task of a higher class may be waiting elsewhere. True: one
+// was sent to `self`; pick again. Pre: runs on self.
 template <Harts H>
 bool answer_call(H& harts, CpuId self, BalanceState& state);
 

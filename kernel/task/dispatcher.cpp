@@ -228,9 +228,12 @@ void choose(Hart& hart, Instant now) {
         balance_after_pick(hart);
     }
     call_for_help(arch::current_cpu());
-    if (hart.current != nullptr && std::exchange(hart.was_called, false)) {
-        answer_call(hart);
-        pass_call_on();  // the call may have been for work elsewhere, and now this hart has its own
+    if (hart.current != nullptr) {
+        const bool is_answered = std::exchange(hart.is_wanted, false) && answer_call(hart);
+        // A call that woke it may have been for work elsewhere, and now this hart has its own.
+        if (std::exchange(hart.was_called, false) || is_answered) {
+            pass_call_on();
+        }
     }
 }
 
@@ -396,7 +399,7 @@ void handle_ipi() {
     arch::acknowledge_ipi();
     hart.ipi_pending.exchange(0);  // a full read-modify-write: what is looked at next is no older
     count(hart.ipis_received);
-    hart.recheck = hart.was_called = true;
+    hart.recheck = hart.is_wanted = true;
     ipi_hook();
 }
 

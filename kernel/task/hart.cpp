@@ -44,7 +44,7 @@ void publish_load(Hart& hart) {
         hart.load.store(load);
         if (machine_balance.note_load(hart.queue.cpu(), load, online_cpus())) {
             if (&hart == &this_hart()) {
-                hart.was_called = true;
+                hart.is_wanted = true;
             } else {
                 kick(hart.queue.cpu());
             }

@@ -60,7 +60,8 @@ struct alignas(64) Hart {
     bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
     bool recheck{false};        // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
-    bool was_called{false};  // interrupted by another hart, and has not looked for work elsewhere since
+    bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
+    bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
     bool exit_requested{false};
     std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};
@@ -126,9 +127,9 @@ bool take_in(Hart& hart, Task& task);
 // Takes in what was sent to this hart, a bounded part of it: the hart interrupts itself for the rest. True
 // when there was something.
 bool drain_inbox(Hart& hart);
-// Something waits on `cpu` that an idle hart may run, or one that runs a lower class: interrupts one of those,
-// which then pulls it. A hart that sleeps, or has one task, does not look for work by itself. True when there
-// was one to interrupt.
+// Something waits on `cpu` that an idle hart may run, or one that runs a lower class: interrupts one of
+// those, which then pulls it. A hart that sleeps, or has one task, does not look for work by itself. True
+// when there was one to interrupt.
 bool call_for_help(CpuId cpu);
 // What a hart that was called does once it has a task: where still more waits for a sleeper, or for one that
 // runs a lower class, it calls the next one.
@@ -148,7 +149,8 @@ bool pull_when_idle(Hart& hart);
 // chosen one (hart.current is null then), and decides again when its queue changed.
 void balance_after_pick(Hart& hart);
 // Another hart interrupted this one, which runs something: takes work of a higher class that waits elsewhere.
-void answer_call(Hart& hart);
+// True when there was some.
+bool answer_call(Hart& hart);
 // Before a task is added to this hart's queue.
 void raise_frame_for(Hart& hart, const sched::Entity& entity) REQUIRES(hart.lock);
 

@@ -70,12 +70,14 @@ void balance_after_pick(Hart& hart) {
     publish_counters(hart);
 }
 
-void answer_call(Hart& hart) {
+bool answer_call(Hart& hart) {
     MachineHarts machine;
-    if (!hart.queue.faults().no_balance && sched::answer_call(machine, arch::current_cpu(), hart.balance)) {
-        hart.recheck = true;
-        publish_counters(hart);
+    if (hart.queue.faults().no_balance || !sched::answer_call(machine, arch::current_cpu(), hart.balance)) {
+        return false;
     }
+    hart.recheck = true;
+    publish_counters(hart);
+    return true;
 }
 
 void raise_frame_for(Hart& hart, const sched::Entity& entity) {

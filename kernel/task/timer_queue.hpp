@@ -25,7 +25,7 @@ inline constexpr Duration kTimerSlack = Duration::milliseconds(1);
 // How much earlier the wake-up of an Interactive or PerfBurst task begins than it is due: about what it takes
 // from the timer's interrupt to the task. Nobody is early: who is there before the instant waits for it on
 // the way out (Task::due), a few microseconds at most.
-inline constexpr Duration kWakeAdvance = Duration::nanoseconds(2500);
+inline constexpr Duration kWakeAdvance = Duration::nanoseconds(3000);
 
 // One deadline; part of Wait.
 // Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its

@@ -293,6 +293,58 @@ TEST(Balance, AHigherClassDoesNotWaitBesideALowerOne) {
     machine.expect_exact_accounts();
 }
 
+// What nobody would notice by itself: one task of a higher class waits elsewhere, and its mask is widened.
+TEST(Balance, AHartThatIsCalledTakesTheHigherClass) {
+    Machine machine{2};
+    Task& first = machine.add_hog(Interactive, 100, CpuMask::first(1));
+    Task& second = machine.add_hog(Interactive, 100, CpuMask::first(1));
+    machine.add_hog(Normal, 100, CpuMask::of(CpuId{1}));
+    machine.run_for(1_ms);
+    kernel::sched::MachineBalance& shared = machine.harts().machine();
+    EXPECT_FALSE(shared.may_have_takers(CpuId{0}));
+    EXPECT_FALSE(kernel::sched::answer_call(machine.harts(), CpuId{1}, machine.balance_state(1)));
+
+    Task& waiting = first.entity.state() == TaskState::Queued ? first : second;
+    Attributes attributes = waiting.entity.attributes;
+    attributes.affinity = attributes.affinity_effective = CpuMask::first(2);
+    machine.set(waiting, attributes);
+    EXPECT_TRUE(shared.may_have_takers(CpuId{0}));
+    EXPECT_EQ(shared.takers(CpuId{0}, machine.harts().load(CpuId{0})), CpuMask::of(CpuId{1}));
+    EXPECT_TRUE(kernel::sched::answer_call(machine.harts(), CpuId{1}, machine.balance_state(1)));
+    EXPECT_EQ(waiting.entity.cpu(), CpuId{1});
+    EXPECT_FALSE(shared.may_have_takers(CpuId{0}));
+}
+
+TEST(Balance, WhoBeginsToRunALowerClassIsTold) {
+    const auto index = kernel::sched::index_of(Interactive);
+    const CpuMask online = CpuMask::first(3);
+    kernel::sched::MachineBalance shared;
+    kernel::sched::HartLoad same;  // one task of the class
+    same.running_class = static_cast<std::uint8_t>(index);
+    same.weight[index] = 1600;
+    kernel::sched::HartLoad lower;
+    lower.running_class = static_cast<std::uint8_t>(kernel::sched::index_of(Normal));
+    lower.weight[kernel::sched::index_of(Normal)] = 1600;
+    kernel::sched::HartLoad busy = same;  // another one waits
+    busy.waiting_mask[index] = CpuMask::first(2);
+
+    EXPECT_FALSE(shared.note_load(CpuId{1}, lower, online));  // nothing waits yet
+    EXPECT_FALSE(shared.note_load(CpuId{1}, same, online));
+    EXPECT_FALSE(shared.note_load(CpuId{0}, busy, online));
+    EXPECT_FALSE(shared.may_have_takers(CpuId{0}));
+    EXPECT_TRUE(shared.note_load(CpuId{1}, lower, online));
+    EXPECT_FALSE(shared.note_load(CpuId{1}, lower, online)) << "told once";
+    EXPECT_EQ(shared.takers(CpuId{0}, busy), CpuMask::of(CpuId{1}));
+
+    kernel::sched::HartLoad turn = lower;  // it has a task of the class itself, whose turn it is not
+    turn.weight[index] = 1600;
+    EXPECT_FALSE(shared.note_load(CpuId{1}, turn, online));
+    EXPECT_TRUE(shared.takers(CpuId{0}, busy).empty());
+    EXPECT_TRUE(shared.note_load(CpuId{1}, lower, online));
+    shared.forget(CpuId{1});
+    EXPECT_FALSE(shared.may_have_takers(CpuId{0}));
+}
+
 // A bomb's members share what they may have alike, and who is interactive does not notice.
 TEST(Balance, ForkBomb) {
     Machine machine{4};

@@ -77,8 +77,8 @@ TEST(Invariants, I3_NoHartIdlesBesideWorkItMayTake) {
     expect_at_most("I3", "longest idling beside work a hart may take", in_us(longest), 50, "us");
 }
 
-// A hart with one task never looks for others; whoever has too many pushes them out, kPushSpacing apart, and
-// looks again after kPullSpacing when there was nothing to push.
+// A hart with one task never looks for others: it is called, by whoever has too many and by whoever sees that
+// its class has become a lower one.
 TEST(Invariants, I4_NoHartRunsALowerClassBesideAHigherOneItMayTake) {
     Duration longest;
     for_random_workloads(4, {}, false, [&](const Simulation&, const Watcher& watcher) {

@@ -46,7 +46,7 @@ void Machine::enter_kernel(Hart& hart) {
         hart.ipi_at = Instant::never();
         hart.ipi_pending = false;
         ++hart.record.ipis_received;
-        hart.recheck = hart.was_called = true;
+        hart.recheck = hart.is_wanted = true;
         tell([&](Observer& observer) { observer.on_ipi(now, cpu); });
     }
     if (hart.timer_at <= now) {
@@ -237,9 +237,14 @@ void ExitPath::choose() {
 // Others may have work for this hart, or the other way round.
 void ExitPath::call_and_answer() {
     machine_.call_for_help(hart_);
-    if (hart_.current != nullptr && std::exchange(hart_.was_called, false)) {
-        hart_.recheck = machine_.answer_call(hart_) || hart_.recheck;
-        machine_.pass_call_on();  // the call may have been for work elsewhere, and now this hart has its own
+    if (hart_.current == nullptr) {
+        return;
+    }
+    const bool is_answered = std::exchange(hart_.is_wanted, false) && machine_.answer_call(hart_);
+    hart_.recheck = hart_.recheck || is_answered;
+    // A call that woke it may have been for work elsewhere, and now this hart has its own.
+    if (std::exchange(hart_.was_called, false) || is_answered) {
+        machine_.pass_call_on();
     }
 }
 

@@ -115,7 +115,8 @@ struct Hart {
     bool asleep{true};
     bool recheck{false};
     bool yield_requested{false};
-    bool was_called{false};  // interrupted, and has not looked for work elsewhere since
+    bool was_called{false};  // woken from sleep, and has not looked for work elsewhere since
+    bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere
     bool exit_requested{false};
 
     Instant progress_at{};  // the current task's work is complete up to here

@@ -14,7 +14,7 @@ void Machine::publish_load(Hart& hart) {
     hart.load = hart.queue.load();
     if (shared.note_load(hart.queue.cpu(), hart.load, online)) {
         if (&hart == self) {
-            hart.was_called = true;
+            hart.is_wanted = true;
         } else {
             kick(hart.queue.cpu());
         }
