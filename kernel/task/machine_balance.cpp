@@ -19,6 +19,11 @@ void publish_counters(Hart& hart) {
     hart.pushes.store(state.pushes, std::memory_order_relaxed);
 }
 
+bool may_balance(Hart& hart) {
+    const LockGuard guard{hart.lock};
+    return !hart.queue.faults().no_balance;
+}
+
 }  // namespace
 
 // Under the lock of the queue the entity was taken from.
@@ -72,7 +77,7 @@ void balance_after_pick(Hart& hart) {
 
 bool answer_call(Hart& hart) {
     MachineHarts machine;
-    if (hart.queue.faults().no_balance || !sched::answer_call(machine, arch::current_cpu(), hart.balance)) {
+    if (!may_balance(hart) || !sched::answer_call(machine, arch::current_cpu(), hart.balance)) {
         return false;
     }
     hart.recheck = true;
