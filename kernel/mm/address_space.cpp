@@ -121,7 +121,7 @@ Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& 
     }
     TRY(mappings_.isolate(mapping.start, mapping.end));
     // Until all pages are gone the old mappings stay, so that nobody else is placed here between two steps.
-    Work work;
+    Work work{.entries = kEntriesFromTheStart};
     if (!drop_pages(mapping.start, mapping.end, work).done) {
         return MapResult{start, false};
     }

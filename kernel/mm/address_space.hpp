@@ -174,6 +174,9 @@ class AddressSpace {
         std::uint32_t pages{kPagesPerStep};
         std::uint32_t entries{128};
     };
+    // For a call that begins anew each time: what it has emptied is looked at again, at most a root, and the
+    // middle and bottom table at either end of the range (256 + 2 * 512 + 2 * 512 entries).
+    static constexpr std::uint32_t kEntriesFromTheStart = 4096;
 
     // What one copy_step() carries over. The pages own a reference each.
     struct SharedPage {

@@ -15,8 +15,8 @@ namespace kernel::mm {
 
 namespace {
 
-// Tables that can become empty in one step: 128 entries looked at lie in at most two tables of either kind.
-constexpr std::size_t kMaxTablesPerStep = 8;
+// Tables that can become empty in one step: 4096 entries looked at lie in at most ten tables of either kind.
+constexpr std::size_t kMaxTablesPerStep = 32;
 
 // A frame of its own for a page that the file fills only in part.
 Result<PhysAddr> copy_file_part(const FileObject& file, std::uint64_t offset, std::uint64_t bytes) {

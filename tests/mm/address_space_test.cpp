@@ -350,6 +350,29 @@ TEST_F(AddressSpaceTest, AsidsAreUniqueUntilTheyRunOut) {
     set_highest_asid(0);
 }
 
+// The same call is made again until it is done, and begins at the start each time.
+TEST_F(AddressSpaceTest, AFixedMappingOverAWideSparseOneEnds) {
+    constexpr std::uint64_t kGigabyte = std::uint64_t{1} << 30U;
+    map_at(kBase, 2 * kGigabyte / kPageSize, kReadWrite);
+    // The first page stays, and with it the tables that the rest of its neighbourhood is looked up in.
+    for (const std::uint64_t at : {std::uint64_t{0}, kPageSize, kGigabyte / 2, kGigabyte + 5 * kPageSize}) {
+        ASSERT_TRUE(write(kBase + at, 7).ok());
+    }
+    const MapRequest request{.address = kBase + kPageSize,
+                             .bytes = 2 * kGigabyte - 2 * kPageSize,
+                             .protection = kReadWrite,
+                             .placement = Placement::Fixed};
+    bool is_done = false;
+    for (int call = 0; call < 16 && !is_done; ++call) {
+        const auto mapped = space().map_anonymous(request);
+        ASSERT_TRUE(mapped.ok());
+        is_done = mapped->done;
+    }
+    EXPECT_TRUE(is_done);
+    EXPECT_EQ(space().resident_pages(), 1U);
+    EXPECT_EQ(read(kBase).value_or(0), 7U);
+}
+
 TEST_F(AddressSpaceTest, HartsFaultOnTheSamePages) {
     constexpr std::uint64_t kPages = 256;
     map_at(kBase, kPages, kReadWrite);
