@@ -330,8 +330,15 @@ void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
     }
     count_out(entity);
     const VirtualTime vt = now - rescale(now - position.vt, position.weight, weight);
+    // After a yield it is another member's deadline, which is a place in virtual time, and no service of its
+    // own.
+    const bool is_borrowed = is_before(position.request_end, position.deadline);
+    const VirtualTime deadline = position.deadline;
     position.deadline = vt + rescale(position.deadline - position.vt, position.weight, weight);
     position.request_end = vt + rescale(position.request_end - position.vt, position.weight, weight);
+    if (is_borrowed) {
+        position.deadline = later(position.request_end, deadline);
+    }
     position.vt = vt;
     // The pace changes with the weight; the lag stays, here and next to other harts.
     const VirtualTime progress = progress_before - rescale(now - vt, weight, pace);

@@ -60,8 +60,11 @@ void Hart::reweigh(Task& task, std::uint32_t weight) {
     const Wide progress_mean = progress_now(classes_[index_of(task.effective)]);
     const Wide vt = now - rescaled(now - task.vt, task.weight, weight);
     task.progress = progress_mean - (now - vt);
-    task.deadline = vt + rescaled(task.deadline - task.vt, task.weight, weight);
-    task.request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    const bool has_yielded = task.deadline > task.request_end;
+    const Wide request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    task.deadline = has_yielded ? std::max(task.deadline, request_end)
+                                : vt + rescaled(task.deadline - task.vt, task.weight, weight);
+    task.request_end = request_end;
     task.vt = vt;
     task.weight = weight;
     stop(task);
