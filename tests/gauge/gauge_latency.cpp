@@ -283,7 +283,8 @@ std::uint64_t longest_wait_beside(std::uint64_t window_ns,
     std::uint64_t longest = 0;
     crew.add(with_latency(attributes(QosClass::Interactive, 100, 1), kMs),
              [&longest, window_ns](Member&, std::uint64_t end) {
-                 for (std::uint64_t next = end - window_ns; next < end - kMs; next += kInterval) {
+                 // Not at either end of the window, where everybody's figures are being read.
+                 for (std::uint64_t next = end - window_ns + kMs; next < end - 2 * kMs; next += kInterval) {
                      sleep_until_ns(next);
                      const std::uint64_t now = now_ns();
                      longest = std::max(longest, now - next);
