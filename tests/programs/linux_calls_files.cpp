@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -226,8 +228,17 @@ void read_information() {
     }
     equal("processors of cpuinfo", count_of(contents_of("/proc/cpuinfo"), "processor\t:"), cpus);
     truth("meminfo", contents_of("/proc/meminfo").starts_with("MemTotal: "));
+    // In hundredths of a second, and not so much has passed since the boot.
+    const auto hundredths = [] {
+        timespec now{};
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        return now.tv_sec * 100LL + now.tv_nsec / 10'000'000;
+    };
+    const long long before = hundredths();
     const std::string uptime = contents_of("/proc/uptime");
-    truth("uptime", std::stod(uptime) > 0 && count_of(uptime, ".") == 2 && uptime.back() == '\n');
+    const long long told = std::llround(std::stod(uptime) * 100);
+    truth("uptime", before <= told && told <= hundredths());
+    truth("two numbers", count_of(uptime, ".") == 2 && uptime.back() == '\n');
 
     const std::string name = std::string{checks::program}.substr(std::strlen("/bin/"), 15);
     reads("comm", contents_of("/proc/self/comm"), name + "\n");

@@ -324,7 +324,7 @@ void keep_a_share_beside_crowds() {
         std::printf("# beside %s: %lld of 10000, with a ceiling %lld\n", role, static_cast<long long>(alone),
                     static_cast<long long>(beside));
         truth("a ceiling keeps half for the other", beside >= kHalf);
-        truth("nothing else does", alone < kHalf);
+        truth("the ceiling is what does", alone < beside);
     }
 }
 
