@@ -345,11 +345,11 @@ void keep_registers_in_a_storm() {
             }
         }};
     }
-    while (running.load() > 0) {
+    do {  // once at least: they may have computed everything before the first signal
         for (std::thread& thread : threads) {
             pthread_kill(thread.native_handle(), SIGUSR1);
         }
-    }
+    } while (running.load() > 0 || calls == 0);
     running = -1;
     int all = 0;
     for (int n = 0; n < kThreads; ++n) {
