@@ -201,6 +201,13 @@ bool idle_pull(H& harts, CpuId self, BalanceState& state) {
 
 template <Harts H>
 bool class_pull(H& harts, CpuId self, BalanceState& state, std::size_t picked) {
+    CpuMask victims;
+    for (std::size_t i = kClasses; --i > picked;) {
+        victims = victims | harts.machine().overloaded(i);
+    }
+    if (victims.without(CpuMask::of(self)).empty()) {
+        return false;
+    }
     const HartLoad mine = harts.load(self);
     std::uint32_t left = kProbedVictims;
     for (std::size_t i = kClasses; --i > picked && left > 0;) {
