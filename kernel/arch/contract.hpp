@@ -11,12 +11,22 @@
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
 
+#ifdef __riscv  // one instruction each on the target, a call on the host
+#include "arch/riscv64/cpu_local.hpp"
+#endif
+
 namespace kernel::arch {
 
 // ---- This hart ----
 
 // The caller's CpuId. Before per-hart data exists (early boot) it is CpuId{0}.
+#ifdef __riscv
+[[nodiscard]] inline CpuId current_cpu() {
+    return cpu_local().cpu;
+}
+#else
 [[nodiscard]] CpuId current_cpu();
+#endif
 // A hint inside a spin loop.
 void cpu_relax();
 
@@ -41,8 +51,15 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
 
 // ---- Memory ----
 
-// Where physical address 0 would appear in the kernel's linear map of RAM.
+// Where physical address 0 appears in the kernel's linear map of RAM: a constant on the target, wherever a
+// test has put its memory on the host.
+#ifdef __riscv
+[[nodiscard]] constexpr std::uint64_t physmap_base() {
+    return 0xffff'ffc0'0000'0000;
+}
+#else
 [[nodiscard]] std::uint64_t physmap_base();
+#endif
 // Makes `root` the current user address space of this hart. asid 0 = the hart has no ASIDs: everything is
 // flushed.
 void switch_address_space(PhysAddr root, std::uint16_t asid);

@@ -127,10 +127,6 @@ std::uint64_t timebase_hz() {
     return clock.hz;
 }
 
-CpuId current_cpu() {
-    return cpu_local().cpu;
-}
-
 void cpu_relax() {
     // Zihintpause; a fence hint on harts without it.
     asm volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory");
@@ -235,10 +231,6 @@ void switch_address_space(PhysAddr root, std::uint16_t asid) {
     } else {
         write_csr<Csr::Satp>(satp);
     }
-}
-
-std::uint64_t physmap_base() {
-    return 0xffff'ffc0'0000'0000;
 }
 
 std::uint64_t pending_interrupts() {
