@@ -20,6 +20,7 @@ enum class LockRank : std::uint8_t {
     FileTree = 58,              // names of files in memory
     PageCache = 60,             // frames of one file
     WaitQueue = 65,             // sleepers of one console, child list or completion; wakes under it
+    Alarm = 68,                 // a timer that sends signals, or the table of a process's; then a hart's lock
     Hart = 70,                  // run queue and timers of one hart
     Inbox = 75,                 // leaf under a hart lock
     TaskTable = 78,             // leaf: finding a task by id and taking a reference, giving an id back

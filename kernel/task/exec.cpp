@@ -47,6 +47,7 @@ void change_places(Task& task) {
         return_space(process);
     }
     reset_signal_handlers(task);
+    process.alarms.remove_all(false);
     {
         const LockGuard guard{family_lock()};
         process.exec_task = nullptr;

@@ -4,6 +4,7 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "lib/check.hpp"
+#include "task/alarm.hpp"
 #include "task/dispatcher.hpp"
 
 namespace kernel::task {
@@ -21,6 +22,8 @@ constinit Duration poll_period{};
 
 // Waits ended in one go; the caller asks again.
 constexpr std::uint32_t kExpiredPerRound = 16;
+// Alarms likewise: each sends a signal.
+constexpr std::uint32_t kAlarmsPerRound = 4;
 
 constexpr Duration slack_of(sched::QosClass effective) {
     return effective <= sched::QosClass::Normal ? kTimerSlack : Duration{};
@@ -124,6 +127,15 @@ void arm_timer(Timer& timer, Instant deadline) {
     hart.recheck = true;
 }
 
+void arm_alarm(Timer& timer, Instant deadline) {
+    Hart& hart = this_hart();
+    const LockGuard guard{hart.lock};
+    timer.cpu = hart.queue.cpu();
+    timer.due = deadline;
+    hart.timers.add(timer, deadline, Duration{});
+    hart.recheck = true;
+}
+
 void cancel_timer(Timer& timer) {
     Hart& hart = hart_of(timer.cpu);
     const LockGuard guard{hart.lock};
@@ -135,13 +147,20 @@ void cancel_timer(Timer& timer) {
 bool expire_timers(Hart& hart, Instant now) {
     std::array<Wait*, kExpiredPerRound> expired;
     std::uint32_t expired_count = 0;
+    std::array<Ref<Alarm>, kAlarmsPerRound> alarms;
+    std::uint32_t alarm_count = 0;
     bool more = false;
     {
         const LockGuard guard{hart.lock};
-        while (expired_count < expired.size()) {
+        while (expired_count < expired.size() && alarm_count < alarms.size()) {
             Timer* const timer = hart.timers.pop_expired(now);
             if (timer == nullptr) {
                 break;
+            }
+            if (timer->alarm != nullptr) {
+                // Its owner has not come past cancel_timer() yet.
+                alarms[alarm_count++] = Ref<Alarm>::share(*timer->alarm);
+                continue;
             }
             // Claimed under the lock cancel_timer() takes: the task cannot go away between the two.
             if (claim_wait(*timer->wait)) {
@@ -157,6 +176,9 @@ bool expire_timers(Hart& hart, Instant now) {
         expire_wait(*expired[i]);
     }
     hart.round = Instant::never();
+    for (std::uint32_t i = 0; i < alarm_count; ++i) {
+        alarms[i]->go_off(now);
+    }
     return more;
 }
 

@@ -169,6 +169,7 @@ void continue_teardown(Task& task) {
 
 void begin_teardown(Task& task) {
     Process& process = task.process();
+    process.alarms.remove_all(true);
     if (process.space().release()) {
         continue_teardown(task);
         return;

@@ -18,6 +18,7 @@
 #include "mm/address_space.hpp"
 #include "nexus_abi/linux.hpp"
 #include "sync/spinlock.hpp"
+#include "task/alarm.hpp"
 #include "task/file_table.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
@@ -34,6 +35,8 @@ struct ProcessSignals {
     // All threads: those that block nothing, and the rest; the first thread of the process in front.
     IntrusiveList<Task, &Task::signal_node> open;
     IntrusiveList<Task, &Task::signal_node> masked;
+    // Of the last signal of each timer that was taken (timer_getoverrun).
+    std::array<std::uint32_t, kMaxTimers> overruns{};
 };
 
 // What getrusage reports.
@@ -101,6 +104,7 @@ class Process : public RefCounted<Process> {
     std::int32_t exit_status{0};  // wait status to report; written by whoever set is_exiting
 
     ProcessSignals signals;
+    AlarmTable alarms;  // has a lock of its own; refers to the process until it is emptied
 
     SettledUsage used;
 

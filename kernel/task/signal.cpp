@@ -153,6 +153,10 @@ std::uint32_t take_pending(Task& task, std::uint64_t set, SignalInfo& info) {
     }
     const auto number = static_cast<std::uint32_t>(std::countr_zero(first)) + 1;
     info = (own != 0 ? task.pending_signals : task.process().signals.pending).take(number);
+    if (info.code == signal::kFromTimer) {
+        task.process().signals.overruns[info.first % kMaxTimers] =
+            static_cast<std::uint32_t>(info.first >> 32);
+    }
     return number;
 }
 

@@ -17,6 +17,19 @@ constexpr std::uint64_t bit_of(std::uint32_t number) {
 
 Result<void> PendingSignals::add(std::uint32_t number, const SignalInfo& info) {
     DCHECK(number >= 1 && number <= kSignalCount);
+    if (info.code == signal::kFromTimer) {
+        constexpr std::uint64_t kIdMask = 0xffff'ffff;
+        constexpr std::uint64_t kMostOverruns = 0x7fff'ffff;  // DELAYTIMER_MAX
+        for (QueuedSignal* item = queue_.front(); item != nullptr; item = queue_.next(*item)) {
+            if (item->number == number && item->info.code == signal::kFromTimer &&
+                ((item->info.first ^ info.first) & kIdMask) == 0) {
+                const std::uint64_t overruns = (item->info.first >> 32) + (info.first >> 32) + 1;
+                item->info.first =
+                    (info.first & kIdMask) | (overruns < kMostOverruns ? overruns : kMostOverruns) << 32;
+                return {};
+            }
+        }
+    }
     if (number < kFirstQueued && (set_ & bit_of(number)) != 0) {
         return {};
     }

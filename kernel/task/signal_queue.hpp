@@ -33,8 +33,8 @@ class PendingSignals {
 
     // Bit n - 1: signal n is pending.
     [[nodiscard]] std::uint64_t set() const { return set_; }
-    // Adds a signal. TryAgain: it is pending, but its details could not be kept. Pre: 1 <= number <=
-    // kSignalCount.
+    // Adds a signal; one of a timer whose last one is still pending counts as its overrun. TryAgain: it is
+    // pending, but its details could not be kept. Pre: 1 <= number <= kSignalCount.
     Result<void> add(std::uint32_t number, const SignalInfo& info);
     // Takes the oldest signal of this number. Pre: it is pending.
     SignalInfo take(std::uint32_t number);

@@ -17,6 +17,7 @@
 namespace kernel::task {
 
 struct Wait;
+class Alarm;
 
 // How late the deadline of a task of class Idle or Normal may be noticed. Interactive and PerfBurst have
 // none.
@@ -27,7 +28,7 @@ inline constexpr Duration kTimerSlack = Duration::milliseconds(1);
 // the way out (Task::due), a few microseconds at most.
 inline constexpr Duration kWakeAdvance = Duration::nanoseconds(3000);
 
-// One deadline; part of Wait.
+// One deadline; part of Wait or of Alarm.
 // Concurrency: guarded by the lock of hart `cpu`. `cpu` changes only while the timer is not queued, by its
 // own task.
 struct Timer {
@@ -36,7 +37,8 @@ struct Timer {
     Instant due{Instant::never()};           // when its task may go on; not before `deadline`
     Instant latest{Instant::never()};        // deadline + slack
     Instant least_latest{Instant::never()};  // of the subtree below (and including) this timer
-    Wait* wait{nullptr};                     // the owner; immutable
+    Wait* wait{nullptr};                     // the owner, immutable: either this
+    Alarm* alarm{nullptr};                   // or this
     CpuId cpu{};
     bool queued{false};
 };

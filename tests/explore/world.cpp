@@ -467,6 +467,9 @@ Ref<Task> next_task(TaskId after) {
     return lookup_next_task(after);
 }
 void deliver_signals(Task&) {}
+void Alarm::go_off(Instant) {}
+void Alarm::last_reference_gone(Alarm&) {}
+Alarm::~Alarm() = default;
 void end_killed_task(Task& task) {
     task.exit_begun = true;
     for (explore::Actor& actor : explore::the_world->actors()) {

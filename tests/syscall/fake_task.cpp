@@ -266,6 +266,10 @@ void arm_timer(Timer& timer, Instant deadline) {
     timer.queued = true;
     fake::record().timers.push_back(&timer);
 }
+void arm_alarm(Timer& timer, Instant deadline) {
+    timer.deadline = deadline;
+    timer.queued = true;
+}
 void cancel_timer(Timer& timer) {
     timer.queued = false;
     std::erase(fake::record().timers, &timer);

@@ -128,6 +128,26 @@ struct rlimit64 {
     std::uint64_t maximum;
 };
 
+struct itimerspec {
+    timespec interval;
+    timespec value;
+};
+
+struct itimerval {
+    timeval interval;
+    timeval value;
+};
+
+// struct sigevent; thread counts with SIGEV_THREAD_ID.
+struct sigevent_t {
+    std::uint64_t value;
+    std::int32_t signal;
+    std::int32_t notify;
+    std::int32_t thread;
+    std::uint32_t unused[11];
+};
+static_assert(sizeof(sigevent_t) == 64 && offsetof(sigevent_t, thread) == 16);
+
 struct tms {
     std::int64_t user, system, children_user, children_system;
 };

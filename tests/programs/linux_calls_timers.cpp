@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// Timers that send signals: setitimer, alarm and timer_create, to the process, to a thread, to nobody.
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "checks.hpp"
+
+namespace {
+
+using checks::equal;
+using checks::fails;
+using checks::succeeds;
+using checks::truth;
+
+constexpr long kMillisecond = 1'000'000;
+
+std::int64_t now_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+sigset_t block(int signal) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    return set;
+}
+
+void use_the_interval_timer() {
+    const sigset_t set = block(SIGALRM);
+    const itimerval once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 2000}};
+    const itimerval far{.it_interval = {}, .it_value = {.tv_sec = 1000, .tv_usec = 0}};
+    succeeds("setitimer", setitimer(ITIMER_REAL, &far, nullptr));
+    itimerval left{};
+    succeeds("getitimer", getitimer(ITIMER_REAL, &left));
+    truth("it runs", left.it_value.tv_sec >= 900 && left.it_value.tv_sec < 1000);
+    const std::int64_t start = now_ns();
+    succeeds("setitimer", setitimer(ITIMER_REAL, &once, nullptr));
+    siginfo_t info{};
+    equal("SIGALRM", sigwaitinfo(&set, &info), SIGALRM);
+    truth("not before its time", now_ns() - start >= 2 * kMillisecond);
+    equal("from the kernel", info.si_code, SI_KERNEL);
+    succeeds("getitimer", getitimer(ITIMER_REAL, &left));
+    truth("it went off once", left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+    const itimerval often{.it_interval = {.tv_sec = 0, .tv_usec = 1000},
+                          .it_value = {.tv_sec = 0, .tv_usec = 1000}};
+    succeeds("again and again", setitimer(ITIMER_REAL, &often, nullptr));
+    const std::int64_t before = now_ns();
+    for (int i = 0; i < 3; ++i) {
+        equal("SIGALRM", sigwaitinfo(&set, nullptr), SIGALRM);
+    }
+    truth("a period apart", now_ns() - before >= 2 * kMillisecond);
+    const itimerval none{};
+    succeeds("stop", setitimer(ITIMER_REAL, &none, &left));
+    equal("what it was", left.it_interval.tv_usec, 1000);
+    const timespec now{};
+    sigtimedwait(&set, nullptr, &now);
+    equal("alarm", alarm(100), 0);
+    equal("what is left", alarm(0), 100);
+    fails("the others are not there", setitimer(ITIMER_PROF, &none, nullptr), EINVAL);
+    const itimerval wrong{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 1'000'000}};
+    fails("a second of microseconds", setitimer(ITIMER_REAL, &wrong, nullptr), EINVAL);
+}
+
+void end_by_default() {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        const itimerval once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 1000}};
+        setitimer(ITIMER_REAL, &once, nullptr);
+        while (true) {
+        }
+    }
+    int status = 0;
+    equal("wait", waitpid(pid, &status, 0), pid);
+    truth("a loop ends by SIGALRM", WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+}
+
+timer_t create(int signal, int notify, int value, clockid_t clock = CLOCK_MONOTONIC) {
+    sigevent event{};
+    event.sigev_notify = notify;
+    event.sigev_signo = signal;
+    event.sigev_value.sival_int = value;
+    if (notify == SIGEV_THREAD_ID) {
+        event._sigev_un._tid = gettid();
+    }
+    timer_t timer{};
+    succeeds("timer_create", timer_create(clock, &event, &timer));
+    return timer;
+}
+
+void use_timers() {
+    const sigset_t set = block(SIGRTMIN + 3);
+    const timer_t timer = create(SIGRTMIN + 3, SIGEV_SIGNAL, 4711);
+    const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
+    succeeds("settime", timer_settime(timer, 0, &once, nullptr));
+    siginfo_t info{};
+    equal("its signal", sigwaitinfo(&set, &info), SIGRTMIN + 3);
+    truth("its value", info.si_code == SI_TIMER && info.si_value.sival_int == 4711 && info.si_overrun == 0);
+    itimerspec left{};
+    succeeds("gettime", timer_gettime(timer, &left));
+    truth("it is over", left.it_value.tv_sec == 0 && left.it_value.tv_nsec == 0);
+    const itimerspec past{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 1}};
+    succeeds("a time that has passed", timer_settime(timer, TIMER_ABSTIME, &past, nullptr));
+    equal("goes off at once", sigwaitinfo(&set, nullptr), SIGRTMIN + 3);
+    succeeds("delete", timer_delete(timer));
+    fails("it is gone", timer_settime(timer, 0, &once, nullptr), EINVAL);
+    fails("it is gone", timer_delete(timer), EINVAL);
+}
+
+void count_overruns() {
+    const sigset_t set = block(SIGUSR1);
+    const timer_t timer = create(SIGUSR1, SIGEV_SIGNAL, 1);
+    const itimerspec often{.it_interval = {.tv_sec = 0, .tv_nsec = kMillisecond},
+                           .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
+    const std::int64_t start = now_ns();
+    succeeds("settime", timer_settime(timer, 0, &often, nullptr));
+    while (now_ns() - start < 10 * kMillisecond) {
+    }
+    siginfo_t info{};
+    equal("one signal", sigwaitinfo(&set, &info), SIGUSR1);
+    const std::int64_t passed = (now_ns() - start) / kMillisecond;
+    truth("for all of them", info.si_overrun >= 8 && info.si_overrun < passed);
+    equal("asked for", timer_getoverrun(timer), info.si_overrun);
+    succeeds("delete", timer_delete(timer));
+    const timespec now{};
+    sigtimedwait(&set, nullptr, &now);
+}
+
+std::atomic<int> handled{0};
+std::atomic<int> handled_by{0};
+
+void tell_a_thread_or_nobody() {
+    struct sigaction action{};
+    action.sa_handler = [](int) {
+        handled_by = gettid();
+        handled.fetch_add(1);
+    };
+    sigaction(SIGUSR2, &action, nullptr);
+    const timer_t timer = create(SIGUSR2, SIGEV_THREAD_ID, 0);
+    const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
+    succeeds("settime", timer_settime(timer, 0, &once, nullptr));
+    const timespec long_time{.tv_sec = 1000, .tv_nsec = 0};
+    fails("a sleep is interrupted", nanosleep(&long_time, nullptr), EINTR);
+    equal("its handler ran", handled, 1);
+    equal("here", handled_by, gettid());
+    succeeds("delete", timer_delete(timer));
+    const timer_t silent = create(0, SIGEV_NONE, 0, CLOCK_REALTIME);
+    succeeds("settime", timer_settime(silent, 0, &once, nullptr));
+    itimerspec left{};
+    do {
+        timer_gettime(silent, &left);
+    } while (left.it_value.tv_nsec != 0);
+    equal("nobody was told", handled, 1);
+    succeeds("delete", timer_delete(silent));
+}
+
+void refuse() {
+    // Not through the library, which keeps ids of its own.
+    int id = 0;
+    fails("no such clock", syscall(SYS_timer_create, 99, nullptr, &id), EINVAL);
+    sigevent event{};
+    event.sigev_signo = 65;
+    fails("no such signal", syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id), EINVAL);
+    event.sigev_signo = SIGUSR1;
+    event.sigev_notify = 9;
+    fails("no such notice", syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id), EINVAL);
+    fails("nowhere", syscall(SYS_timer_create, CLOCK_MONOTONIC, nullptr, checks::bad_pointer<int>()), EFAULT);
+    int made = 0;
+    while (syscall(SYS_timer_create, CLOCK_MONOTONIC, nullptr, &id) == 0) {
+        ++made;
+    }
+    equal("there is an end", errno, EAGAIN);
+    equal("of them", made, 32);
+    for (int i = 0; i < made; ++i) {
+        succeeds("delete", syscall(SYS_timer_delete, i));
+    }
+    fails("none", syscall(SYS_timer_delete, 32), EINVAL);
+    fails("none", syscall(SYS_timer_getoverrun, 0), EINVAL);
+}
+
+constexpr checks::Case kCases[]{
+    {"use the interval timer", use_the_interval_timer},
+    {"end by default", end_by_default},
+    {"use timers", use_timers},
+    {"count overruns", count_overruns},
+    {"tell a thread or nobody", tell_a_thread_or_nobody},
+    {"refuse", refuse},
+};
+
+}  // namespace
+
+int main(int, char** argv) {
+    return checks::run(argv[0], kCases);
+}
