@@ -17,6 +17,7 @@
 #include "nexus_abi/system.hpp"
 #include "sched/params.hpp"
 #include "syscall/console.hpp"
+#include "syscall/dispatch.hpp"
 #include "syscall/file_system.hpp"
 #include "syscall/information.hpp"
 #include "syscall/time.hpp"
@@ -144,6 +145,7 @@ void read_initrd() {
 
 void start_init() {
     const CommandLine& line = command_line();
+    syscall::report_refused_calls(line.report_refused_calls);
     task::ProgramArguments arguments;
     arguments.path = line.init;
     const auto program = syscall::file_system::find_program(line.init);

@@ -165,6 +165,11 @@ bool CommandLine::accept_known(const Word& word) {
         read_name(word, selftest);
     } else if (word.key == "neuron.break") {
         read_name(word, break_feature);
+    } else if (word.key == "neuron.trace") {
+        report_refused_calls = word.value == "refused";
+        if (!report_refused_calls) {
+            note("knows only the value refused", word.whole);
+        }
     } else {
         return std::find(kLinuxOnly.begin(), kLinuxOnly.end(), word.key) != kLinuxOnly.end();
     }

@@ -2,10 +2,14 @@
 #include "syscall/dispatch.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "lib/log.hpp"
 #include "task/dispatcher.hpp"
 
 namespace kernel::syscall {
@@ -47,7 +51,26 @@ struct Unpack<Function> {
     }
 };
 
-SysResult refuse(Caller&, const TrapFrame&) {
+// See report_refused_calls(); and which numbers have been named, atomic.
+constinit bool reports_refused{false};
+constinit std::array<std::atomic<std::uint64_t>, nexus_abi::kNeuronBlockEnd / 64> named_numbers{};
+
+void name_refused(Caller& caller, std::uint64_t number) {
+    if (number >= nexus_abi::kNeuronBlockEnd) {
+        return;
+    }
+    const std::uint64_t bit = std::uint64_t{1} << (number % 64);
+    if ((named_numbers[number / 64].fetch_or(bit) & bit) == 0) {
+        const task::Task::Name name = caller.task.name();
+        log::info("system call ", number, " is not supported: ", std::string_view{name.data()}, " (tid ",
+                  caller.task.tid(), ")");
+    }
+}
+
+SysResult refuse(Caller& caller, const TrapFrame& frame) {
+    if (reports_refused) {
+        name_refused(caller, frame.syscall_number());
+    }
     return Error::NotImplemented;
 }
 
@@ -122,6 +145,10 @@ void settle(task::Task& caller, const SysResult& outcome) {
 }
 
 }  // namespace
+
+void report_refused_calls(bool on) {
+    reports_refused = on;
+}
 
 SysResult dispatch(task::Task& task) {
     Caller caller{task};

@@ -70,6 +70,10 @@ SysResult dispatch(task::Task& caller);
 // any value to be there.
 void handle_syscall(task::Task& caller);
 
+// Whether the first call of each number that is not supported is named in the log, with who made it: for
+// finding out what a program misses (neuron.trace=refused). Off by default; pre: no program runs.
+void report_refused_calls(bool on);
+
 // Runs the call of a task that waited once more with its arguments: init gives it to task::set_rerun_hook().
 void rerun_syscall(task::Task& caller);
 

@@ -52,6 +52,7 @@ TEST(CommandLine, DefaultsOfAnEmptyLine) {
         EXPECT_FALSE(line->quiet);
         EXPECT_TRUE(line->selftest.empty());
         EXPECT_TRUE(line->break_feature.empty());
+        EXPECT_FALSE(line->report_refused_calls);
         EXPECT_THAT(line->init_arguments, IsEmpty());
         EXPECT_THAT(line->init_environment, ElementsAre("HOME=/", "TERM=linux"));
         EXPECT_THAT(problems(*line), IsEmpty());
@@ -70,6 +71,11 @@ TEST(CommandLine, KnownWords) {
     EXPECT_EQ(line->break_feature, "shares");
     EXPECT_THAT(problems(*line), IsEmpty());
     EXPECT_THAT(line->init_arguments, IsEmpty());
+}
+
+TEST(CommandLine, TracesOnlyWhenAsked) {
+    EXPECT_TRUE(parsed("neuron.trace=refused")->report_refused_calls);
+    EXPECT_THAT(problems(*parsed("neuron.trace=refused")), IsEmpty());
 }
 
 TEST(CommandLine, TheLastOfEqualWordsWins) {
@@ -109,6 +115,9 @@ TEST(CommandLine, BadValuesAreNamedAndLeaveTheDefault) {
     EXPECT_THAT(problems(*parsed("init=")), ElementsAre("command line: init=: wants an absolute path"));
     EXPECT_THAT(problems(*parsed("neuron.break=")),
                 ElementsAre("command line: neuron.break=: wants a name after ="));
+    EXPECT_THAT(problems(*parsed("neuron.trace=all")),
+                ElementsAre("command line: neuron.trace=all: knows only the value refused"));
+    EXPECT_FALSE(parsed("neuron.trace")->report_refused_calls);
 }
 
 TEST(CommandLine, UnknownWordsGoToInit) {

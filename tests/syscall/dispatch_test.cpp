@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "syscall/dispatch.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <optional>
+#include <string>
 
 #include "fake_task.hpp"
 #include "nexus_abi/calls.hpp"
@@ -47,6 +49,21 @@ TEST_F(Dispatch, NumbersOutsideTheBlocksAreRefused) {
           ~std::uint64_t{0} - 1023}) {
         EXPECT_EQ(call_with_junk(number), error(Error::NotImplemented)) << number;
     }
+}
+
+TEST_F(Dispatch, NamesEachRefusedNumberOnceWhenAsked) {
+    task().set_name("program");
+    call_with_junk(1000);
+    EXPECT_TRUE(fake::record().log.empty());
+    syscall::report_refused_calls(true);
+    for (const std::uint64_t number : {1000, 1001, 1000, 172, 2048}) {
+        call_with_junk(number);
+    }
+    syscall::report_refused_calls(false);
+    call_with_junk(1002);
+    const std::string who = "program (tid " + std::to_string(task().tid().value()) + ")";
+    EXPECT_THAT(fake::record().log, testing::ElementsAre("system call 1000 is not supported: " + who,
+                                                         "system call 1001 is not supported: " + who));
 }
 
 TEST_F(Dispatch, StepsOverTheEcallAndReturnsInA0) {

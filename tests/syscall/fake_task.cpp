@@ -229,7 +229,9 @@ void SyscallTest::get(std::uint64_t address, std::span<std::byte> bytes) {
 
 namespace kernel::log {
 
-void emit(Level, std::string_view) {}
+void emit(Level, std::string_view text) {
+    fake::record().log.emplace_back(text);
+}
 
 }  // namespace kernel::log
 

@@ -36,6 +36,7 @@ struct Record {
     std::string console;                               // what was written
     std::size_t console_room{1 << 20};                 // bytes the console takes before it says TryAgain
     std::string input;                                 // what can be read from the terminal
+    std::vector<std::string> log;                      // lines of the kernel's log
 };
 [[nodiscard]] Record& record();
 // The run queue of the only hart: tasks are never on it, but what they are lent and granted goes through it.
