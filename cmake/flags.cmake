@@ -43,6 +43,11 @@ if(NEURON_TARGET)
         $<$<BOOL:${NEURON_DEBUG}>:-fsanitize=undefined -fsanitize-undefined-trap-on-error -fstack-protector-strong
             -mstack-protector-guard=global>
         $<$<NOT:$<BOOL:${NEURON_DEBUG}>>:-fno-stack-protector>)
+    # The release kernel is optimised as a whole: most of what a system call calls is a line or two in another file.
+    # Debug builds keep one object per source, whose backtraces name every function.
+    if(NOT NEURON_DEBUG AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(neuron_kernel INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-flto=auto -fno-fat-lto-objects>)
+    endif()
 endif()
 
 # neuron_host: how tests and tools are built on the host.
