@@ -69,13 +69,14 @@ def pack(contents):
     directories = {parent.as_posix() for name in contents for parent in pathlib.PurePosixPath(name).parents} - {"."}
     for name in sorted(directories & set(contents)):
         raise SpecError(f"/{name} is both a file and a directory")
-    out = b""
+    records = []
     for number, name in enumerate(sorted(directories | set(contents), key=lambda name: name.split("/")), start=1):
         if name in directories:
-            out += record(number, name, stat.S_IFDIR | 0o755, links=2)
+            records.append(record(number, name, stat.S_IFDIR | 0o755, links=2))
         else:
-            out += record(number, name, *contents[name])
-    out += record(0, TRAILER, 0)
+            records.append(record(number, name, *contents[name]))
+    records.append(record(0, TRAILER, 0))
+    out = b"".join(records)
     return out + b"\0" * (-len(out) % 512)
 
 
