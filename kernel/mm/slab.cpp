@@ -12,6 +12,13 @@
 
 namespace kernel::mm {
 
+void SlabCache::set_object_bytes(std::size_t object_bytes, std::size_t alignment) {
+    const LockGuard guard{lock_};
+    CHECK(in_use_ == 0);
+    stride_ = stride_for(object_bytes, alignment);
+    order_ = order_for(stride_);
+}
+
 Result<void*> SlabCache::allocate() {
     if (should_fail_allocation()) {
         return Error::NoMemory;

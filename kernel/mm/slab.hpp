@@ -20,10 +20,12 @@ class SlabCache {
   public:
     // Pre: object_bytes >= 16 and <= 3800; alignment is a power of two <= 64.
     constexpr SlabCache(std::size_t object_bytes, std::size_t alignment)
-        : stride_{(object_bytes + alignment - 1) / alignment * alignment}, order_{order_for(stride_)} {}
+        : stride_{stride_for(object_bytes, alignment)}, order_{order_for(stride_)} {}
     SlabCache(const SlabCache&) = delete;
     SlabCache& operator=(const SlabCache&) = delete;
 
+    // The size becomes this one. Pre: as of the constructor; no object was ever allocated.
+    void set_object_bytes(std::size_t object_bytes, std::size_t alignment) EXCLUDES(lock_);
     // Uninitialised memory for one object.
     [[nodiscard]] Result<void*> allocate() EXCLUDES(lock_);
     // Pre: object came from allocate() of this cache. Freeing twice stops the machine.
@@ -45,13 +47,22 @@ class SlabCache {
     };
     static_assert(sizeof(Slab) <= kHeaderBytes);
 
-    // The smallest block that holds three objects, so that at most a quarter of it is waste.
+    static constexpr std::uint32_t kMaxSlabOrder = 3;
+
+    static constexpr std::size_t stride_for(std::size_t object_bytes, std::size_t alignment) {
+        return (object_bytes + alignment - 1) / alignment * alignment;
+    }
+    // The smallest block of which no more than a sixteenth is waste, or the largest there is: eight frames,
+    // so that one object that stays keeps no more than that.
     static constexpr std::uint32_t order_for(std::size_t stride) {
-        std::uint32_t order = 0;
-        while ((std::size_t{4096} << order) < kHeaderBytes + 3 * stride) {
-            ++order;
+        for (std::uint32_t order = 0; order < kMaxSlabOrder; ++order) {
+            const std::size_t bytes = std::size_t{4096} << order;
+            const std::size_t used = (bytes - kHeaderBytes) / stride * stride;
+            if (bytes - used <= bytes / 16) {
+                return order;
+            }
         }
-        return order;
+        return kMaxSlabOrder;
     }
     [[nodiscard]] std::size_t slab_bytes() const { return std::size_t{4096} << order_; }
     [[nodiscard]] Result<void> grow() REQUIRES(lock_);
@@ -59,8 +70,8 @@ class SlabCache {
     void unlink(Slab& slab) REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::Slab};
-    const std::size_t stride_;
-    const std::uint32_t order_;
+    std::size_t stride_;                          // changes before the first object only
+    std::uint32_t order_;                         // as stride_
     Slab* with_room_ GUARDED_BY(lock_){nullptr};  // full slabs are on no list
     std::uint64_t in_use_ GUARDED_BY(lock_){0};
 };
@@ -71,6 +82,9 @@ class ObjectPool {
   public:
     constexpr ObjectPool() : cache_{sizeof(T) < 16 ? 16 : sizeof(T), alignof(T)} {}
 
+    // Behind each object there are this many bytes for it, uninitialised. Pre: a multiple of alignof(T); none
+    // was created yet.
+    void set_tail_bytes(std::size_t bytes) { cache_.set_object_bytes(sizeof(T) + bytes, alignof(T)); }
     // NoMemory when there is none.
     template <class... Arguments>
     [[nodiscard]] Result<T*> create(Arguments&&... arguments) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "lib/avl_tree.hpp"
 #include "lib/cpu_mask.hpp"
@@ -39,7 +40,6 @@ struct Statistics {
     std::uint64_t throttles{0};
     std::uint64_t latency_target_met{0};
     std::uint64_t latency_target_missed{0};
-    std::array<Duration, kMaxCpus> runtime_by_cpu{};
 
     // Counts one wake-up that took `latency` until it ran. `target`: the latency hint, 0 for none.
     void record_wake(Duration latency, Duration target);
@@ -76,6 +76,14 @@ class Entity {
     [[nodiscard]] bool is_waking() const { return wake_pending_; }
     [[nodiscard]] bool has_run() const { return !statistics_.runtime.is_zero(); }
     [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+    // Has the time it runs on each hart kept in `by_cpu`, one entry for each hart of the machine, so that a
+    // task has no more of them than there are; without it, only the sum is kept. Pre: it has not run;
+    // `by_cpu` lives as long as the entity and has an entry for each hart it will run on.
+    void keep_runtime_by_cpu(std::span<Duration> by_cpu) {
+        runtime_by_cpu_ = by_cpu.data();
+        cpus_kept_ = static_cast<std::uint8_t>(by_cpu.size());
+    }
+    [[nodiscard]] std::span<const Duration> runtime_by_cpu() const { return {runtime_by_cpu_, cpus_kept_}; }
     // The class it is served in: the one it asked for or one it was lent, whichever is higher, and
     // Interactive for PerfBurst while it has no boost. A task that never was on its way to a queue has the
     // class it asked for, capped at Interactive.
@@ -107,19 +115,19 @@ class Entity {
         // was paced_at: its progress is paced_from + (vt - paced_at) * weight / pace.
         std::uint32_t pace{0};
         std::uint32_t pace_generation{0};
+        std::uint32_t epoch{0};  // of `global`
         VirtualTime paced_at;
         VirtualTime paced_from;
+        QosClass frame{QosClass::Normal};  // the class whose frame vt and `global` are in
         bool is_local{false};  // woken or born, not placed yet: vt is in the frame of the queue of `cpu`
         bool is_whole{false};  // it deserves a whole hart
         std::uint8_t mask_place{0};  // of its mask in the queue's MaskGroups
         bool fresh{false};           // woken, and has not used up a request since
         // It was on a queue: asleep, vt is in the frame of its home queue.
         bool has_global{false};
-        QosClass frame{QosClass::Normal};  // the class whose frame vt and `global` are in
         // Of an entity under way or throttled: vt in the machine-wide frame, the frame's epoch, and V - vt of
         // the queue it left, which counts instead when the epoch has changed since.
         VirtualTime global;
-        std::uint32_t epoch{0};
         VirtualSpan lag{0};
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
@@ -140,22 +148,24 @@ class Entity {
     CpuId cpu_;
     Instant since_;     // start of the present state; for a running entity, what has been charged up to
     Instant woken_at_;  // valid while wake_pending_
-    bool wake_pending_{false};
     Position position_;
-    AvlNode<Entity> node_;
+    [[no_unique_address]] AvlNode<Entity> node_;  // its last bytes are free for the next member
+    std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable
     Statistics statistics_;
+    Duration* runtime_by_cpu_{nullptr};  // null: not kept
 
     QosClass effective_{QosClass::Normal};
+    bool wake_pending_{false};
     bool is_boosted_{false};  // PerfBurst is served as such
-    BoostBucket boost_;
     bool is_donated_{false};
+    std::uint8_t cpus_kept_{0};  // entries of runtime_by_cpu_
+    BoostBucket boost_;
     Donation donation_;
     Budget* budget_{nullptr};
     Duration granted_;  // of the budget, set aside for the running entity
     BudgetWaiter waiter_;
     Instant release_at_;  // while Throttled: when to try again
     Group* group_{nullptr};
-    std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable
 };
 
 }  // namespace kernel::sched

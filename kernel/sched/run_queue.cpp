@@ -224,7 +224,9 @@ void RunQueue::account(Instant now) {
     busy_ += elapsed;
     current_->since_ = now;
     current_->statistics_.runtime += elapsed;
-    current_->statistics_.runtime_by_cpu[cpu_.value()] += elapsed;
+    if (current_->runtime_by_cpu_ != nullptr) {
+        current_->runtime_by_cpu_[cpu_.value()] += elapsed;
+    }
     spend(now - elapsed, now);
     while (!elapsed.is_zero()) {
         Duration chunk = std::min(elapsed, kChargeChunk);

@@ -10,6 +10,8 @@
 // A task's effective mask is what it asked for, within its limit and the online CPUs. It is fitted to the
 // online CPUs whenever the task is placed or chosen and a CPU came or went since (Task::cpu_change), so
 // nothing has to walk all tasks before a change is in force.
+#include <bit>
+
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "sched/params.hpp"
@@ -111,6 +113,7 @@ bool send_tasks_away(Hart& hart) {
 
 void set_possible_cpus(CpuMask cpus) {
     possible_mask = cpus;
+    Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
 }
 CpuMask possible_cpus() {
     return possible_mask;

@@ -2,6 +2,7 @@
 #include "task/task.hpp"
 
 #include <bit>
+#include <memory>
 
 #include "mm/slab.hpp"
 #include "task/process.hpp"
@@ -12,6 +13,7 @@ namespace kernel::task {
 namespace {
 
 constinit mm::ObjectPool<Task> pool;
+constinit std::uint32_t cpu_count = 0;
 
 }  // namespace
 
@@ -21,9 +23,21 @@ Task::Task(TaskId tid, Process& process, std::string_view name)
     wait.timer.wait = &wait;
     pi_waiter.task = this;
     set_name(name);
+    // Behind the task; see set_cpu_count().
+    auto* const by_cpu = reinterpret_cast<Duration*>(this + 1);
+    std::uninitialized_value_construct_n(by_cpu, cpu_count);
+    entity.keep_runtime_by_cpu({by_cpu, cpu_count});
 }
 
 Task::~Task() = default;
+
+void Task::set_cpu_count(std::uint32_t cpus) {
+    // With up to eight harts, seventeen tasks fit in a slab: less than 2 KiB for each.
+    static_assert(sizeof(Task) + 8 * sizeof(Duration) <= 1920);
+    static_assert(alignof(Task) % alignof(Duration) == 0);
+    pool.set_tail_bytes(std::size_t{cpus} * sizeof(Duration));
+    cpu_count = cpus;
+}
 
 Result<Ref<Task>> Task::create(Process& process, std::string_view name) {
     const TaskId tid = TRY(allocate_task_id());

@@ -48,6 +48,8 @@ enum class RunState : std::uint32_t { Running, Blocking, Woken, Blocked, Ready, 
 
 class Task : public RefCounted<Task> {
   public:
+    // For how many harts the time of each task is kept. Pre: called once, before the first task.
+    static void set_cpu_count(std::uint32_t cpus);
     // Allocates a task with a fresh id and one reference, owned by the caller; not on any list, and not to be
     // found by its id, before publish(). Errors: NoMemory, TryAgain (no id free).
     static Result<Ref<Task>> create(Process& process, std::string_view name);
@@ -67,17 +69,19 @@ class Task : public RefCounted<Task> {
     [[nodiscard]] CpuId home() const { return CpuId{home_.load(std::memory_order_acquire)}; }
     void set_home(CpuId cpu) { home_.store(cpu.value(), std::memory_order_release); }
 
+    // Ten thousand of them wait at a time: members of less than a word stand together.
+    std::atomic<RunState> run_state{RunState::Blocked};
     arch::TrapFrame frame{};
     sched::Entity entity;
     // How much of what it used its process's account has. Guarded as entity.
     Duration settled_runtime;
     std::uint64_t settled_voluntary{0};
     std::uint64_t settled_involuntary{0};
-    std::atomic<RunState> run_state{RunState::Blocked};
     Wait wait;
     // What it waits for and owns of PI futexes; see pi_state.hpp.
     PiWaiter pi_waiter;
-    PiOwner pi_owner;
+    [[no_unique_address]] PiOwner pi_owner;  // its last bytes are free for the next member
+    std::int32_t nice{0};                    // the task's own
     // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that
     // was cut in pieces, or waits and looks again, goes on.
     void (*resume)(Task&){nullptr};
@@ -87,32 +91,34 @@ class Task : public RefCounted<Task> {
     // While on its way to another hart: the next one in that hart's inbox, and why it comes.
     Task* inbox_next{nullptr};
     sched::EnqueueReason enqueue_reason{sched::EnqueueReason::New};
-    // A setter on another hart waits until this task has left a hart its mask no longer allows.
-    WaitQueue evicted;
     // Somebody waits on `evicted`, or is about to. Guarded by the lock of the home hart.
     bool has_evictors{false};
-    // Which change of the online CPUs the effective mask was fitted to; 0: none yet. Guarded likewise.
+    // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
+    std::atomic<bool> must_exit{false};
+    bool exit_begun{false};  // by the task itself: what runs now is its end
+    // Which change of the online CPUs the effective mask was fitted to; 0: none yet. Guarded as has_evictors.
     std::uint32_t cpu_change{0};
+    // A setter on another hart waits until this task has left a hart its mask no longer allows.
+    WaitQueue evicted;
     // What it may draw on: made for it when a setter first gave it a budget, and what it was born with. Kept
     // until the task is gone: tasks it lent its budget to may still point there. And whom it counts for.
     // Guarded by the lock of the home hart.
     Ref<SharedBudget> own_budget;
     Ref<SharedBudget> inherited_budget;
     Ref<SharedGroup> group;
-    // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
-    std::atomic<bool> must_exit{false};
-    std::int32_t exit_code{0};  // of exit(2); counts when this is the last thread
-    Instant due;                // not to return to user mode before it; 0 = at once
-    bool exit_begun{false};     // by the task itself: what runs now is its end
+    Instant due;  // not to return to user mode before it; 0 = at once
 
     // A fork in pieces: the child so far, and from where on its memory is still to be copied. Own.
     Ref<Process> unborn;
     VirtAddr unborn_next{};
-    Error unborn_error{};  // why it will not be born; set with unborn_fails
-    bool unborn_fails{false};
     // execve: the space to come, then the one to be taken apart; and how far its closing of files has come.
     mm::AddressSpace* spare_space{nullptr};
     std::uint32_t exec_files{0};
+    Error unborn_error{};  // why it will not be born; set with unborn_fails
+    bool unborn_fails{false};
+    bool has_saved_mask{false};              // saved_mask holds one
+    OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
+    std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread
 
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
     // Written only by the task itself, under the lock of its process's signals, which guards the rest.
@@ -120,20 +126,17 @@ class Task : public RefCounted<Task> {
     PendingSignals pending_signals;   // sent to this task
     ListNode signal_node;             // on ProcessSignals::open or ::masked
     std::uint64_t waited_signals{0};  // what its rt_sigtimedwait is for
+    SignalInfo taken_info;            // with taken_signal
     std::uint32_t taken_signal{0};    // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
-    SignalInfo taken_info;
     // Looked at before the task returns to user mode, by deliver_signals(). Atomic.
     static constexpr std::uint32_t kSignalWork = 1;  // there may be a signal to act on; ends open waits
     static constexpr std::uint32_t kMaskWork = 2;    // saved_mask is to be restored
     std::atomic<std::uint32_t> exit_work{0};
     // The rest is the task's own.
-    std::uint64_t saved_mask{0};  // in force again behind rt_sigsuspend; see kMaskWork
-    bool has_saved_mask{false};
-    OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
+    std::uint64_t saved_mask{0};             // in force again behind rt_sigsuspend; see kMaskWork
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
     AlternateStack alternate_stack;
-    ListNode thread_node;  // on Process::threads
-    std::int32_t nice{0};
+    ListNode thread_node;       // on Process::threads
     std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
     arch::FpState fp{};
 
@@ -144,8 +147,8 @@ class Task : public RefCounted<Task> {
     ~Task();  // where Process is complete
 
     TaskId tid_;
-    Ref<Process> process_;  // a task keeps its process; the last one of a process to end makes it a zombie
     std::atomic<std::uint32_t> home_{0};
+    Ref<Process> process_;  // a task keeps its process; the last one of a process to end makes it a zombie
     std::array<std::atomic<std::uint64_t>, 2> name_{};
 };
 

@@ -50,17 +50,17 @@ struct Wait {
     enum Token : std::uint32_t { None = 0, Armed = 1, Claimed = 2, Open = 3 };
 
     std::atomic<std::uint32_t> token{None};
-    Task* task{nullptr};        // the owner; immutable
-    WaitQueue* queue{nullptr};  // null: waits for its deadline only
-    AvlNode<Wait> node;
+    std::uint32_t bitset{~0U};
+    Task* task{nullptr};                       // the owner; immutable
+    WaitQueue* queue{nullptr};                 // null: waits for its deadline only
+    [[no_unique_address]] AvlNode<Wait> node;  // its last bytes are free for the next members
+    bool has_deadline{false};                  // timer was armed for this wait
+    OnSignal on_signal{OnSignal::Stays};
     Timer timer;
     std::uint64_t key{0};  // which event of the queue, e.g. a futex's address space and address
     std::uint64_t key_high{0};
-    std::uint64_t sequence{0};  // of its queue: the older first; given by push()
-    std::uint32_t bitset{~0U};
+    std::uint64_t sequence{0};   // of its queue: the older first; given by push()
     std::int64_t on_timeout{0};  // the call's result when the deadline passes
-    bool has_deadline{false};    // timer was armed for this wait
-    OnSignal on_signal{OnSignal::Stays};
     Instant deadline{Instant::never()};
     void (*on_interrupted)(Task&){nullptr};
 

@@ -147,9 +147,9 @@ TEST(Mask, TheQueueSaysWhenATaskMustLeave) {
     EXPECT_EQ(waiting.entity.state(), TaskState::Running);
     machine.set(running, elsewhere);
     EXPECT_EQ(running.entity.cpu(), CpuId{1});
-    const Duration there = running.entity.statistics().runtime_by_cpu[0];
+    const Duration there = running.entity.runtime_by_cpu()[0];
     machine.run_for(20_ms);
-    EXPECT_EQ(running.entity.statistics().runtime_by_cpu[0], there);
+    EXPECT_EQ(running.entity.runtime_by_cpu()[0], there);
     EXPECT_EQ(machine.queue(0).current(), nullptr);
 }
 
@@ -222,7 +222,9 @@ TEST(Statistics, BeginWhereTheEntityIsCreated) {
 TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     RunQueue queue;
     queue.start(CpuId{3}, Instant{});
+    std::array<Duration, 4> by_cpu{};
     Entity entity;
+    entity.keep_runtime_by_cpu(by_cpu);
     entity.attributes = make(PerfBurst, 250);
     nexus_abi::sched_stat stat;
     const auto read = [&](Duration t) {
@@ -256,6 +258,8 @@ TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     queue.put_current(at(8_ms), PutReason::Block);
     read(9_ms);
     EXPECT_EQ(stat.runtime_ns, 3'000'000U);
+    EXPECT_EQ(stat.runtime_by_cpu_ns[3], 3'000'000U);
+    EXPECT_EQ(stat.runtime_by_cpu_ns[0], 0U);
     EXPECT_EQ(stat.nr_switch_voluntary, 1U);
     EXPECT_EQ(stat.sleep_ns, 3'000'000U);
 }

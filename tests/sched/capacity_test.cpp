@@ -83,7 +83,7 @@ TEST(Capacity, SharesAreOfWorkNotOfTime) {
         task = &machine.add_hog(Normal, 100);
     }
     const auto work = [](const Task& task) {
-        const auto& by_cpu = task.entity.statistics().runtime_by_cpu;
+        const auto by_cpu = task.entity.runtime_by_cpu();
         return static_cast<double>(by_cpu[0].ns()) + static_cast<double>(by_cpu[1].ns()) / 2;
     };
     machine.run_for(10_s);

@@ -266,7 +266,7 @@ void Machine::expect_exact_accounts() {
     Duration charged;
     for (auto& task : tasks_) {
         Duration by_cpu;
-        for (const Duration part : task->entity.statistics().runtime_by_cpu) {
+        for (const Duration part : task->entity.runtime_by_cpu()) {
             by_cpu += part;
         }
         EXPECT_EQ(by_cpu.ns(), task->entity.statistics().runtime.ns());

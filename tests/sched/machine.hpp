@@ -4,6 +4,7 @@
 // and has the auditor look at every queue after every step unless told not to.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -67,8 +68,9 @@ struct Behaviour {
 
 struct Task;
 struct OwnedEntity : Entity {
-    explicit OwnedEntity(Task& task) : owner{task} {}
+    explicit OwnedEntity(Task& task) : owner{task} { keep_runtime_by_cpu(time); }
     Task& owner;
+    std::array<Duration, kernel::kMaxCpus> time{};
 };
 
 struct Task {

@@ -43,8 +43,9 @@ enum class RunState : std::uint8_t { Running, Ready, Blocking, Woken, Blocked, D
 
 struct Task {
     struct OwnedEntity : Entity {
-        explicit OwnedEntity(Task& task) : owner{task} {}
+        explicit OwnedEntity(Task& task) : owner{task} { keep_runtime_by_cpu(time); }
         Task& owner;
+        std::array<kernel::Duration, kernel::kMaxCpus> time{};
     };
 
     struct OwnedTimer : kernel::task::Timer {
