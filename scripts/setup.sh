@@ -45,7 +45,11 @@ installed_version() {
 
 missing=()
 wanted=("${run_packages[@]}")
-[ "$group" = test ] && wanted+=("${test_packages[@]}")
+if [ "$group" = test ]; then
+    wanted+=("${test_packages[@]}")
+    # Any npm will do; Debian's brings hundreds of packages.
+    command -v npm >/dev/null || wanted+=(npm)
+fi
 for package in "${wanted[@]}"; do
     [ -n "$(installed_version "$package")" ] || missing+=("$package")
 done
@@ -57,17 +61,19 @@ for entry in "${backports_packages[@]}"; do
     fi
 done
 
-# U-Boot of Debian 13 for VisionFive 2 and for QEMU, Debian 12's old QEMU: into the cache, not into the system.
-fetch_firmware() {
+# U-Boot of Debian 13 for VisionFive 2 and for QEMU, Debian 12's old QEMU, programs for the guest: into the cache, not into
+# the system.
+fetch_into_cache() {
     if [ "$group" = test ] && ! $dry_run; then
         "$(dirname "$0")/flash/fetch-u-boot.sh" visionfive2 >/dev/null
         "$(dirname "$0")/flash/fetch-u-boot.sh" qemu >/dev/null
         "$(dirname "$0")/fetch-qemu72.sh" >/dev/null
+        "$(dirname "$0")/fetch-programs.sh" >/dev/null
     fi
 }
 
 if [ ${#missing[@]} -eq 0 ] && [ ${#missing_backports[@]} -eq 0 ]; then
-    fetch_firmware
+    fetch_into_cache
     echo "setup: everything is installed"
     exit 0
 fi
@@ -110,5 +116,5 @@ apt_get update
 [ ${#missing[@]} -eq 0 ] || apt_get install -y --no-install-recommends "${missing[@]}"
 [ ${#missing_backports[@]} -eq 0 ] ||
     apt_get install -y --no-install-recommends -t "$backports_suite" "${missing_backports[@]}"
-fetch_firmware
+fetch_into_cache
 echo "setup: done"
