@@ -19,6 +19,7 @@
 #include "fleet.hpp"
 #include "judge.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "patience.hpp"
 #include "work.hpp"
 
 namespace selftest {
@@ -179,8 +180,8 @@ Result<Verdict> case_affinity(const Machine& machine) {
     AffinityFigures figures;
     Runners runners;
     for (std::size_t i = 0; i < kRunners; ++i) {
-        const user::Instant deadline = user::now() + kPatience;
-        while (runners[i].tid == 0 && user::now() < deadline) {
+        Patience patience{user::now()};
+        while (runners[i].tid == 0 && patience.lasts()) {
             user::sleep_until(user::now() + 1ms);
         }
         if (runners[i].tid <= 0) {

@@ -10,6 +10,7 @@
 #include "checks.hpp"
 #include "fleet.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "patience.hpp"
 
 namespace selftest {
 namespace {
@@ -31,8 +32,7 @@ Result<std::int32_t> reap(std::int32_t pid) {
 // A child that ends at once and is not reaped: sooner or later setters must say ESRCH, though its pid is
 // still taken.
 Result<bool> zombie_becomes_unknown(std::int32_t pid) {
-    const user::Instant deadline = user::now() + kPatience;
-    while (user::now() < deadline) {
+    for (Patience patience{user::now()}; patience.lasts();) {
         const auto answer = sched::set_shares(pid, 100);
         if (!answer.ok()) {
             return answer.error() == Error::NoProcess;

@@ -19,6 +19,7 @@
 #include "fleet.hpp"
 #include "judge_machine.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "patience.hpp"
 #include "work.hpp"
 
 namespace selftest {
@@ -59,7 +60,7 @@ std::optional<QosClass> own_class() {
 
 // Once it says that it wants the lock there is nothing else to be blocked on.
 bool await_waiter(const Contest& contest) {
-    for (const user::Instant deadline = user::now() + kPatience; user::now() < deadline;) {
+    for (Patience patience{user::now()}; patience.lasts();) {
         if (contest.wanting) {
             const auto stat = nexus_abi::sched::get_stat(contest.waiter);
             if (stat.ok() && stat->state == static_cast<std::uint32_t>(nexus_abi::TaskState::Blocked)) {

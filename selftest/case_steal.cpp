@@ -8,6 +8,7 @@
 #include "cases.hpp"
 #include "fleet.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "patience.hpp"
 
 namespace selftest {
 namespace {
@@ -41,7 +42,8 @@ Result<Verdict> case_steal(const Machine& machine) {
     const Observation begin = TRY(fleet.observe(user::now()));
     Observation pinned = TRY(fleet.observe(begin.at + kPhase));
     // A busy host may have let that hart stand still: on until half a phase's work is done.
-    while (charged_on(machine.test_cpu, begin, pinned) < kEnough && pinned.at < begin.at + kPatience) {
+    for (Patience patience{begin.at};
+         charged_on(machine.test_cpu, begin, pinned) < kEnough && patience.lasts(pinned.at);) {
         pinned = TRY(fleet.observe(pinned.at + kPhase));
     }
     for (const nexus_abi::sched_stat& worker : pinned.workers) {
@@ -58,7 +60,8 @@ Result<Verdict> case_steal(const Machine& machine) {
     const Observation widened = TRY(fleet.observe(user::now()));
     Observation end = TRY(fleet.observe(widened.at + kPhase));
     const auto waits_for_work = [&](std::uint32_t cpu) { return charged_on(cpu, pinned, end) == 0; };
-    while (std::ranges::any_of(machine.cpus, waits_for_work) && end.at < widened.at + kPatience) {
+    for (Patience patience{widened.at};
+         std::ranges::any_of(machine.cpus, waits_for_work) && patience.lasts(end.at);) {
         end = TRY(fleet.observe(end.at + kPhase));
     }
     for (const std::uint32_t cpu : machine.cpus) {

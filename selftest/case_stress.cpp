@@ -16,6 +16,7 @@
 #include "fleet.hpp"
 #include "judge_machine.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "patience.hpp"
 
 namespace selftest {
 namespace {
@@ -103,17 +104,17 @@ class Crowd {
 
     // How many have not run since `before`, once all had time to.
     Result<std::uint64_t> stuck_since(const std::vector<std::uint64_t>& before) const {
-        const user::Instant deadline = user::now() + kPatience;
-        for (;;) {
+        for (Patience patience{user::now()};;) {
             const std::vector<std::uint64_t> now = TRY(runtimes());
             std::uint64_t stuck = 0;
             for (std::size_t i = 0; i < now.size(); ++i) {
                 stuck += now[i] > before[i] ? 0 : 1;
             }
-            if (stuck != 0 && user::now() >= deadline) {
-                TRY(describe_stuck(before));
+            if (stuck == 0) {
+                return stuck;
             }
-            if (stuck == 0 || user::now() >= deadline) {
+            if (!patience.lasts()) {
+                TRY(describe_stuck(before));
                 return stuck;
             }
             user::sleep_until(user::now() + 5ms);
@@ -229,8 +230,8 @@ struct Deeds {
 Result<void> rage(const Machine& machine, Crowd& crowd, std::size_t index, user::Instant end, Deeds& deeds) {
     TRY(call::sched_set_affinity(sched::kSelf, std::uint64_t{1} << machine.cpus[index]));
     Sequence sequence{index};
-    for (std::uint64_t own = 1;
-         user::now() < end || (deeds.changes < kFewest && user::now() < end + kPatience); ++own) {
+    Patience patience{user::now()};
+    for (std::uint64_t own = 1; user::now() < end || (deeds.changes < kFewest && patience.lasts()); ++own) {
         deeds.refused += crowd.change(sequence) ? 0 : 1;
         if (++deeds.changes % kDeathEvery == 0) {
             TRY(crowd.replace(sequence, index, machine.cpus.size()));

@@ -127,7 +127,7 @@ Result<Report> read_report(std::int32_t pid) {
 }
 
 Result<Report> await_report(std::int32_t pid) {
-    const user::Instant deadline = user::now() + kPatience;
+    Patience patience{user::now()};
     for (;;) {
         const auto report = read_report(pid);
         if (!report.ok() && report.error() != Error::TryAgain) {
@@ -138,7 +138,7 @@ Result<Report> await_report(std::int32_t pid) {
         if (report.ok() && (report->state == WorkerState::Done || report->state == WorkerState::Late)) {
             return report;
         }
-        if (user::now() >= deadline) {
+        if (!patience.lasts()) {
             user::write_line(user::format("# worker %d: no report in time", pid));
             return Error::TimedOut;
         }

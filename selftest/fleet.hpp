@@ -13,13 +13,10 @@
 #include "judge.hpp"
 #include "machine.hpp"
 #include "nexus_abi/sched.hpp"
+#include "patience.hpp"
 #include "report.hpp"
 
 namespace selftest {
-
-// For what must happen sooner or later: tells never from late. Guest time runs on while a busy host lets the
-// machine stand still, and faster than the host's on boards whose tree gives a slower clock than they have.
-inline constexpr user::Duration kPatience = std::chrono::seconds{20};
 
 // Class, shares and mask for a worker; more fields may be added by the caller.
 [[nodiscard]] nexus_abi::sched_attr attributes(nexus_abi::QosClass qos_class, std::uint32_t shares,
