@@ -51,6 +51,11 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
 
 // ---- Memory ----
 
+// Zeroes a page (4096 bytes, aligned) of RAM, by the widest stores every hart has.
+void zero_page(void* page);
+// Copies a page. Pre: both aligned, not the same.
+void copy_page(void* __restrict to, const void* __restrict from);
+
 // Where physical address 0 appears in the kernel's linear map of RAM: a constant on the target, wherever a
 // test has put its memory on the host.
 #ifdef __riscv

@@ -154,6 +154,7 @@ void map_kernel(const BootArguments& boot) {
         panic("kernel map: ", mm::text(finding->finding), " at ", hex(finding->where.value()));
     }
     mm::set_highest_asid(arch::probe_highest_asid());
+    arch::configure_page_zeroing(machine().common_isa.zicboz_block_bytes);
 }
 
 }  // namespace kernel::init

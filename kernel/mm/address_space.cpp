@@ -122,7 +122,7 @@ Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& 
     TRY(mappings_.isolate(mapping.start, mapping.end));
     // Until all pages are gone the old mappings stay, so that nobody else is placed here between two steps.
     Work work{.entries = kEntriesFromTheStart};
-    if (!drop_pages(mapping.start, mapping.end, work).done) {
+    if (!drop_pages(mapping.start, mapping.end, work, Tables::GoInside).done) {
         return MapResult{start, false};
     }
     return MapResult{start, TRY(mappings_.replace(mapping, kMappingsPerStep))};
@@ -161,8 +161,9 @@ Result<Progress> AddressSpace::unmap(VirtAddr start, std::uint64_t bytes) {
         }
         const VirtAddr from = std::max(at, mapping->start);
         const VirtAddr to = std::min(end, mapping->end);
-        TRY(mappings_.isolate(from, to));
-        const Progress dropped = drop_pages(from, to, work);
+        TRY(mappings_.cut_at(
+            from));  // what is dropped is then the lower end of a mapping, however far we get
+        const Progress dropped = drop_pages(from, to, work, Tables::GoAround);
         if (dropped.next > from) {
             mappings_.remove(from, dropped.next);
         }
@@ -212,7 +213,7 @@ Result<Progress> AddressSpace::discard(VirtAddr start, std::uint64_t bytes) {
         if (mapping == nullptr) {
             return Error::NoMemory;
         }
-        const Progress dropped = drop_pages(at, std::min(end, mapping->end), work);
+        const Progress dropped = drop_pages(at, std::min(end, mapping->end), work, Tables::Stay);
         at = dropped.next;
         if (!dropped.done) {
             break;
@@ -243,11 +244,11 @@ BreakResult AddressSpace::set_break(VirtAddr wanted) {
         // From the top down, so that the break says how far it has come and the same call goes on from there.
         const std::uint64_t bytes = std::min(mapped_end - wanted_end, kPagesPerStep * kPageSize);
         const VirtAddr low{mapped_end.value() - bytes};
-        if (!mappings_.isolate(low, mapped_end).ok()) {
+        if (!mappings_.cut_at(low).ok()) {
             return {break_};
         }
         Work work;
-        CHECK(drop_pages(low, mapped_end, work).done);
+        CHECK(drop_pages(low, mapped_end, work, Tables::GoAround).done);
         mappings_.remove(low, mapped_end);
         if (low > wanted_end) {
             break_ = low;
@@ -268,7 +269,7 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
             break;
         }
         const VirtAddr start = mapping->start;
-        const Progress dropped = drop_pages(start, mapping->end, work);
+        const Progress dropped = drop_pages(start, mapping->end, work, Tables::GoAround);
         if (dropped.next > start) {
             mappings_.remove(start, dropped.next);
         }

@@ -17,9 +17,9 @@
 // a full fence, reads active_cpus_, and flushes those harts; only then are frames dropped. Either the reader
 // sees the hart in (2), or the hart's own flush in (1) comes after the store: in both cases no hart keeps a
 // stale translation to a dropped frame. With an ASID a hart stays in active_cpus_ after it has moved on,
-// since its TLB does; without one it leaves, since every switch flushes. A change that only adds (a first
-// touch, a wider permission) flushes this hart only; another hart may fault once more on what it remembers,
-// finds the entry good, flushes that page and goes on.
+// since its TLB does; without one it leaves, since every switch flushes. A wider permission flushes this hart
+// only, a first touch none: a hart that faults on what it remembers, or because its walker has not seen the
+// entry yet, finds the entry good, flushes that page and goes on.
 //
 // Concurrency: every public function takes lock_ itself; atomics are marked.
 #pragma once
@@ -200,14 +200,30 @@ class AddressSpace {
     [[nodiscard]] Result<MapResult> map(const MapRequest& request, const FileSlice& slice) EXCLUDES(lock_);
     [[nodiscard]] Result<VirtAddr> place(const MapRequest& request, std::uint64_t bytes) const
         REQUIRES(lock_);
+    // Where va's page is, or is to be. `mapping` is null: nothing is there that allows the access.
+    struct Place {
+        const Mapping* mapping{nullptr};
+        PteSlot slot;  // false: there is no table for it
+    };
+    [[nodiscard]] Place find_place(VirtAddr page, Access access) const REQUIRES(lock_);
     // The frame behind va, after making the access possible.
     [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
-    [[nodiscard]] Result<PhysAddr> make_resident(const Mapping& mapping, VirtAddr page, Access access)
+    [[nodiscard]] Result<PhysAddr> make_resident(const Place& place, VirtAddr page, Access access)
         REQUIRES(lock_);
+    // The same for a page that is resident.
+    [[nodiscard]] Result<PhysAddr> allow(const Place& place, VirtAddr page, Access access) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot)
         REQUIRES(lock_);
-    // Drops resident pages of [start, end), mapped or not, as far as `work` allows.
-    [[nodiscard]] Progress drop_pages(VirtAddr start, VirtAddr end, Work& work) REQUIRES(lock_);
+    // What becomes of page tables that hold nothing any more.
+    enum class Tables : std::uint8_t {
+        Stay,      // the mappings stay, so they will be needed again
+        GoInside,  // those of the range alone go
+        GoAround,  // the mapping goes: so do all that cover no other mapping
+    };
+    // Drops resident pages of [start, end), mapped or not, as far as `work` allows. Every table covers part
+    // of some mapping: that is how we know of an empty one without looking into it.
+    [[nodiscard]] Progress drop_pages(VirtAddr start, VirtAddr end, Work& work, Tables tables)
+        REQUIRES(lock_);
     [[nodiscard]] Progress reprotect_pages(VirtAddr start, VirtAddr end, Protection protection, Work& work)
         REQUIRES(lock_);
     // Every hart forgets what it knows of [start, end). Pre: the entries are stored.

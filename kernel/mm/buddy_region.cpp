@@ -45,40 +45,19 @@ void BuddyRegion::init(PhysRange range, FrameInfo* info) {
 void BuddyRegion::add_free(PhysRange range) {
     CHECK(is_page_aligned(range.start.value()) && is_page_aligned(range.bytes));
     CHECK(contains(range.start) && range.end() - base_ <= std::uint64_t{frame_count_} * kPageSize);
-    std::uint32_t index = index_of(range.start);
-    auto left = static_cast<std::uint32_t>(range.bytes >> kPageShift);
-    total_frames_ += left;
-    free_frames_ += left;
-    while (left > 0) {
-        // The largest block that starts here aligned and fits into what is left.
-        const auto aligned = index == 0 ? kMaxOrder : static_cast<std::uint32_t>(std::countr_zero(index));
-        const auto fitting = static_cast<std::uint32_t>(std::bit_width(left)) - 1;
-        const std::uint32_t order = std::min({kMaxOrder, aligned, fitting});
-        CHECK(state_of(info_[index]) == FrameState::NoHead);
-        insert_block(index, order);
-        index += 1U << order;
-        left -= 1U << order;
-    }
-}
-
-FrameInfo& BuddyRegion::info(PhysAddr address) const {
-    return info_[index_of(address)];
+    const std::uint32_t index = index_of(range.start);
+    const auto frames = static_cast<std::uint32_t>(range.bytes >> kPageShift);
+    CHECK(state_of(info_[index]) == FrameState::NoHead);
+    total_frames_ += frames;
+    free_frames_ += frames;
+    insert_run(index, frames);
 }
 
 Result<PhysAddr> BuddyRegion::allocate(std::uint32_t order) {
     DCHECK(order <= kMaxOrder);
-    std::uint32_t found = order;
-    while (found <= kMaxOrder && free_lists_[found] == kNone) {
-        ++found;
-    }
-    if (found > kMaxOrder) {
+    const std::uint32_t index = take_block(order);
+    if (index == kNone) {
         return Error::NoMemory;
-    }
-    const std::uint32_t index = free_lists_[found];
-    remove(index);
-    while (found > order) {
-        --found;
-        push(index + (1U << found), found);
     }
     FrameInfo& head = info_[index];
     head.order = static_cast<std::uint8_t>(order);
@@ -91,11 +70,57 @@ Result<PhysAddr> BuddyRegion::allocate(std::uint32_t order) {
 void BuddyRegion::free(PhysAddr block, std::uint32_t order) {
     const std::uint32_t index = index_of(block);
     FrameInfo& head = info_[index];
-    CHECK(state_of(head) == FrameState::InUse || state_of(head) == FrameState::Cached);
+    CHECK(state_of(head) == FrameState::InUse);
     CHECK_EQ(head.order, order);
     head.references.store(0, std::memory_order_relaxed);
     free_frames_ += std::uint64_t{1} << order;
     insert_block(index, order);
+}
+
+BuddyRegion::Run BuddyRegion::take_cached(std::uint32_t max_order) {
+    std::uint32_t order = 0;
+    while (order < max_order && free_lists_[order] == kNone) {
+        ++order;
+    }
+    const std::uint32_t index = take_block(order);
+    if (index == kNone) {
+        return {};
+    }
+    const std::uint32_t frames = 1U << order;
+    for (std::uint32_t i = index; i < index + frames; ++i) {
+        info_[i].order = 0;
+        info_[i].references.store(0, std::memory_order_relaxed);
+        set_state(info_[i], FrameState::Cached);
+    }
+    free_frames_ -= frames;
+    return {address_of(index), frames};
+}
+
+void BuddyRegion::free_cached(Run run) {
+    const std::uint32_t index = index_of(run.start);
+    for (std::uint32_t i = index; i < index + run.frames; ++i) {
+        CHECK(state_of(info_[i]) == FrameState::Cached);
+        set_state(info_[i], FrameState::NoHead);
+    }
+    free_frames_ += run.frames;
+    insert_run(index, run.frames);
+}
+
+std::uint32_t BuddyRegion::take_block(std::uint32_t order) {
+    std::uint32_t found = order;
+    while (found <= kMaxOrder && free_lists_[found] == kNone) {
+        ++found;
+    }
+    if (found > kMaxOrder) {
+        return kNone;
+    }
+    const std::uint32_t index = free_lists_[found];
+    remove(index);
+    while (found > order) {
+        --found;
+        push(index + (1U << found), found);
+    }
+    return index;
 }
 
 std::uint32_t BuddyRegion::index_of(PhysAddr address) const {
@@ -142,6 +167,19 @@ void BuddyRegion::insert_block(std::uint32_t index, std::uint32_t order) {
         ++order;
     }
     push(index, order);
+}
+
+void BuddyRegion::insert_run(std::uint32_t index, std::uint32_t frames) {
+    while (frames > 0) {
+        // The largest block that starts here aligned and fits into what is left.
+        std::uint32_t order = 0;
+        while (order < kMaxOrder && (index >> order) % 2 == 0 && 2U << order <= frames) {
+            ++order;
+        }
+        insert_block(index, order);
+        index += 1U << order;
+        frames -= 1U << order;
+    }
 }
 
 void BuddyRegion::check_invariants() const {

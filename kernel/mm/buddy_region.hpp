@@ -53,12 +53,22 @@ class BuddyRegion {
         return address >= base_ && address - base_ < std::uint64_t{frame_count_} * kPageSize;
     }
     // Pre: contains(address).
-    [[nodiscard]] FrameInfo& info(PhysAddr address) const;
+    [[nodiscard]] FrameInfo& info(PhysAddr address) const { return info_[(address - base_) >> kPageShift]; }
 
     // The block's head is InUse with one reference. NoMemory when no block of that order can be made.
     [[nodiscard]] Result<PhysAddr> allocate(std::uint32_t order);
-    // Pre: block heads a block of this order that is InUse or Cached.
+    // Pre: block heads a block of this order that is InUse.
     void free(PhysAddr block, std::uint32_t order);
+
+    // For the harts' caches. A run of frames in a row.
+    struct Run {
+        PhysAddr start;
+        std::uint32_t frames{0};  // 0: nothing is free
+    };
+    // The smallest free block, at most 2^max_order frames of it, each of them Cached from now on.
+    [[nodiscard]] Run take_cached(std::uint32_t max_order);
+    // Pre: all of the run's frames are Cached.
+    void free_cached(Run run);
 
     [[nodiscard]] std::uint64_t free_frames() const { return free_frames_; }
     [[nodiscard]] std::uint64_t total_frames() const { return total_frames_; }
@@ -80,6 +90,11 @@ class BuddyRegion {
     void remove(std::uint32_t index);
     // Frees without accounting, joining buddies.
     void insert_block(std::uint32_t index, std::uint32_t order);
+    // The same for frames in a row, by the largest blocks they make.
+    void insert_run(std::uint32_t index, std::uint32_t frames);
+    // Takes a block off its list and gives back what lies beyond its first 2^order frames. kNone: none is
+    // that large.
+    [[nodiscard]] std::uint32_t take_block(std::uint32_t order);
 
     PhysAddr
         base_{};  // rounded down to the largest block's size, so that an index is aligned as its address is

@@ -2,6 +2,7 @@
 #include "mm/frames.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "arch/contract.hpp"
@@ -118,7 +119,7 @@ Result<PhysAddr> FrameAllocator::allocate_frame() {
     }
     HartCache& cache = this_hart();
     std::uint32_t count = cache.count.load(std::memory_order_relaxed);
-    if (count == 0) {
+    if (count == 0) [[unlikely]] {
         count = refill(cache);
         if (count == 0) {
             return Error::NoMemory;
@@ -136,7 +137,7 @@ Result<PhysAddr> FrameAllocator::allocate_frame() {
 
 Result<PhysAddr> FrameAllocator::allocate_zeroed_frame() {
     const PhysAddr frame = TRY(allocate_frame());
-    std::memset(phys_to_virt(frame), 0, kPageSize);
+    arch::zero_page(phys_to_virt(frame));
     return frame;
 }
 
@@ -182,6 +183,7 @@ void FrameAllocator::ref(PhysAddr frame) {
 }
 
 void FrameAllocator::unref(PhysAddr frame) {
+    CHECK(is_page_aligned(frame.value()));
     BuddyRegion& region = region_of(frame);
     FrameInfo& info = region.info(frame);
     CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
@@ -232,20 +234,6 @@ void FrameAllocator::check_invariants() const {
     }
 }
 
-BuddyRegion& FrameAllocator::region_of(PhysAddr frame) {
-    return const_cast<BuddyRegion&>(std::as_const(*this).region_of(frame));
-}
-
-const BuddyRegion& FrameAllocator::region_of(PhysAddr frame) const {
-    CHECK(is_page_aligned(frame.value()));
-    std::size_t i = 0;
-    while (i < region_count_ && !regions_[i].contains(frame)) {
-        ++i;
-    }
-    CHECK(i < region_count_);
-    return regions_[i];
-}
-
 FrameAllocator::HartCache& FrameAllocator::this_hart() {
     return caches_[arch::current_cpu().value()];
 }
@@ -253,16 +241,17 @@ FrameAllocator::HartCache& FrameAllocator::this_hart() {
 std::uint32_t FrameAllocator::refill(HartCache& cache) {
     LockGuard guard{lock_};
     std::uint32_t count = 0;
-    for (std::size_t i = 0; i < region_count_ && count < kCacheBatch; ++i) {
+    for (std::size_t i = 0; i < region_count_; ++i) {
         while (count < kCacheBatch) {
-            const Result<PhysAddr> frame = regions_[i].allocate(0);
-            if (!frame) {
+            const auto fits = static_cast<std::uint32_t>(std::bit_width(kCacheBatch - count)) - 1;
+            const BuddyRegion::Run run = regions_[i].take_cached(fits);
+            if (run.frames == 0) {
                 break;
             }
-            FrameInfo& info = regions_[i].info(*frame);
-            info.state.store(FrameState::Cached, std::memory_order_relaxed);
-            info.references.store(0, std::memory_order_relaxed);
-            cache.frames[count++] = *frame;
+            // The last one in is the first one out: ascending.
+            for (std::uint32_t left = run.frames; left > 0; --left) {
+                cache.frames[count++] = run.start + (left - 1) * kPageSize;
+            }
         }
     }
     cache.count.store(count, std::memory_order_relaxed);
@@ -273,8 +262,18 @@ void FrameAllocator::spill(HartCache& cache, std::uint32_t keep) {
     LockGuard guard{lock_};
     std::uint32_t count = cache.count.load(std::memory_order_relaxed);
     while (count > keep) {
-        const PhysAddr frame = cache.frames[--count];
-        region_of(frame).free(frame, 0);
+        const PhysAddr last = cache.frames[--count];
+        PhysAddr low = last;
+        PhysAddr high = last;
+        while (count > keep && cache.frames[count - 1] + kPageSize == low) {
+            low = cache.frames[--count];
+        }
+        while (low == last && count > keep && cache.frames[count - 1] == high + kPageSize) {
+            high = cache.frames[--count];
+        }
+        BuddyRegion& region = region_of(low);
+        CHECK(region.contains(high));
+        region.free_cached({low, static_cast<std::uint32_t>((high - low) >> kPageShift) + 1});
     }
     cache.count.store(count, std::memory_order_relaxed);
 }

@@ -70,7 +70,8 @@ class FrameAllocator {
 
   private:
     static constexpr std::uint32_t kCacheCapacity = 32;
-    static constexpr std::uint32_t kCacheBatch = 16;
+    static constexpr std::uint32_t kBatchOrder = 4;
+    static constexpr std::uint32_t kCacheBatch = 1 << kBatchOrder;
 
     // Hart-local, but for count, which stats() of another hart reads.
     struct alignas(64) HartCache {
@@ -78,11 +79,22 @@ class FrameAllocator {
         std::array<PhysAddr, kCacheCapacity> frames{};
     };
 
-    [[nodiscard]] BuddyRegion& region_of(PhysAddr frame);
-    [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const;
+    // Pre: the frame is one of ours.
+    [[nodiscard]] std::size_t region_index(PhysAddr frame) const {
+        std::size_t i = 0;
+        while (i < region_count_ && !regions_[i].contains(frame)) [[unlikely]] {
+            ++i;
+        }
+        CHECK(i < region_count_);
+        return i;
+    }
+    [[nodiscard]] BuddyRegion& region_of(PhysAddr frame) { return regions_[region_index(frame)]; }
+    [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const { return regions_[region_index(frame)]; }
     [[nodiscard]] HartCache& this_hart();
     // Pre: the cache is empty. Returns how many frames it has now.
     [[nodiscard]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
+    // Frames that lie in a row go back as one block: freed and taken in order, as by whoever uses much
+    // memory, they cost a tenth of what they do one by one.
     void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::Frames};

@@ -13,12 +13,9 @@ namespace kernel::mm {
 
 namespace {
 
-constexpr std::uint32_t kEntries = 512;
+constexpr std::uint32_t kEntries = kTableEntries;
 constexpr std::uint32_t kRootLevel = 2;
 
-constexpr std::uint32_t level_shift(std::uint32_t level) {
-    return static_cast<std::uint32_t>(kPageShift) + 9 * level;
-}
 constexpr std::uint64_t level_bytes(std::uint32_t level) {
     return std::uint64_t{1} << level_shift(level);
 }
@@ -33,19 +30,10 @@ PteSlot entry_at(PhysAddr table, std::uint32_t index) {
     return PteSlot{static_cast<std::uint64_t*>(phys_to_virt(table)) + index};
 }
 
-PteSlot entry_for(PhysAddr table, VirtAddr va, std::uint32_t level) {
-    return entry_at(table, static_cast<std::uint32_t>(va.value() >> level_shift(level)) % kEntries);
-}
-
-bool is_table_empty(PhysAddr table) {
-    PteSlot slot = entry_at(table, 0);
-    for (std::uint32_t index = 0; index < kEntries; ++index) {
-        if (!slot.load().is_empty()) {
-            return false;
-        }
-        slot = slot.following();
-    }
-    return true;
+// Whether the entry of `level` for va covers nothing outside [low, high).
+bool lies_within(VirtAddr va, std::uint32_t level, VirtAddr low, VirtAddr high) {
+    const std::uint64_t start = va.value() & ~(level_bytes(level) - 1);
+    return start >= low.value() && start + level_bytes(level) <= high.value();
 }
 
 }  // namespace
@@ -90,10 +78,6 @@ Result<PteSlot> PageTable::make_slot(VirtAddr va, std::uint32_t level) {
     }
     hook.store(Pte::table(top));
     return entry_for(bottom, va, level);
-}
-
-PteSlot PageTable::find_slot(VirtAddr va) const {
-    return step_at(va).slot;
 }
 
 Translation PageTable::lookup(VirtAddr va) const {
@@ -172,7 +156,7 @@ PageTable::Step PageTable::step_at(VirtAddr va) const {
     return {entry_for(table, va, 0), after_entry(va, 1)};
 }
 
-PageTable::Unhooked PageTable::unhook_at(VirtAddr va) {
+PageTable::Unhooked PageTable::unhook_at(VirtAddr va, VirtAddr end, VirtAddr low, VirtAddr high) {
     Unhooked unhooked;
     const PteSlot root_slot = entry_for(root_, va, 2);
     if (!root_slot.load().is_table()) {
@@ -182,12 +166,12 @@ PageTable::Unhooked PageTable::unhook_at(VirtAddr va) {
     unhooked.next = after_entry(va, 1);
     const PhysAddr middle = root_slot.load().frame();
     const PteSlot middle_slot = entry_for(middle, va, 1);
-    if (!middle_slot.load().is_table() || !is_table_empty(middle_slot.load().frame())) {
-        return unhooked;
+    if (middle_slot.load().is_table() && lies_within(va, 1, low, high)) {
+        unhooked.tables[unhooked.count++] = middle_slot.load().frame();
+        middle_slot.store({});
     }
-    unhooked.tables[unhooked.count++] = middle_slot.load().frame();
-    middle_slot.store({});
-    if (is_table_empty(middle)) {
+    // With the last of its tables in the range.
+    if ((unhooked.next >= end || unhooked.next == after_entry(va, 2)) && lies_within(va, 2, low, high)) {
         unhooked.tables[unhooked.count++] = middle;
         root_slot.store({});
     }

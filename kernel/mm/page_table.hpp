@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "arch/contract.hpp"
 #include "lib/result.hpp"
 #include "mm/layout.hpp"
 #include "mm/protection.hpp"
@@ -114,6 +115,17 @@ class PteSlot {
     std::uint64_t* entry_{nullptr};
 };
 
+inline constexpr std::uint32_t kTableEntries = 512;
+
+// How far an entry of `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB) reaches.
+[[nodiscard]] constexpr std::uint32_t level_shift(std::uint32_t level) {
+    return static_cast<std::uint32_t>(kPageShift) + 9 * level;
+}
+[[nodiscard]] inline PteSlot entry_for(PhysAddr table, VirtAddr va, std::uint32_t level) {
+    return PteSlot{static_cast<std::uint64_t*>(phys_to_virt(table)) +
+                   (va.value() >> level_shift(level)) % kTableEntries};
+}
+
 // What an address translates to.
 struct Translation {
     Pte pte;                      // empty when nothing is mapped
@@ -135,7 +147,17 @@ class PageTable {
     // NoMemory. Pre: no large page covers va.
     [[nodiscard]] Result<PteSlot> make_slot(VirtAddr va, std::uint32_t level = 0);
     // The place for va's 4 KiB entry, or a false slot when there is no table for it.
-    [[nodiscard]] PteSlot find_slot(VirtAddr va) const;
+    [[nodiscard]] PteSlot find_slot(VirtAddr va) const {
+        PhysAddr table = root_;
+        for (std::uint32_t level = 2; level > 0; --level) {
+            const Pte pte = entry_for(table, va, level).load();
+            if (!pte.is_table()) {
+                return PteSlot{};
+            }
+            table = pte.frame();
+        }
+        return entry_for(table, va, 0);
+    }
     [[nodiscard]] Translation lookup(VirtAddr va) const;
 
     // Maps one 4 KiB page. NoMemory. Pre: va is unmapped. The caller flushes TLBs.
@@ -180,13 +202,13 @@ class PageTable {
         }
         return end;
     }
-    // Unhooks the tables of [start, end) that hold nothing any more and passes their frames to sink(PhysAddr)
-    // -> bool; false = no more. The caller flushes whole address spaces, then drops the frames: harts cache
-    // table entries too.
+    // Unhooks the tables that reach into [start, end) and not beyond [low, high), and passes their frames to
+    // sink(PhysAddr). The caller flushes whole address spaces, then drops the frames: harts cache table
+    // entries too. Pre: nothing is resident in [low, high), low <= start, end <= high.
     template <class Sink>
-    void unhook_empty_tables(VirtAddr start, VirtAddr end, Sink&& sink) {
+    void unhook_tables(VirtAddr start, VirtAddr end, VirtAddr low, VirtAddr high, Sink&& sink) {
         for (VirtAddr va = start; va < end;) {
-            const Unhooked unhooked = unhook_at(va);
+            const Unhooked unhooked = unhook_at(va, end, low, high);
             for (std::uint32_t i = 0; i < unhooked.count; ++i) {
                 sink(unhooked.tables[i]);
             }
@@ -207,7 +229,7 @@ class PageTable {
         VirtAddr next;
     };
     [[nodiscard]] Step step_at(VirtAddr va) const;
-    [[nodiscard]] Unhooked unhook_at(VirtAddr va);
+    [[nodiscard]] Unhooked unhook_at(VirtAddr va, VirtAddr end, VirtAddr low, VirtAddr high);
 
     PhysAddr root_{};
 };

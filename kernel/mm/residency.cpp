@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // AddressSpace: how pages become resident, change and go, and how TLBs learn of it.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
-#include "lib/fixed_vector.hpp"
 #include "mm/address_space.hpp"
 #include "mm/asid.hpp"
 #include "mm/frames.hpp"
@@ -27,51 +27,101 @@ Result<PhysAddr> copy_file_part(const FileObject& file, std::uint64_t offset, st
     return frame;
 }
 
+Result<PhysAddr> copy_of(PhysAddr frame) {
+    const PhysAddr copy = TRY(frames().allocate_frame());
+    arch::copy_page(phys_to_virt(copy), phys_to_virt(frame));
+    return copy;
+}
+
+// Frames to be dropped. Like a FixedVector of them, but that what is not used is not written either.
+template <std::size_t N>
+class FrameList {
+  public:
+    void push(PhysAddr frame) {
+        CHECK(size_ < N);
+        frames_[size_++] = frame.value();
+    }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+    void unref_all() const {
+        for (std::size_t i = 0; i < size_; ++i) {
+            frames().unref(PhysAddr{frames_[i]});
+        }
+    }
+
+  private:
+    std::array<std::uint64_t, N> frames_;  // the first size_ of them
+    std::size_t size_{0};
+};
+
 }  // namespace
 
+AddressSpace::Place AddressSpace::find_place(VirtAddr page, Access access) const {
+    const Mapping* mapping = mappings_.find(page);
+    if (mapping == nullptr || !permits(mapping->protection, access)) [[unlikely]] {
+        return {};
+    }
+    return {mapping, page_table_.find_slot(page)};
+}
+
 Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
+    const VirtAddr page = page_down(va);
     LockGuard guard{lock_};
-    TRY(resolve(va, access));
-    // Also when the page was there already: another hart was faster, or this one remembers an older entry.
-    arch::flush_tlb(CpuMask::of(arch::current_cpu()), page_down(va), kPageSize, asid_);
+    const Place place = find_place(page, access);
+    if (place.mapping == nullptr) [[unlikely]] {
+        return Error::BadAddress;
+    }
+    if (!place.slot || !place.slot.load().is_resident()) {
+        // No flush: no hart can hold a translation of what was invalid. One that remembers that it was, or
+        // whose walker does not see the new entry yet, comes here once more, and goes the other way.
+        TRY(make_resident(place, page, access));
+        return {};
+    }
+    TRY(allow(place, page, access));
+    // Also when the page was good already: another hart was faster, or this one remembers an older entry.
+    arch::flush_tlb(CpuMask::of(arch::current_cpu()), page, kPageSize, asid_);
     return {};
 }
 
 Result<PhysAddr> AddressSpace::resolve(VirtAddr va, Access access) {
     const VirtAddr page = page_down(va);
-    const Mapping* mapping = mappings_.find(page);
-    if (mapping == nullptr || !permits(mapping->protection, access)) {
+    const Place place = find_place(page, access);
+    if (place.mapping == nullptr) {
         return Error::BadAddress;
     }
-    const PteSlot slot = page_table_.find_slot(page);
-    if (!slot || !slot.load().is_resident()) {
-        return make_resident(*mapping, page, access);
+    if (!place.slot || !place.slot.load().is_resident()) {
+        return make_resident(place, page, access);
     }
-    const Pte pte = slot.load();
+    return allow(place, page, access);
+}
+
+Result<PhysAddr> AddressSpace::allow(const Place& place, VirtAddr page, Access access) {
+    const Pte pte = place.slot.load();
     if (access == Access::Write && pte.is_shared()) {
-        return take_private_copy(*mapping, page, slot);
+        return take_private_copy(*place.mapping, page, place.slot);
     }
     if (!permits(pte.protection(), access)) {
         // A protect() that goes in steps has changed the mapping and not yet come to this page; it will flush
         // it.
-        slot.store(pte.with_protection(mapping->protection));
-        if (mapping->protection.execute) {
+        place.slot.store(pte.with_protection(place.mapping->protection));
+        if (place.mapping->protection.execute) {
             fence_instructions();
         }
     }
     return pte.frame();
 }
 
-Result<PhysAddr> AddressSpace::make_resident(const Mapping& mapping, VirtAddr page, Access access) {
-    const PteSlot slot = TRY(page_table_.make_slot(page));
+Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, Access access) {
+    const Mapping& mapping = *place.mapping;
+    const PteSlot slot = place.slot ? place.slot : TRY(page_table_.make_slot(page));
     const std::uint64_t distance = page - mapping.start;
-    const std::uint64_t from_file = mapping.file_bytes > distance ? mapping.file_bytes - distance : 0;
     bool shared = false;
     bool is_fenced = false;
     PhysAddr frame;
-    if (from_file == 0) {
+    if (mapping.file_bytes <= distance) {
         frame = TRY(frames().allocate_zeroed_frame());
     } else {
+        const std::uint64_t from_file = mapping.file_bytes - distance;
         const std::uint64_t offset = mapping.file_offset + distance;
         const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->contents().size();
         if (!is_whole) {
@@ -81,13 +131,20 @@ Result<PhysAddr> AddressSpace::make_resident(const Mapping& mapping, VirtAddr pa
             frame = TRY(mapping.file->frame_of(offset >> kPageShift, is_fenced));
             shared = true;
         }
+        if (shared && access == Access::Write) {
+            // What take_private_copy() would do of it, but that no hart has seen the file's frame here.
+            const Result<PhysAddr> copy = copy_of(frame);
+            frames().unref(frame);
+            frame = TRY(copy);
+            shared = false;
+        }
     }
     if (mapping.protection.execute && !is_fenced) {
         fence_instructions();
     }
     slot.store(Pte::leaf(frame, mapping.protection, PageOwner::User, shared));
     resident_pages_.fetch_add(1, std::memory_order_relaxed);
-    return access == Access::Write && shared ? take_private_copy(mapping, page, slot) : frame;
+    return frame;
 }
 
 Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot) {
@@ -97,8 +154,7 @@ Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAdd
         slot.store(Pte::leaf(shared, mapping.protection, PageOwner::User));
         return shared;
     }
-    const PhysAddr copy = TRY(frames().allocate_frame());
-    std::memcpy(frame_bytes(copy).data(), frame_bytes(shared).data(), kPageSize);
+    const PhysAddr copy = TRY(copy_of(shared));
     slot.store(Pte::leaf(copy, mapping.protection, PageOwner::User));
     // No hart may go on reading the old frame while others see the new one.
     flush(page, page + kPageSize);
@@ -106,9 +162,9 @@ Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAdd
     return copy;
 }
 
-Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work) {
-    FixedVector<PhysAddr, kPagesPerStep> pages;
-    FixedVector<PhysAddr, kMaxTablesPerStep> tables;
+Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tables tables) {
+    FrameList<kPagesPerStep> pages;
+    FrameList<kMaxTablesPerStep> empty_tables;
     VirtAddr first = end;
     VirtAddr last = start;
     const VirtAddr next =
@@ -119,22 +175,23 @@ Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work) {
             --work.pages;
             first = std::min(first, page);
             last = page;
-            CHECK(pages.try_push(slot.load().frame()));
+            pages.push(slot.load().frame());
             slot.store({});
             return true;
         });
-    page_table_.unhook_empty_tables(start, next, [&](PhysAddr table) { CHECK(tables.try_push(table)); });
-    if (!tables.empty()) {
+    if (tables != Tables::Stay) {
+        const VmaSet::Surroundings around = tables == Tables::GoAround ? mappings_.surroundings(start, next)
+                                                                       : VmaSet::Surroundings{start, next};
+        page_table_.unhook_tables(start, next, around.start, around.end,
+                                  [&](PhysAddr table) { empty_tables.push(table); });
+    }
+    if (!empty_tables.empty()) {
         flush_everything();
     } else if (!pages.empty()) {
         flush(first, last + kPageSize);
     }
-    for (const PhysAddr frame : pages) {
-        frames().unref(frame);
-    }
-    for (const PhysAddr table : tables) {
-        frames().unref(table);
-    }
+    pages.unref_all();
+    empty_tables.unref_all();
     resident_pages_.fetch_sub(pages.size(), std::memory_order_relaxed);
     return {next, next >= end};
 }

@@ -2,7 +2,6 @@
 #include "mm/vma.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "lib/check.hpp"
 #include "mm/slab.hpp"
@@ -34,58 +33,115 @@ bool Mapping::is_continued_by(const Mapping& next) const {
     return file == nullptr || (file_bytes == bytes() && file_offset + bytes() == next.file_offset);
 }
 
+bool VmaSet::Order::update(Vma& vma, const Vma* left, const Vma* right) {
+    std::uint64_t widest = vma.gap;
+    widest = left != nullptr ? std::max(widest, left->widest_gap) : widest;
+    widest = right != nullptr ? std::max(widest, right->widest_gap) : widest;
+    const bool changed = widest != vma.widest_gap;
+    vma.widest_gap = widest;
+    return changed;
+}
+
 VmaSet::~VmaSet() {
-    while (head_[0] != nullptr) {
-        unlink_and_free(*head_[0]);
+    while (first_ != nullptr) {
+        unlink_and_free(*first_);
     }
 }
 
-const Mapping* VmaSet::find_at_or_above(VirtAddr va) const {
-    const Vma* vma = find_ending_above(va);
-    return vma == nullptr ? nullptr : &vma->mapping;
-}
-
-const Mapping* VmaSet::find(VirtAddr va) const {
-    const Mapping* mapping = find_at_or_above(va);
-    return mapping != nullptr && mapping->contains(va) ? mapping : nullptr;
+VmaSet::Surroundings VmaSet::surroundings(VirtAddr start, VirtAddr end) const {
+    const Vma* vma = find_ending_above(start);
+    const Vma* below = vma == nullptr ? last_ : vma->previous;
+    if (vma != nullptr && vma->mapping.start < start) {
+        below = vma;
+    }
+    const VirtAddr low = below == nullptr ? VirtAddr{0} : std::min(below->mapping.end, start);
+    while (vma != nullptr && vma->mapping.end <= end) {
+        vma = vma->next;
+    }
+    return {low, vma == nullptr ? VirtAddr{~std::uint64_t{0}} : std::max(vma->mapping.start, end)};
 }
 
 bool VmaSet::is_free(VirtAddr start, VirtAddr end) const {
-    const Mapping* mapping = find_at_or_above(start);
-    return mapping == nullptr || mapping->start >= end;
+    const Vma* vma = find_ending_above(start);
+    return vma == nullptr || vma->mapping.start >= end;
 }
 
 Result<VirtAddr> VmaSet::find_gap(std::uint64_t bytes, VirtAddr bottom, VirtAddr top) const {
-    VirtAddr gap_start = bottom;
-    VirtAddr best{0};
-    bool found = false;
-    const auto consider = [&](VirtAddr gap_end) {
-        if (gap_end > gap_start && gap_end - gap_start >= bytes) {
-            best = VirtAddr{gap_end.value() - bytes};
-            found = true;
-        }
-    };
-    for (const Vma* vma = find_ending_above(bottom); vma != nullptr && vma->mapping.start < top;
-         vma = vma->next[0]) {
-        consider(vma->mapping.start);
-        gap_start = vma->mapping.end;
+    // The gap that `top` cuts, then those below it.
+    const Vma* above = find_ending_above(top);
+    VirtAddr gap_end = top;
+    if (above != nullptr && above->mapping.start < top) {
+        gap_end = above->mapping.start;
     }
-    consider(top);
-    return found ? Result<VirtAddr>{best} : Error::NoMemory;
+    const Vma* below = above == nullptr ? last_ : above->previous;
+    const VirtAddr below_end = below == nullptr ? VirtAddr{0} : below->mapping.end;
+    if (gap_end - below_end < bytes) {
+        const Vma* wide = find_wide_gap(below, bytes);
+        if (wide == nullptr) {
+            return Error::NoMemory;
+        }
+        gap_end = wide->mapping.start;
+    }
+    if (gap_end < bottom || gap_end - bottom < bytes) {
+        return Error::NoMemory;
+    }
+    return VirtAddr{gap_end.value() - bytes};
+}
+
+const VmaSet::Vma* VmaSet::find_wide_gap(const Vma* from, std::uint64_t bytes) {
+    // Up to the first item with such a gap, or with one in its left subtree ...
+    const Vma* at = from;
+    const auto has_left = [bytes](const Vma& vma) {
+        const Vma* left = Tree::left(vma);
+        return left != nullptr && left->widest_gap >= bytes;
+    };
+    while (at != nullptr && at->gap < bytes && !has_left(*at)) {
+        const Vma* child = at;
+        at = Tree::parent(*child);
+        while (at != nullptr && Tree::left(*at) == child) {
+            child = at;
+            at = Tree::parent(*at);
+        }
+    }
+    if (at == nullptr || at->gap >= bytes) {
+        return at;
+    }
+    // ... and down to the highest one there.
+    for (at = Tree::left(*at);;) {
+        const Vma* right = Tree::right(*at);
+        if (right != nullptr && right->widest_gap >= bytes) {
+            at = right;
+        } else if (at->gap >= bytes) {
+            return at;
+        } else {
+            at = Tree::left(*at);
+        }
+    }
 }
 
 Result<void> VmaSet::insert(const Mapping& mapping) {
     DCHECK(is_free(mapping.start, mapping.end));
-    Vma& vma = *TRY(make_vma(mapping));
+    Vma* const next = find_ending_above(mapping.start);
+    Vma* const previous = next == nullptr ? last_ : next->previous;
+    if (previous != nullptr && previous->mapping.is_continued_by(mapping)) {
+        previous->mapping.file_bytes += mapping.file_bytes;
+        previous->mapping.end = mapping.end;
+        measure_gap(next);
+        static_cast<void>(join_next(*previous));
+    } else if (next != nullptr && mapping.is_continued_by(next->mapping)) {
+        next->mapping.file_bytes += mapping.file_bytes;
+        next->mapping.file_offset = mapping.file_offset;
+        set_start(*next, mapping.start);
+    } else {
+        link(*TRY(make_vma(mapping)), next);
+    }
     mapped_bytes_ += mapping.bytes();
-    link(vma);
-    join_around(mapping.start, mapping.end);
     return {};
 }
 
 Result<void> VmaSet::isolate(VirtAddr start, VirtAddr end) {
-    TRY(split_at(start));
-    const Result<void> second = split_at(end);
+    TRY(cut_at(start));
+    const Result<void> second = cut_at(end);
     if (!second) {
         join_around(start, start);
     }
@@ -97,12 +153,11 @@ void VmaSet::remove(VirtAddr start, VirtAddr end) {
     if (vma != nullptr && vma->mapping.start < start) {
         CHECK(vma->mapping.end <= end);
         mapped_bytes_ -= vma->mapping.end - start;
-        Vma* next = vma->next[0];
-        vma->mapping = vma->mapping.slice(vma->mapping.start, start);
-        vma = next;
+        set_end(*vma, start);
+        vma = vma->next;
     }
     while (vma != nullptr && vma->mapping.end <= end) {
-        Vma* next = vma->next[0];
+        Vma* next = vma->next;
         mapped_bytes_ -= vma->mapping.bytes();
         unlink_and_free(*vma);
         vma = next;
@@ -110,6 +165,7 @@ void VmaSet::remove(VirtAddr start, VirtAddr end) {
     if (vma != nullptr && vma->mapping.start < end) {
         mapped_bytes_ -= end - vma->mapping.start;
         vma->mapping = vma->mapping.slice(end, vma->mapping.end);
+        measure_gap(vma);
     }
 }
 
@@ -122,7 +178,7 @@ Result<bool> VmaSet::replace(const Mapping& mapping, std::uint32_t max_mappings)
     // The first mapping becomes a placeholder that swallows the others, then the new mapping: no memory is
     // needed.
     for (std::uint32_t swallowed = 0;; ++swallowed) {
-        Vma* next = first->next[0];
+        Vma* next = first->next;
         const bool is_last = next == nullptr || next->mapping.start >= mapping.end;
         const VirtAddr end = is_last ? mapping.end : next->mapping.end;
         mapped_bytes_ -= first->mapping.bytes() + (is_last ? 0 : next->mapping.bytes());
@@ -130,6 +186,8 @@ Result<bool> VmaSet::replace(const Mapping& mapping, std::uint32_t max_mappings)
             unlink_and_free(*next);
         }
         first->mapping = is_last ? mapping : Mapping{mapping.start, end, kNoAccess};
+        measure_gap(first);
+        measure_gap(first->next);
         mapped_bytes_ += first->mapping.bytes();
         if (is_last) {
             join_around(mapping.start, mapping.end);
@@ -143,8 +201,7 @@ Result<bool> VmaSet::replace(const Mapping& mapping, std::uint32_t max_mappings)
 
 Result<void> VmaSet::protect(VirtAddr start, VirtAddr end, Protection protection) {
     TRY(isolate(start, end));
-    for (Vma* vma = find_ending_above(start); vma != nullptr && vma->mapping.start < end;
-         vma = vma->next[0]) {
+    for (Vma* vma = find_ending_above(start); vma != nullptr && vma->mapping.start < end; vma = vma->next) {
         vma->mapping.protection = protection;
     }
     join_around(start, end);
@@ -155,7 +212,8 @@ void VmaSet::check_invariants() const {
     std::uint32_t count = 0;
     std::uint64_t bytes = 0;
     VirtAddr previous_end{0};
-    for (const Vma* vma = head_[0]; vma != nullptr; vma = vma->next[0]) {
+    const Vma* previous = nullptr;
+    for (const Vma* vma = tree_.first(); vma != nullptr; vma = Tree::next(*vma)) {
         const Mapping& mapping = vma->mapping;
         CHECK(mapping.start >= previous_end);
         CHECK(mapping.start < mapping.end);
@@ -163,111 +221,119 @@ void VmaSet::check_invariants() const {
         CHECK(mapping.protection.is_allowed());
         CHECK(mapping.file_bytes <= mapping.bytes());
         CHECK((mapping.file != nullptr) == (mapping.file_bytes > 0));
+        CHECK(vma->previous == previous);
+        CHECK((previous == nullptr ? first_ : previous->next) == vma);
+        CHECK_EQ(vma->gap, mapping.start - previous_end);
+        CHECK(Tree::is_balanced_at(*vma));
+        Vma measured;
+        measured.gap = vma->gap;
+        static_cast<void>(Order::update(measured, Tree::left(*vma), Tree::right(*vma)));
+        CHECK_EQ(measured.widest_gap, vma->widest_gap);
+        previous = vma;
         previous_end = mapping.end;
         bytes += mapping.bytes();
         ++count;
     }
-    CHECK_EQ(count, count_);
+    CHECK(last_ == previous);
+    CHECK_EQ(count, tree_.size());
     CHECK_EQ(bytes, mapped_bytes_);
-    for (std::uint32_t level = 1; level < kLevels; ++level) {
-        const Vma* below = head_[0];
-        for (const Vma* vma = head_[level]; vma != nullptr; vma = vma->next[level]) {
-            CHECK(vma->height > level);
-            while (below != nullptr && below != vma) {
-                below = below->next[0];
-            }
-            CHECK(below == vma);
+}
+
+VmaSet::Vma* VmaSet::search(VirtAddr va) const {
+    Vma* found = nullptr;
+    for (Vma* at = tree_.root(); at != nullptr;) {
+        if (at->mapping.end > va) {
+            found = at;
+            at = Tree::left(*at);
+        } else {
+            at = Tree::right(*at);
         }
     }
-}
-
-VmaSet::Vma* VmaSet::find_path(VirtAddr va, Path& path) const {
-    Vma* node = nullptr;
-    for (std::uint32_t level = kLevels; level-- > 0;) {
-        for (Vma* next = next_of(node, level); next != nullptr && next->mapping.end <= va;
-             next = next_of(node, level)) {
-            node = next;
-        }
-        path[level] = node;
-    }
-    return next_of(node, 0);
-}
-
-VmaSet::Vma* VmaSet::find_ending_above(VirtAddr va) const {
-    Path path{};
-    return find_path(va, path);
-}
-
-VmaSet::Vma* VmaSet::next_of(Vma* node, std::uint32_t level) const {
-    return node == nullptr ? head_[level] : node->next[level];
-}
-
-void VmaSet::set_next(Vma* node, std::uint32_t level, Vma* next) {
-    (node == nullptr ? head_[level] : node->next[level]) = next;
-}
-
-std::uint32_t VmaSet::random_height() {
-    // xorshift32 (Marsaglia 2003); each level holds a quarter of the one below: 4^6 covers kMaxMappings.
-    height_seed_ ^= height_seed_ << 13;
-    height_seed_ ^= height_seed_ >> 17;
-    height_seed_ ^= height_seed_ << 5;
-    return std::min(kLevels, 1 + static_cast<std::uint32_t>(std::countr_zero(height_seed_)) / 2);
+    recent_ = found != nullptr ? found : recent_;
+    return found;
 }
 
 Result<VmaSet::Vma*> VmaSet::make_vma(const Mapping& mapping) {
-    if (count_ >= kMaxMappings) {
+    if (count() >= kMaxMappings) {
         return Error::NoMemory;
     }
     Vma* vma = TRY(vma_pool.create());
     vma->mapping = mapping;
-    vma->height = random_height();
     return vma;
 }
 
-void VmaSet::link(Vma& vma) {
-    Path path{};
-    static_cast<void>(find_path(vma.mapping.start, path));
-    for (std::uint32_t level = 0; level < vma.height; ++level) {
-        vma.next[level] = next_of(path[level], level);
-        set_next(path[level], level, &vma);
-    }
-    ++count_;
+void VmaSet::link(Vma& vma, Vma* next) {
+    vma.next = next;
+    vma.previous = next == nullptr ? last_ : next->previous;
+    (vma.previous == nullptr ? first_ : vma.previous->next) = &vma;
+    (next == nullptr ? last_ : next->previous) = &vma;
+    vma.gap = vma.mapping.start - (vma.previous == nullptr ? VirtAddr{0} : vma.previous->mapping.end);
+    tree_.insert(vma);
+    measure_gap(next);
 }
 
 void VmaSet::unlink_and_free(Vma& vma) {
-    Path path{};
-    CHECK(find_path(vma.mapping.start, path) == &vma);
-    for (std::uint32_t level = 0; level < vma.height; ++level) {
-        set_next(path[level], level, vma.next[level]);
+    Vma* const next = vma.next;
+    (vma.previous == nullptr ? first_ : vma.previous->next) = next;
+    (next == nullptr ? last_ : next->previous) = vma.previous;
+    tree_.erase(vma);
+    measure_gap(next);
+    if (recent_ == &vma) {
+        recent_ = nullptr;
     }
-    --count_;
     vma_pool.destroy(&vma);
 }
 
-Result<void> VmaSet::split_at(VirtAddr va) {
+void VmaSet::measure_gap(Vma* vma) {
+    if (vma == nullptr) {
+        return;
+    }
+    vma->gap = vma->mapping.start - (vma->previous == nullptr ? VirtAddr{0} : vma->previous->mapping.end);
+    for (Vma* at = vma; at != nullptr && Order::update(*at, Tree::left(*at), Tree::right(*at));
+         at = Tree::parent(*at)) {
+    }
+}
+
+void VmaSet::set_start(Vma& vma, VirtAddr start) {
+    vma.mapping.start = start;
+    measure_gap(&vma);
+}
+
+void VmaSet::set_end(Vma& vma, VirtAddr end) {
+    vma.mapping = vma.mapping.slice(vma.mapping.start, end);
+    measure_gap(vma.next);
+}
+
+Result<void> VmaSet::cut_at(VirtAddr va) {
     Vma* vma = find_ending_above(va);
     if (vma == nullptr || vma->mapping.start >= va) {
         return {};
     }
-    const Mapping whole = vma->mapping;
-    Vma& right = *TRY(make_vma(whole.slice(va, whole.end)));
-    vma->mapping = whole.slice(whole.start, va);
-    link(right);
+    Vma& right = *TRY(make_vma(vma->mapping.slice(va, vma->mapping.end)));
+    vma->mapping = vma->mapping.slice(vma->mapping.start, va);
+    link(right, vma->next);
     return {};
+}
+
+bool VmaSet::join_next(Vma& vma) {
+    Vma* const next = vma.next;
+    if (next == nullptr || !vma.mapping.is_continued_by(next->mapping)) {
+        return false;
+    }
+    const Mapping taken = next->mapping;
+    // First longer, then alone: the order of the tree holds throughout.
+    vma.mapping.end = taken.end;
+    vma.mapping.file_bytes += taken.file_bytes;
+    unlink_and_free(*next);
+    return true;
 }
 
 void VmaSet::join_around(VirtAddr start, VirtAddr end) {
     // From the mapping that ends at `start`, if one does.
     Vma* vma = find_ending_above(VirtAddr{start.value() - 1});
     while (vma != nullptr && vma->mapping.end <= end) {
-        Vma* next = vma->next[0];
-        if (next != nullptr && vma->mapping.is_continued_by(next->mapping)) {
-            const Mapping taken = next->mapping;
-            unlink_and_free(*next);
-            vma->mapping.end = taken.end;
-            vma->mapping.file_bytes += taken.file_bytes;
-        } else {
-            vma = next;
+        if (!join_next(*vma)) {
+            vma = vma->next;
         }
     }
 }

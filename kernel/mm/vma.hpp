@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The mappings of an address space: page-aligned ranges that do not overlap, in ascending order. A skip list
-// (Pugh, CACM 33(6), 1990): logarithmic search, and neighbours for free. Neighbours that mean the same are
-// kept as one.
+// The mappings of an address space: page-aligned ranges that do not overlap, in ascending order. A balanced
+// tree whose nodes know the widest gap below them, so that a place for a new mapping is found in as many
+// steps as a mapping; and a list, for neighbours. Neighbours that mean the same are kept as one. The mapping
+// found last is looked at first: faults come in clusters.
 //
 // Concurrency: none of its own; guarded by the AddressSpace's lock.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
+#include "lib/avl_tree.hpp"
 #include "lib/result.hpp"
 #include "mm/file_object.hpp"
 #include "mm/layout.hpp"
@@ -35,14 +36,16 @@ struct Mapping {
 
 class VmaSet {
   public:
-    static constexpr std::uint32_t kLevels = 6;
-    // Per address space; bounds every walk over all of them. A thread of a C library takes two.
-    static constexpr std::uint32_t kMaxMappings = 2048;
+    // Per address space, as Linux' vm.max_map_count. A thread of a C library takes two.
+    static constexpr std::uint32_t kMaxMappings = 65530;
 
     struct Vma {
         Mapping mapping;
-        std::uint32_t height{0};
-        std::array<Vma*, kLevels> next{};
+        AvlNode<Vma> node;
+        Vma* previous{nullptr};
+        Vma* next{nullptr};
+        std::uint64_t gap{0};         // bytes between the previous mapping's end, or 0, and this one's start
+        std::uint64_t widest_gap{0};  // of the subtree
     };
 
     VmaSet() = default;
@@ -51,9 +54,22 @@ class VmaSet {
     ~VmaSet();
 
     // The mapping that contains va, or the first one above; null when there is none.
-    [[nodiscard]] const Mapping* find_at_or_above(VirtAddr va) const;
+    [[nodiscard]] const Mapping* find_at_or_above(VirtAddr va) const {
+        const Vma* vma = find_ending_above(va);
+        return vma == nullptr ? nullptr : &vma->mapping;
+    }
     // The mapping that contains va, or null.
-    [[nodiscard]] const Mapping* find(VirtAddr va) const;
+    [[nodiscard]] const Mapping* find(VirtAddr va) const {
+        const Mapping* mapping = find_at_or_above(va);
+        return mapping != nullptr && mapping->contains(va) ? mapping : nullptr;
+    }
+    // What is free around [start, end): from the end of the mapping below `start`, or 0, to the start of the
+    // one at or above `end`, or the largest address. What is mapped in between counts as free.
+    struct Surroundings {
+        VirtAddr start;
+        VirtAddr end;
+    };
+    [[nodiscard]] Surroundings surroundings(VirtAddr start, VirtAddr end) const;
     // True when nothing is mapped in [start, end).
     [[nodiscard]] bool is_free(VirtAddr start, VirtAddr end) const;
     // The highest free range of `bytes` that ends at or below `top` and begins at or above `bottom`.
@@ -66,6 +82,8 @@ class VmaSet {
     // Cuts mappings at start and at end, so that none reaches over either. NoMemory: nothing has changed in
     // meaning.
     [[nodiscard]] Result<void> isolate(VirtAddr start, VirtAddr end);
+    // Cuts a mapping that reaches over va in two. NoMemory: nothing has changed.
+    [[nodiscard]] Result<void> cut_at(VirtAddr va);
     // Removes what is mapped in [start, end). Pre: no mapping reaches over both start and end.
     void remove(VirtAddr start, VirtAddr end);
     // Puts `mapping` in the place of whatever its range holds, at most `max_mappings` of them in one call;
@@ -75,32 +93,47 @@ class VmaSet {
     // Gives the mapped parts of [start, end) a new protection. NoMemory: nothing has changed in meaning.
     [[nodiscard]] Result<void> protect(VirtAddr start, VirtAddr end, Protection protection);
 
-    [[nodiscard]] std::uint32_t count() const { return count_; }
+    [[nodiscard]] std::uint32_t count() const { return tree_.size(); }
     [[nodiscard]] std::uint64_t mapped_bytes() const { return mapped_bytes_; }
     // Stops the machine when the order or the counts are wrong. For tests.
     void check_invariants() const;
 
   private:
-    // For each level the last node before a position; null = the head.
-    using Path = std::array<Vma*, kLevels>;
+    struct Order {
+        static bool before(const Vma& a, const Vma& b) { return a.mapping.start < b.mapping.start; }
+        static bool update(Vma& vma, const Vma* left, const Vma* right);
+    };
+    using Tree = AvlTree<Vma, &Vma::node, Order>;
 
-    // The first mapping that ends above va; `path` is what precedes it.
-    [[nodiscard]] Vma* find_path(VirtAddr va, Path& path) const;
-    [[nodiscard]] Vma* find_ending_above(VirtAddr va) const;
-    [[nodiscard]] Vma* next_of(Vma* node, std::uint32_t level) const;
-    void set_next(Vma* node, std::uint32_t level, Vma* next);
-    [[nodiscard]] std::uint32_t random_height();
+    // The first mapping that ends above va.
+    [[nodiscard]] Vma* find_ending_above(VirtAddr va) const {
+        if (recent_ != nullptr && recent_->mapping.contains(va)) {
+            return recent_;
+        }
+        return search(va);
+    }
+    [[nodiscard]] Vma* search(VirtAddr va) const;
+    // The highest mapping of those before `from`, itself included, with a gap of `bytes` below it.
+    [[nodiscard]] static const Vma* find_wide_gap(const Vma* from, std::uint64_t bytes);
     [[nodiscard]] Result<Vma*> make_vma(const Mapping& mapping);
-    void link(Vma& vma);
+    // Puts it before `next`; null: at the end.
+    void link(Vma& vma, Vma* next);
     void unlink_and_free(Vma& vma);
-    [[nodiscard]] Result<void> split_at(VirtAddr va);
+    // The gap below `vma` (null: nothing) has changed.
+    void measure_gap(Vma* vma);
+    void set_start(Vma& vma, VirtAddr start);
+    // Also the part of the mapping that comes from a file, if it is cut.
+    void set_end(Vma& vma, VirtAddr end);
+    // Makes one of a mapping and the next if that continues it.
+    [[nodiscard]] bool join_next(Vma& vma);
     // Joins what continues one another from the mapping before `start` to the one at `end`.
     void join_around(VirtAddr start, VirtAddr end);
 
-    std::array<Vma*, kLevels> head_{};
-    std::uint32_t count_{0};
+    Tree tree_;
+    Vma* first_{nullptr};
+    Vma* last_{nullptr};
+    mutable Vma* recent_{nullptr};
     std::uint64_t mapped_bytes_{0};
-    std::uint32_t height_seed_{0x9e37'79b9};  // any non-zero number
 };
 
 }  // namespace kernel::mm

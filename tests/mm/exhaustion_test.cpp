@@ -49,7 +49,7 @@ TEST_F(ExhaustionTest, EveryAllocationOfEveryOperationMayFail) {
              return done(
                  map_to_end(space, {kBase + 3 * kPageSize, 2 * kPageSize, kReadOnly, Placement::Fixed}));
          }},
-        {"unmap the middle", 2,
+        {"unmap the middle", 1,
          [](AddressSpace& space, FileObject&) {
              return done(unmap_all(space, kBase + 3 * kPageSize, 2 * kPageSize));
          }},

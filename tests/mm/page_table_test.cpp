@@ -60,7 +60,8 @@ TEST(Pte, HoldsFramesUpTo56Bits) {
 using PageTableTest = MemoryTest;
 
 void free_tables(PageTable& table) {
-    table.unhook_empty_tables(VirtAddr{0}, kUserTop, [](PhysAddr frame) { frames().unref(frame); });
+    table.unhook_tables(VirtAddr{0}, kUserTop, VirtAddr{0}, kUserTop,
+                        [](PhysAddr frame) { frames().unref(frame); });
     table.destroy_user();
 }
 
@@ -126,6 +127,36 @@ TEST_F(PageTableTest, FailingToMakeTablesLeavesNothing) {
     }
     stop_failing_allocations();
     free_tables(table);
+}
+
+TEST_F(PageTableTest, UnhooksTablesThatReachNowhereElse) {
+    PageTable table = *PageTable::create();
+    constexpr VirtAddr kFirst{kGigaPageSize};
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(table.make_slot(kFirst + i * kMegaPageSize).ok());
+    }
+    const auto unhook = [&](VirtAddr start, VirtAddr end, VirtAddr low, VirtAddr high) {
+        int tables = 0;
+        table.unhook_tables(start, end, low, high, [&](PhysAddr frame) {
+            frames().unref(frame);
+            ++tables;
+        });
+        return tables;
+    };
+    const VirtAddr page = kFirst + kMegaPageSize + 7 * kPageSize;
+    const VirtAddr middle = kFirst + kMegaPageSize;
+    const VirtAddr last = kFirst + 2 * kMegaPageSize;
+    EXPECT_EQ(unhook(page, page + kPageSize, middle + kPageSize, last), 0)
+        << "its first page belongs to somebody";
+    EXPECT_EQ(unhook(page, page + kPageSize, middle, VirtAddr{last.value() - kPageSize}), 0)
+        << "its last page does";
+    EXPECT_EQ(unhook(page, page + kPageSize, middle, last), 1);
+    EXPECT_EQ(unhook(page, page + kPageSize, middle, last), 0) << "it is gone";
+    EXPECT_EQ(unhook(kFirst, last, kFirst, last), 1);
+    // The last one, and with it the table they all hang in.
+    EXPECT_EQ(unhook(last, last + kPageSize, kFirst, kFirst + kGigaPageSize), 2);
+    EXPECT_EQ(table.lookup(kFirst).page_bytes, kGigaPageSize);
+    table.destroy_user();
 }
 
 TEST_F(PageTableTest, VisitsResidentPagesInOrderAndCountsItsWork) {

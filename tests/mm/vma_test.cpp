@@ -70,6 +70,27 @@ TEST_F(VmaTest, FindsTheHighestGap) {
     EXPECT_EQ(error_of(set.find_gap(0x6f * kPageSize, page(0x10), page(0x100))), code(Error::NoMemory));
 }
 
+TEST_F(VmaTest, KnowsWhatIsFreeAroundARange) {
+    VmaSet set;
+    ASSERT_TRUE(set.insert(anonymous(10, 20)).ok());
+    ASSERT_TRUE(set.insert(anonymous(30, 40, kReadOnly)).ok());
+    ASSERT_TRUE(set.insert(anonymous(40, 50)).ok());
+    const auto expect = [&](std::uint64_t from, std::uint64_t to, VirtAddr low, VirtAddr high) {
+        const auto around = set.surroundings(page(from), page(to));
+        EXPECT_EQ(around.start, low) << from << " to " << to;
+        EXPECT_EQ(around.end, high) << from << " to " << to;
+    };
+    const VirtAddr top{~std::uint64_t{0}};
+    expect(30, 40, page(20), page(40));  // as if it were free
+    expect(30, 50, page(20), top);
+    expect(32, 40, page(32), page(40));
+    expect(30, 38, page(20), page(38));
+    expect(10, 20, page(0), page(30));
+    expect(22, 25, page(20), page(30));
+    expect(60, 70, page(50), top);
+    expect(5, 60, page(0), top);
+}
+
 TEST_F(VmaTest, RefusesMoreMappingsThanTheLimit) {
     VmaSet set;
     for (std::uint64_t i = 0; i < VmaSet::kMaxMappings; ++i) {
@@ -159,6 +180,16 @@ TEST_F(VmaTest, BehavesLikeAnArrayOfPages) {
             }
             set.check_invariants();
             EXPECT_EQ(set.mapped_bytes(), model.size() * kPageSize);
+            const std::uint64_t wanted = 1 + random() % 30;
+            const std::uint64_t bottom = random() % kPages;
+            const std::uint64_t top = bottom + random() % kPages;
+            std::uint64_t best = 0;
+            for (std::uint64_t at = bottom; at + wanted <= top; ++at) {
+                const auto taken = model.lower_bound(at);
+                best = taken == model.end() || taken->first >= at + wanted ? at : best;
+            }
+            EXPECT_EQ(set.find_gap(wanted * kPageSize, page(bottom), page(top)).value_or(page(0)),
+                      page(best));
             for (std::uint64_t i = 0; i < kPages + 30; ++i) {
                 const Mapping* mapping = set.find(page(i));
                 const auto expected = model.find(i);

@@ -90,6 +90,14 @@ std::uint64_t physmap_base() {
     return ram_at_physical_zero;
 }
 
+void zero_page(void* page) {
+    std::memset(page, 0, 4096);
+}
+
+void copy_page(void* __restrict to, const void* __restrict from) {
+    std::memcpy(to, from, 4096);
+}
+
 void switch_address_space(PhysAddr root, std::uint16_t asid) {
     const std::scoped_lock lock{machine().mutex};
     machine().switches.push_back({this_cpu, root, asid});

@@ -214,6 +214,9 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
         }
         cpus.remove(self);
     }
+    if (cpus.empty()) {
+        return;
+    }
     const HartList list{cpus};
     const Result<void> flushed = asid == 0 ? sbi::remote_sfence_vma(list.harts(), start, bytes)
                                            : sbi::remote_sfence_vma_asid(list.harts(), start, bytes, asid);

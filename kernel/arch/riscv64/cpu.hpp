@@ -20,6 +20,10 @@ enum class TimerPath : std::uint8_t {
 // timebase_hz <= 1 GHz.
 void configure_time(std::uint64_t timebase_hz, TimerPath path);
 
+// How zero_page() works from now on: with cbo.zero on blocks of this size, which every hart has; 0: by plain
+// stores. Pre: no other hart runs.
+void configure_page_zeroing(std::uint32_t block_bytes);
+
 // Where the firmware put the kernel image. Set once by the boot hart.
 void set_image_base(PhysAddr base);
 [[nodiscard]] PhysAddr image_base();
