@@ -3,7 +3,7 @@
 """Writes the initial archive: cpio "newc", byte for byte the same for the same files.
 
 Each ENTRY is DEST=PATH: DEST is where it lies in the archive (absolute), PATH a file or a directory that is taken with
-everything below it. Entries are sorted, owner and times are zero, parent directories are added. An executable file is
+everything below it; or DEST->TARGET, a symbolic link. Entries are sorted, owner and times are zero, parent directories are added. An executable file is
 0755, another one 0644. Format: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
 """
 
@@ -28,8 +28,12 @@ def destination(text):
     return "/".join(parts)
 
 
+class Link(str):
+    """What a symbolic link stands for."""
+
+
 def collect(entries):
-    """{archive path: host path} of all files."""
+    """{archive path: host path, or Link} of all files."""
     files = {}
 
     def add(target, source):
@@ -38,9 +42,13 @@ def collect(entries):
         files[target] = source
 
     for entry in entries:
+        target, arrow, source = entry.partition("->")
+        if arrow and source and "=" not in target:
+            add(destination(target), Link(source))
+            continue
         target, separator, source = entry.partition("=")
         if not separator or not source:
-            raise SpecError(f"'{entry}': wanted DEST=PATH")
+            raise SpecError(f"'{entry}': wanted DEST=PATH or DEST->TARGET")
         target, source = destination(target), pathlib.Path(source)
         if source.is_dir():
             for path in sorted(source.rglob("*")):
@@ -81,10 +89,15 @@ def pack(contents):
 
 
 def archive(files):
-    """The archive of {archive path: host path}."""
+    """The archive of {archive path: host path, or Link}."""
     def mode(path):
         return stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
-    return pack({name: (mode(path), path.read_bytes()) for name, path in files.items()})
+
+    def contents(source):
+        if isinstance(source, Link):
+            return stat.S_IFLNK | 0o777, source.encode()
+        return mode(source), source.read_bytes()
+    return pack({name: contents(source) for name, source in files.items()})
 
 
 def main(arguments):
@@ -100,7 +113,8 @@ def main(arguments):
         print(f"mkinitrd: {error}", file=sys.stderr)
         return 1
     if options.depfile:
-        inputs = " ".join(str(path).replace(" ", "\\ ") for path in sorted(files.values()))
+        inputs = " ".join(str(path).replace(" ", "\\ ") for path in sorted(
+            source for source in files.values() if not isinstance(source, Link)))
         options.depfile.write_text(f"{options.output}: {inputs}\n", encoding="utf-8")
     return 0
 

@@ -79,6 +79,18 @@ class DeviceFile final : public task::OpenFile {
         }
         return Mappable{.is_zero = true};
     }
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
+        const std::string_view path = device_ == Device::Null   ? "/dev/null"
+                                      : device_ == Device::Zero ? "/dev/zero"
+                                                                : "/dev/urandom";
+        if (path.size() > to.size()) {
+            return Error::NameTooLong;
+        }
+        return std::string_view{to.data(), path.copy(to.data(), to.size())};
+    }
+    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override {
+        return open_device(device_, flags, status_);
+    }
 
   private:
     template <class T>

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstring>
+#include <span>
 #include <utility>
 
 #include "arch/contract.hpp"
 #include "file/transfer.hpp"
 #include "lib/check.hpp"
+#include "lib/format.hpp"
 #include "mm/frames.hpp"
 #include "mm/slab.hpp"
 #include "mm/user_memory.hpp"
@@ -128,18 +131,23 @@ Result<Ref<Node>> make_node(std::uint32_t mode) {
     return Ref<Node>::adopt(**node);
 }
 
-Result<Ref<Node>> create(Root root, std::string_view path, std::uint32_t mode) {
-    Ref<Node> made = TRY(make_node(mode));
+// Gives a new node its name.
+Result<void> enter(Root root, std::string_view path, Node& made) {
     const LockGuard guard{tree};
     const Place place = TRY(find_place(root, path));
     if (child_of(*place.directory, place.name) != nullptr) {
         return Error::Exists;
     }
-    made->inode = next_inode++;
-    made->root = root;
-    made->set_name(place.name);
-    Node* const node = made.clone().release();
-    link(*place.directory, *node);
+    made.inode = next_inode++;
+    made.root = root;
+    made.set_name(place.name);
+    link(*place.directory, *Ref<Node>::share(made).release());
+    return {};
+}
+
+Result<Ref<Node>> create(Root root, std::string_view path, std::uint32_t mode) {
+    Ref<Node> made = TRY(make_node(mode));
+    TRY(enter(root, path, *made));
     return made;
 }
 
@@ -162,27 +170,9 @@ Result<void> check_replacement(const Node& target, const Node& moved) REQUIRES(t
     return target.children.empty() ? Result<void>{} : Result<void>{Error::NotEmpty};
 }
 
-// ---- Open files
-
-class OpenDirectory final : public Directory {
-  public:
-    [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
-    Result<std::string_view> directory_path(std::span<char> to) const override;
-
-  private:
-    template <class T>
-    friend class mm::ObjectPool;
-    OpenDirectory(Ref<Node> node, std::uint32_t flags) : Directory{flags}, node_{std::move(node)} {}
-    ~OpenDirectory() = default;
-    void close() override;
-    Result<DirectoryEntry> entry_at(std::uint64_t position, std::span<char, kMaxName> room,
-                                    task::Task& caller) override;
-
-    const Ref<Node> node_;
-};
-
-// Writes from the end of `to` backwards, then moves it to the front.
-Result<std::string_view> OpenDirectory::directory_path(std::span<char> to) const {
+// The path of a node without leading "/", written from the end of `to` backwards, then moved to the front.
+// Errors: NoEntry when it was removed; NameTooLong.
+Result<std::string_view> path_of(const Node& node, std::span<char> to) {
     const LockGuard guard{tree};
     std::size_t start = to.size();
     const auto put = [&](std::string_view text) {
@@ -192,7 +182,7 @@ Result<std::string_view> OpenDirectory::directory_path(std::span<char> to) const
         return fits;
     };
     bool fits = true;
-    const Node* at = node_.get();
+    const Node* at = &node;
     for (; at->parent != nullptr && fits; at = at->parent) {
         fits = put(at->name()) && put("/");
     }
@@ -206,6 +196,45 @@ Result<std::string_view> OpenDirectory::directory_path(std::span<char> to) const
     std::ranges::copy(to.subspan(start), to.begin());
     return std::string_view{to.data(), bytes};
 }
+
+// As OpenFile::link_text().
+Result<std::string_view> link_text_of(const Node& node, std::span<char> to) {
+    if (to.empty()) {
+        return Error::NameTooLong;
+    }
+    const auto path = path_of(node, to.subspan(1));
+    LineWriter out{to};
+    if (path.ok()) {
+        to[0] = '/';
+        return std::string_view{to.data(), path->size() + 1};
+    }
+    out << '/' << node.name() << " (deleted)";
+    return path.error() == Error::NoEntry && !out.is_truncated() ? Result<std::string_view>{out.text()}
+                                                                 : Error::NameTooLong;
+}
+
+// ---- Open files
+
+class OpenDirectory final : public Directory {
+  public:
+    [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
+    Result<std::string_view> directory_path(std::span<char> to) const override { return path_of(*node_, to); }
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
+        return link_text_of(*node_, to);
+    }
+    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
+
+  private:
+    template <class T>
+    friend class mm::ObjectPool;
+    OpenDirectory(Ref<Node> node, std::uint32_t flags) : Directory{flags}, node_{std::move(node)} {}
+    ~OpenDirectory() = default;
+    void close() override;
+    Result<DirectoryEntry> entry_at(std::uint64_t position, std::span<char, kMaxName> room,
+                                    task::Task& caller) override;
+
+    const Ref<Node> node_;
+};
 
 Result<DirectoryEntry> OpenDirectory::entry_at(std::uint64_t position, std::span<char, kMaxName> room,
                                                task::Task&) {
@@ -232,6 +261,10 @@ class MemoryFile final : public SeekableFile {
                           std::optional<std::uint64_t> at) override;
     [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
     Result<bool> truncate(std::uint64_t bytes) override { return tmpfs::truncate(*node_, bytes); }
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
+        return link_text_of(*node_, to);
+    }
+    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
 
   private:
     template <class T>
@@ -425,6 +458,32 @@ Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mo
 Result<void> create_directory(Root root, std::string_view path, std::uint32_t mode) {
     TRY(create(root, path, task::kTypeDirectory | (mode & kPermissions)));
     return {};
+}
+
+Result<void> create_link(Root root, std::string_view path, std::string_view target) {
+    Ref<Node> made = TRY(make_node(task::kTypeLink | 0777));
+    const PhysAddr frame = TRY(made->contents.frame_to_write(0));
+    const auto bytes = std::as_bytes(std::span{target});
+    std::ranges::copy(bytes, mm::frame_bytes(frame).begin());
+    mm::frames().unref(frame);
+    made->contents.grow_to(bytes.size());
+    return enter(root, path, *made);
+}
+
+Result<std::string_view> read_link(Root root, std::string_view path, std::span<char> room) {
+    const LockGuard guard{tree};
+    Node& node = *TRY(walk(root, path));
+    if (!node.is_link()) {
+        return Error::InvalidArgument;
+    }
+    const std::uint64_t bytes = node.contents.size();
+    if (bytes > room.size()) {
+        return Error::NameTooLong;
+    }
+    const PhysAddr frame = TRY(node.contents.existing_frame(0));
+    std::ranges::copy(mm::frame_bytes(frame).first(bytes), std::as_writable_bytes(room).begin());
+    mm::frames().unref(frame);
+    return std::string_view{room.data(), bytes};
 }
 
 Result<void> remove_file(Root root, std::string_view path) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "file/tmpfs_node.hpp"
@@ -26,6 +27,10 @@ void prepare();
 [[nodiscard]] Result<Ref<Node>> find(Root root, std::string_view path);
 // Errors: NoEntry, NotDirectory (the way there); Exists; NoMemory; NoSpace. `mode`: permissions.
 [[nodiscard]] Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode);
+// `target`: at most kMaxPath - 1 characters.
+Result<void> create_link(Root root, std::string_view path, std::string_view target);
+// Errors: find()'s; InvalidArgument when it is no symbolic link; NameTooLong when `room` is too small.
+[[nodiscard]] Result<std::string_view> read_link(Root root, std::string_view path, std::span<char> room);
 Result<void> create_directory(Root root, std::string_view path, std::uint32_t mode);
 // Errors: find()'s; IsDirectory.
 Result<void> remove_file(Root root, std::string_view path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What tmpfs knows of one file or directory.
+// What tmpfs knows of one file, directory or symbolic link, whose target is its contents.
 #pragma once
 
 #include <array>
@@ -27,6 +27,7 @@ class Node : public RefCounted<Node> {
     static void last_reference_gone(Node& node);
 
     [[nodiscard]] bool is_directory() const { return (mode & task::kTypeMask) == task::kTypeDirectory; }
+    [[nodiscard]] bool is_link() const { return (mode & task::kTypeMask) == task::kTypeLink; }
     [[nodiscard]] task::FileStatus status() const;
     [[nodiscard]] std::string_view name() const { return {name_.data(), name_bytes_}; }
     // Pre: the node is in no directory; at most kMaxName characters.

@@ -40,9 +40,12 @@ Result<void> register_entry(const InitrdEntry& entry) {
             mm::FileObject* const object = TRY(file_objects.create(entry.path, entry.data));
             return syscall::file_system::add_file(entry.path, *object, entry.mode);
         }
-        case FileKind::SymbolicLink:
+        case FileKind::SymbolicLink: {
+            mm::FileObject* const target = TRY(file_objects.create(entry.path, entry.data));
+            return syscall::file_system::add_link(entry.path, *target);
+        }
         case FileKind::Other:
-            log::warn("initrd: ", entry.path, ": only files and directories are supported");
+            log::warn("initrd: ", entry.path, ": only files, directories and symbolic links are supported");
             return {};
     }
     return {};
@@ -148,12 +151,13 @@ void start_init() {
     syscall::report_refused_calls(line.report_refused_calls);
     task::ProgramArguments arguments;
     arguments.path = line.init;
-    const auto program = syscall::file_system::find_program(line.init);
+    const auto program = syscall::file_system::find_program({}, line.init, nullptr);
     if (!program.ok()) {
         log::error("init=", line.init, ": no such program in the initrd");
         give_up();
     }
     arguments.program = *program;
+    arguments.find_interpreter = &syscall::file_system::find_interpreter;
     bool fits = init_strings.add(line.init);
     arguments.argument_count = 1;
     for (const std::string_view argument : line.init_arguments) {

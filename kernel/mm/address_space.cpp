@@ -128,6 +128,14 @@ Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& 
     return MapResult{start, TRY(mappings_.replace(mapping, kMappingsPerStep))};
 }
 
+Result<VirtAddr> AddressSpace::find_free(std::uint64_t bytes) const {
+    if (bytes == 0 || bytes > kUserTop - kUserBase) {
+        return Error::NoMemory;
+    }
+    LockGuard guard{lock_};
+    return mappings_.find_gap(page_up(bytes), kMmapBottom, kMmapTop);
+}
+
 Result<VirtAddr> AddressSpace::place(const MapRequest& request, std::uint64_t bytes) const {
     if (request.placement == Placement::Anywhere) {
         const VirtAddr hint = page_down(request.address);

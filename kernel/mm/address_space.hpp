@@ -114,6 +114,9 @@ class AddressSpace {
     [[nodiscard]] Result<MapResult> map_file(const MapRequest& request, const FileSlice& slice)
         EXCLUDES(lock_);
 
+    // Where a mapping of this many bytes would be put that may lie anywhere. NoMemory: nowhere.
+    [[nodiscard]] Result<VirtAddr> find_free(std::uint64_t bytes) const EXCLUDES(lock_);
+
     // munmap: holes are fine. InvalidArgument: unaligned start, zero length, outside user space. NoMemory: a
     // cut.
     [[nodiscard]] Result<Progress> unmap(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);

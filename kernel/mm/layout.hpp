@@ -33,6 +33,9 @@ inline constexpr VirtAddr kUserTop{std::uint64_t{1} << 38};
 inline constexpr VirtAddr kUserStackTop{kUserTop.value() - kPageSize};
 inline constexpr std::uint64_t kUserStackBytes = std::uint64_t{8} << 20;
 inline constexpr VirtAddr kMmapTop{kUserTop.value() - (std::uint64_t{16} << 20)};
+// Position independent programs begin here, two thirds up as on Linux: their break grows upwards below what
+// mmap places.
+inline constexpr VirtAddr kProgramBase{0x2a'aaaa'a000};
 // Mappings without a wish are never placed below this.
 inline constexpr VirtAddr kMmapBottom{0x10000};
 

@@ -205,6 +205,14 @@ class ConsoleFile final : public task::OpenFile {
         return console::control(called, request, argument);
     }
     [[nodiscard]] task::FileStatus status() const override { return console::status(); }
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
+        constexpr std::string_view kPath = "/dev/console";
+        if (kPath.size() > to.size()) {
+            return Error::NameTooLong;
+        }
+        return std::string_view{to.data(), kPath.copy(to.data(), to.size())};
+    }
+    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return console::open(flags); }
     // Output goes to a buffer that empties by itself.
     [[nodiscard]] std::uint32_t poll(file::PollWatch& watch) override {
         watch.add(&readers);

@@ -2,13 +2,14 @@
 #include "syscall/file_system.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "file/directory.hpp"
 #include "file/fixed_files.hpp"
 #include "syscall/console.hpp"
 #include "syscall/initrd_index.hpp"
-#include "task/lifecycle.hpp"
-#include "task/task_table.hpp"
+#include "syscall/process_files.hpp"
+#include "task/process.hpp"
 
 namespace kernel::syscall::file_system {
 
@@ -19,12 +20,15 @@ using file::DirectoryEntry;
 using task::FileStatus;
 using task::kTypeCharacter;
 using task::kTypeDirectory;
+using task::kTypeLink;
 using task::kTypeMask;
 using task::kTypeRegular;
 using task::OpenFile;
 
 constexpr std::uint32_t kReadableByAll = 0444;
 constexpr std::uint32_t kSearchableByAll = 0555;
+constexpr std::uint32_t kLinkMode = kTypeLink | 0777;
+constexpr std::uint32_t kMaxLinks = 40;  // as on Linux
 
 // Files that are not in the initrd. Inode numbers of theirs follow those of any initrd.
 struct Fixed {
@@ -33,15 +37,19 @@ struct Fixed {
     std::uint32_t mode;
     Information information{};
     Device device{};
-    std::uint64_t special_device{0};
+    std::string_view text{};  // Link: where to; Information::Constant: all of it
 };
 constexpr std::uint64_t kFirstFixedInode = std::uint64_t{1} << 32;
-constexpr std::uint64_t kFirstProcessInode = std::uint64_t{1} << 33;
+constexpr std::string_view kProcesses = "proc/";
 constexpr Fixed kFixed[]{
     {"", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"dev", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"dev/console", NodeKind::Console, kTypeCharacter | 0620},
     {"dev/tty", NodeKind::Console, kTypeCharacter | 0620},
+    {"dev/fd", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd"},
+    {"dev/stdin", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/0"},
+    {"dev/stdout", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/1"},
+    {"dev/stderr", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/2"},
     {"dev/null", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Null},
     {"dev/zero", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Zero},
     {"dev/random", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
@@ -50,9 +58,105 @@ constexpr Fixed kFixed[]{
     {"tmp", NodeKind::Directory, kTypeDirectory | 01777},
     {"dev/shm", NodeKind::Directory, kTypeDirectory | 01777},
     {"proc", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    // Where these lead depends on who asks.
+    {"proc/self", NodeKind::Link, kLinkMode},
+    {"proc/thread-self", NodeKind::Link, kLinkMode},
+    {"proc/mounts", NodeKind::Link, kLinkMode, {}, {}, "self/mounts"},
     {"proc/meminfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::MemoryInfo},
     {"proc/cpuinfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::CpuInfo},
     {"proc/uptime", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Uptime},
+    {"proc/stat", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Statistics},
+    {"proc/loadavg", NodeKind::Information, kTypeRegular | kReadableByAll, Information::LoadAverage},
+    {"proc/interrupts", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Interrupts},
+    {"proc/version",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "Linux version 6.12.0-neuron (NEURON 0.1.0)\n"},
+    {"proc/filesystems",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\n"},
+    {"proc/sys", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"proc/sys/kernel", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"proc/sys/kernel/ostype",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "Linux\n"},
+    {"proc/sys/kernel/osrelease",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "6.12.0-neuron\n"},
+    {"proc/sys/kernel/version",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "NEURON 0.1.0\n"},
+    {"proc/sys/kernel/hostname",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "neuron\n"},
+    {"proc/sys/kernel/pid_max",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "32768\n"},
+    {"proc/sys/kernel/threads-max",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "32767\n"},
+    {"proc/sys/kernel/ngroups_max",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "0\n"},
+    // No part of the time is kept from FIFO and RR tasks by a setting: budgets and floors do that.
+    {"proc/sys/kernel/sched_rt_runtime_us",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "-1\n"},
+    {"proc/sys/kernel/sched_rt_period_us",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "1000000\n"},
+    {"proc/sys/vm", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"proc/sys/vm/overcommit_memory",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "1\n"},
+    {"proc/sys/vm/max_map_count",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "2048\n"},
+    {"proc/sys/fs", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
+    {"proc/sys/fs/pipe-max-size",
+     NodeKind::Information,
+     kTypeRegular | kReadableByAll,
+     Information::Constant,
+     {},
+     "65536\n"},
     {"sys", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"sys/devices", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"sys/devices/system", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
@@ -72,18 +176,6 @@ constexpr Fixed kFixed[]{
      Information::BoardModel},
 };
 
-// What each process shows under /proc/<pid>/.
-struct ProcessFile {
-    std::string_view name;
-    Information information;
-};
-constexpr ProcessFile kProcessFiles[]{
-    {"maps", Information::ProcessMaps},
-    {"comm", Information::ProcessComm},
-    {"stat", Information::ProcessStat},
-};
-constexpr std::uint64_t kInodesPerProcess = std::size(kProcessFiles) + 1;
-
 Node directory(std::uint64_t inode, std::uint32_t mode) {
     return {.kind = NodeKind::Directory,
             .status = {.mode = mode, .inode = inode, .links = 2, .is_read_only = true}};
@@ -93,7 +185,7 @@ Node node_of(const initrd_index::Found& found) {
     if (found.object == nullptr) {
         return directory(found.inode, found.mode);
     }
-    return {.kind = NodeKind::File,
+    return {.kind = found.is_link() ? NodeKind::Link : NodeKind::File,
             .status = {.mode = found.mode,
                        .inode = found.inode,
                        .bytes = found.object->contents().size(),
@@ -116,58 +208,14 @@ Result<Node> find_fixed(std::string_view path) {
     if (found->kind == NodeKind::Console) {
         return Node{.kind = NodeKind::Console, .status = console::status()};
     }
-    return Node{.kind = found->kind,
-                .status = {.mode = found->mode,
-                           .inode = inode_of(*found),
-                           .is_read_only = found->kind == NodeKind::Information},
-                .device = found->device,
-                .information = found->information};
-}
-
-Result<TaskId> parse_pid(std::string_view text, task::Task& caller) {
-    if (text == "self") {
-        return caller.process().pid();
-    }
-    std::uint32_t number = 0;
-    constexpr std::size_t kMaxDigits = 9;  // so that it cannot overflow
-    if (text.empty() || text.size() > kMaxDigits) {
-        return Error::NoEntry;
-    }
-    for (const char digit : text) {
-        if (digit < '0' || digit > '9') {
-            return Error::NoEntry;
-        }
-        number = number * 10 + static_cast<std::uint32_t>(digit - '0');
-    }
-    return TaskId{number};
-}
-
-std::uint64_t first_inode_of(TaskId pid) {
-    return kFirstProcessInode + pid.value() * kInodesPerProcess;
-}
-
-// "proc/<pid>" and "proc/<pid>/<file>".
-Result<Node> find_process_file(std::string_view path, task::Task& caller) {
-    if (take_part(path) != "proc") {
-        return Error::NoEntry;
-    }
-    const TaskId pid = TRY(parse_pid(take_part(path), caller));
-    if (!task::find_process(pid)) {
-        return Error::NoEntry;
-    }
-    const std::string_view name = take_part(path);
-    if (name.empty()) {
-        return directory(first_inode_of(pid), kTypeDirectory | kSearchableByAll);
-    }
-    const auto* found = std::ranges::find(kProcessFiles, name, &ProcessFile::name);
-    if (found == std::end(kProcessFiles) || !path.empty()) {
-        return Error::NoEntry;
-    }
-    const std::uint64_t inode = first_inode_of(pid) + 1 + static_cast<std::uint64_t>(found - kProcessFiles);
-    return Node{.kind = NodeKind::Information,
-                .status = {.mode = kTypeRegular | kReadableByAll, .inode = inode, .is_read_only = true},
-                .information = found->information,
-                .process = pid};
+    return Node{
+        .kind = found->kind,
+        .status = {.mode = found->mode,
+                   .inode = inode_of(*found),
+                   .is_read_only = found->kind == NodeKind::Information || found->kind == NodeKind::Link},
+        .device = found->device,
+        .information = found->information,
+        .text = found->text};
 }
 
 struct MountPoint {
@@ -188,27 +236,39 @@ std::optional<MemoryPath> memory_path(std::string_view path) {
     return std::nullopt;
 }
 
-Result<Node> find_canonical(std::string_view path, task::Task& caller) {
+// Below "proc/"; else nothing.
+std::optional<std::string_view> process_path(std::string_view path) {
+    if (!path.starts_with(kProcesses)) {
+        return std::nullopt;
+    }
+    return path.substr(kProcesses.size());
+}
+
+Result<Node> find_resolved(std::string_view path) {
     if (const auto place = memory_path(path)) {
         auto node = TRY(file::tmpfs::find(place->root, place->rest));
         const FileStatus status = node->status();
-        return Node{.kind = NodeKind::Memory, .status = status, .memory = std::move(node)};
+        const bool is_link = (status.mode & kTypeMask) == kTypeLink;
+        return Node{
+            .kind = is_link ? NodeKind::Link : NodeKind::Memory, .status = status, .memory = std::move(node)};
     }
     // Devices and information come first: an initrd's /dev/console is a node for another kernel.
     if (auto fixed = find_fixed(path); fixed.ok()) {
         return fixed;
     }
-    if (auto of_process = find_process_file(path, caller); of_process.ok()) {
-        return of_process;
+    if (const auto place = process_path(path)) {
+        if (auto of_process = process_files::find(*place); of_process.ok()) {
+            return of_process;
+        }
     }
     return node_of(TRY(initrd_index::find(path)));
 }
 
 // Why nothing was found: something on the way is not a directory, or is not there.
-Error reason_for_absence(std::string_view path, task::Task& caller) {
+Error reason_for_absence(std::string_view path) {
     for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
          slash = path.find('/', slash + 1)) {
-        const auto above = find_canonical(path.substr(0, slash), caller);
+        const auto above = find_resolved(path.substr(0, slash));
         if (!above.ok()) {
             return Error::NoEntry;
         }
@@ -219,12 +279,84 @@ Error reason_for_absence(std::string_view path, task::Task& caller) {
     return Error::NoEntry;
 }
 
+// ---- Symbolic links
+
+Result<std::string_view> copy_text(std::string_view text, std::span<char> room) {
+    if (text.size() > room.size()) {
+        return Error::NameTooLong;
+    }
+    return std::string_view{room.data(), text.copy(room.data(), room.size())};
+}
+
+// "12", or "12/task/14".
+Result<std::string_view> self_text(task::Task* caller, bool with_thread, std::span<char> room) {
+    if (caller == nullptr) {
+        return Error::NoEntry;
+    }
+    LineWriter out{room};
+    out << caller->process().pid();
+    if (with_thread) {
+        out << "/task/" << caller->tid();
+    }
+    return out.text();
+}
+
+// As read_link(); cheap for what is no link.
+Result<std::string_view> link_at(std::string_view path, std::span<char> room, task::Task* caller) {
+    if (const auto place = memory_path(path)) {
+        return file::tmpfs::read_link(place->root, place->rest, room);
+    }
+    const auto* fixed = std::ranges::find(kFixed, path, &Fixed::path);
+    if (fixed != std::end(kFixed)) {
+        if (fixed->kind != NodeKind::Link) {
+            return Error::InvalidArgument;
+        }
+        return fixed->text.empty() ? self_text(caller, path.ends_with("thread-self"), room)
+                                   : copy_text(fixed->text, room);
+    }
+    if (const auto place = process_path(path)) {
+        return process_files::read_link(*place, room);
+    }
+    const initrd_index::Found found = TRY(initrd_index::find(path));
+    if (!found.is_link()) {
+        return Error::InvalidArgument;
+    }
+    const auto target = found.object->contents();
+    return copy_text({reinterpret_cast<const char*>(target.data()), target.size()}, room);
+}
+
+// "proc/12/fd/3".
+bool is_descriptor(std::string_view path) {
+    const auto place = process_path(path);
+    return place && process_files::find_open_file(*place).ok();
+}
+
+// What is still to be walked: the target of a link, then what follows it.
+class Pending {
+  public:
+    // Where the next target goes.
+    [[nodiscard]] std::span<char> room() { return buffers_[next_]; }
+    // `target` is in room(), `rest` may be in the other buffer. Errors: NameTooLong.
+    Result<std::string_view> join(std::string_view target, std::string_view rest) {
+        std::array<char, kMaxPath>& buffer = buffers_[next_];
+        if (target.size() + rest.size() > buffer.size()) {
+            return Error::NameTooLong;
+        }
+        rest.copy(buffer.data() + target.size(), rest.size());
+        next_ = 1 - next_;
+        return std::string_view{buffer.data(), target.size() + rest.size()};
+    }
+
+  private:
+    std::array<std::array<char, kMaxPath>, 2> buffers_;
+    std::size_t next_{0};
+};
+
 // ---- Listing: what is fixed, then what the initrd has, then processes. Each kind has a range of positions.
 
 constexpr std::uint64_t kFixedPositions = file::Directory::kFirstPosition;
 constexpr std::uint64_t kInitrdPositions = std::uint64_t{1} << 32;
 constexpr std::uint64_t kProcessPositions = std::uint64_t{2} << 32;
-constexpr std::uint32_t kTasksPerStep = 16;  // threads passed over on the way to the next process
 
 // The part of `path` behind "directory/" if that is all that is between them, else nothing.
 std::string_view name_below(std::string_view path, std::string_view directory) {
@@ -265,47 +397,12 @@ Result<DirectoryEntry> next_in_initrd(std::string_view path, std::uint64_t from)
     }
 }
 
-Result<DirectoryEntry> next_process(std::uint64_t from, std::span<char> room) {
-    TaskId at{static_cast<std::uint32_t>(from)};
-    for (std::uint32_t looked_at = 0; looked_at < kTasksPerStep; ++looked_at) {
-        const Ref<task::Task> task = task::lookup_next_task(at);
-        if (!task) {
-            return Error::NoEntry;
-        }
-        at = task->tid();
-        if (at == task->process().pid()) {
-            LineWriter out{room};
-            out << at;
-            return DirectoryEntry{.name = out.text(),
-                                  .inode = first_inode_of(at),
-                                  .mode = kTypeDirectory,
-                                  .next = kProcessPositions + at.value()};
-        }
-    }
-    return DirectoryEntry{.next = kProcessPositions + at.value()};
-}
-
-// "proc/<pid>".
-bool is_process_directory(std::string_view path, task::Task& caller) {
-    return take_part(path) == "proc" && parse_pid(take_part(path), caller).ok() && path.empty();
-}
-
-Result<DirectoryEntry> next_process_file(std::string_view path, std::uint64_t index, task::Task& caller) {
-    if (index >= std::size(kProcessFiles)) {
-        return Error::NoEntry;
-    }
-    static_cast<void>(take_part(path));
-    const TaskId pid = TRY(parse_pid(take_part(path), caller));
-    return DirectoryEntry{.name = kProcessFiles[index].name,
-                          .inode = first_inode_of(pid) + 1 + index,
-                          .mode = kTypeRegular,
-                          .next = kFixedPositions + index + 1};
-}
-
 Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
-                                  std::span<char, file::kMaxName> room, task::Task& caller) {
-    if (is_process_directory(path, caller)) {
-        return next_process_file(path, position - kFixedPositions, caller);
+                                  std::span<char, file::kMaxName> room, task::Task&) {
+    if (const auto place = process_path(path); place && process_files::find(*place).ok()) {
+        DirectoryEntry entry = TRY(process_files::next_below(*place, position - kFixedPositions, room));
+        entry.next += kFixedPositions;
+        return entry;
     }
     if (position < kInitrdPositions) {
         if (const auto fixed = next_fixed(path, position - kFixedPositions); fixed.ok()) {
@@ -319,8 +416,12 @@ Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
         }
         position = kProcessPositions;
     }
-    return path == "proc" ? next_process(position - kProcessPositions, room)
-                          : Result<DirectoryEntry>{Error::NoEntry};
+    if (path != "proc") {
+        return Error::NoEntry;
+    }
+    DirectoryEntry entry = TRY(process_files::next_process(position - kProcessPositions, room));
+    entry.next += kProcessPositions;
+    return entry;
 }
 
 }  // namespace
@@ -337,24 +438,77 @@ Result<void> add_directory(std::string_view path, std::uint32_t mode) {
     return initrd_index::add(path, nullptr, (mode & ~kTypeMask) | kTypeDirectory);
 }
 
-Result<mm::FileObject*> find_program(std::string_view path) {
-    Path canonical;
-    TRY(canonical.append(path));
-    const initrd_index::Found found = TRY(initrd_index::find(canonical.text()));
-    if (found.object == nullptr) {
+Result<void> add_link(std::string_view path, mm::FileObject& target) {
+    return initrd_index::add(path, &target, kLinkMode);
+}
+
+Result<Path> resolve(const Path& base, std::string_view text, FinalLink last, task::Task* caller) {
+    Path at = base;
+    Pending pending;
+    bool ends_as_directory = names_directory(text);
+    std::uint32_t links = 0;
+    if (text.starts_with('/')) {
+        at = {};
+    }
+    for (std::string_view part = take_part(text); !part.empty(); part = take_part(text)) {
+        if (part == ".") {
+            continue;
+        }
+        if (part == "..") {
+            at.go_up();
+            continue;
+        }
+        TRY(at.append_name(part));
+        if (text.empty() && last == FinalLink::Itself) {
+            break;
+        }
+        const auto target = link_at(at.text(), pending.room(), caller);
+        // A descriptor's link stands for the open file, whatever its text.
+        if (!target.ok() || (!target->starts_with('/') && is_descriptor(at.text())) ||
+            (text.find_first_not_of('/') == std::string_view::npos && is_descriptor(at.text()))) {
+            continue;
+        }
+        if (++links > kMaxLinks) {
+            return Error::TooManyLinks;
+        }
+        ends_as_directory = ends_as_directory || (text.empty() && names_directory(*target));
+        text = TRY(pending.join(*target, text));
+        at.go_up();
+        if (text.starts_with('/')) {
+            at = {};
+        }
+    }
+    at.set_ends_as_directory(ends_as_directory);
+    return at;
+}
+
+Result<mm::FileObject*> find_program(const Path& base, std::string_view text, task::Task* caller) {
+    const Path path = TRY(resolve(base, text, FinalLink::Followed, caller));
+    const Node node = TRY(find(path, FinalLink::Followed));
+    if (node.is_directory()) {
         return Error::IsDirectory;
     }
-    return found.object;
+    return node.kind == NodeKind::File ? Result<mm::FileObject*>{node.object} : Error::AccessDenied;
+}
+
+Result<mm::FileObject*> find_interpreter(std::string_view path) {
+    return find_program({}, path, nullptr);
 }
 
 std::optional<MemoryPath> find_in_memory(const Path& path) {
     return memory_path(path.text());
 }
 
-Result<Node> find(const Path& path, task::Task& caller) {
-    auto found = find_canonical(path.text(), caller);
+Result<Node> find(const Path& path, FinalLink last) {
+    auto found = find_resolved(path.text());
     if (!found.ok()) {
-        return reason_for_absence(path.text(), caller);
+        return reason_for_absence(path.text());
+    }
+    if (found->kind == NodeKind::Link && last == FinalLink::Followed && is_descriptor(path.text())) {
+        auto file = TRY(process_files::find_open_file(path.text().substr(kProcesses.size())));
+        found->kind = NodeKind::Descriptor;
+        found->status = file->status();
+        found->descriptor = std::move(file);
     }
     if (path.ends_as_directory() && !found->is_directory()) {
         return Error::NotDirectory;
@@ -362,7 +516,12 @@ Result<Node> find(const Path& path, task::Task& caller) {
     return found;
 }
 
-Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t flags, task::Task& caller) {
+Result<std::string_view> read_link(const Path& path, std::span<char> room, task::Task& caller) {
+    TRY(find(path));
+    return link_at(path.text(), room, &caller);
+}
+
+Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t flags) {
     switch (node.kind) {
         case NodeKind::Console:
             return console::open(flags);
@@ -374,12 +533,18 @@ Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t fla
             return file::open_constant_directory(path.text(), &next_entry, flags, node.status);
         case NodeKind::Memory:
             return file::tmpfs::open(*node.memory, flags);
+        case NodeKind::Link:
+            return Error::TooManyLinks;
+        case NodeKind::Descriptor:
+            return node.descriptor->reopen(flags);
         case NodeKind::Information:
             break;
     }
     const std::span<char> room = TRY(file::allocate_text(frames_order_of(node.information)));
     LineWriter out{room};
-    if (const auto described = describe(node.information, node.process, caller, out); !described.ok()) {
+    if (node.information == Information::Constant) {
+        out << node.text;
+    } else if (const auto described = describe(node.information, node.subject, out); !described.ok()) {
         file::free_text(room);
         return described.error();
     }

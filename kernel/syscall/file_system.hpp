@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "file/devices.hpp"
@@ -33,24 +34,48 @@ Result<void> reserve(std::size_t entries);
 // or empty parts inside; NoMemory when the room is used up; Exists.
 Result<void> add_file(std::string_view path, mm::FileObject& object, std::uint32_t mode);
 Result<void> add_directory(std::string_view path, std::uint32_t mode);
+// `target`'s contents are the path it stands for.
+Result<void> add_link(std::string_view path, mm::FileObject& target);
 
 // ---- Lookup ----
 
-// The regular initrd file at `path`, for the program loader. Errors: NoEntry, NotDirectory, IsDirectory,
-// NameTooLong.
-[[nodiscard]] Result<mm::FileObject*> find_program(std::string_view path);
+// Whether a symbolic link that a path ends with stands for itself or for what it names.
+enum class FinalLink : std::uint8_t { Itself, Followed };
 
-enum class NodeKind : std::uint8_t { Console, Device, File, Directory, Information, Memory };
+// Where `text` leads from `base` on; symbolic links on the way are followed. What it names need not exist.
+// No caller (at boot): no process is known. Errors: NameTooLong, TooManyLinks (beyond 40).
+[[nodiscard]] Result<Path> resolve(const Path& base, std::string_view text, FinalLink last,
+                                   task::Task* caller);
+
+// The file that `text` leads to from `base` on, links followed, for the program loader. Errors: NoEntry,
+// NotDirectory, IsDirectory, NameTooLong, TooManyLinks; AccessDenied for what is no file of that kind.
+[[nodiscard]] Result<mm::FileObject*> find_program(const Path& base, std::string_view text,
+                                                   task::Task* caller);
+// The same for the program that another one names as its interpreter.
+[[nodiscard]] Result<mm::FileObject*> find_interpreter(std::string_view path);
+
+enum class NodeKind : std::uint8_t {
+    Console,
+    Device,
+    File,
+    Directory,
+    Information,
+    Memory,
+    Link,
+    Descriptor
+};
 
 // What a path names.
 struct Node {
     NodeKind kind{};
     task::FileStatus status;
-    file::Device device{};            // Device
-    mm::FileObject* object{nullptr};  // File
-    Information information{};        // Information
-    TaskId process{};                 // Information about a process: which
-    Ref<file::tmpfs::Node> memory{};  // Memory: file or directory
+    file::Device device{};             // Device
+    mm::FileObject* object{nullptr};   // File
+    Information information{};         // Information
+    Subject subject{};                 // Information about a process or thread: which
+    std::string_view text{};           // Information::Constant
+    Ref<file::tmpfs::Node> memory{};   // Memory: file or directory; Link, if it lies there
+    Ref<task::OpenFile> descriptor{};  // Descriptor: the file that /proc/<pid>/fd/<n> stands for
 
     [[nodiscard]] bool is_directory() const {
         return (status.mode & task::kTypeMask) == task::kTypeDirectory;
@@ -64,11 +89,14 @@ struct MemoryPath {
 };
 [[nodiscard]] std::optional<MemoryPath> find_in_memory(const Path& path);
 
-// /proc/self is the caller's process. Errors: NoEntry, NotDirectory.
-[[nodiscard]] Result<Node> find(const Path& path, task::Task& caller);
+// What a resolved path names; `last` as it was resolved with. Errors: NoEntry, NotDirectory.
+[[nodiscard]] Result<Node> find(const Path& path, FinalLink last = FinalLink::Itself);
+
+// The target of the link at a resolved path, written to `room`. Errors: NoEntry; InvalidArgument when it is
+// no link; NameTooLong.
+[[nodiscard]] Result<std::string_view> read_link(const Path& path, std::span<char> room, task::Task& caller);
 
 // Opens what find() found at `path`. Errors: NoMemory; NoEntry when the process it tells about is gone.
-[[nodiscard]] Result<Ref<task::OpenFile>> open(const Path& path, const Node& node, std::uint32_t flags,
-                                               task::Task& caller);
+[[nodiscard]] Result<Ref<task::OpenFile>> open(const Path& path, const Node& node, std::uint32_t flags);
 
 }  // namespace kernel::syscall::file_system

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "syscall/information.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "arch/contract.hpp"
+#include "file/tmpfs.hpp"
 #include "lib/cpu_mask.hpp"
 #include "mm/frames.hpp"
 #include "mm/layout.hpp"
-#include "syscall/change_attributes.hpp"
-#include "syscall/target.hpp"
-#include "syscall/time_values.hpp"
+#include "sync/spinlock.hpp"
+#include "syscall/process_information.hpp"
+#include "syscall/time.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 
@@ -17,7 +20,7 @@ namespace kernel::syscall {
 
 namespace {
 
-constexpr std::int64_t kNsPerTick = 10'000'000;  // USER_HZ = 100
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 struct Board {
     std::string_view compatible;
@@ -33,33 +36,16 @@ void describe_strings(std::string_view strings, LineWriter& out) {
     }
 }
 
-// A CPU list as Linux writes it: "0-2,5".
-void describe_cpus(CpuMask cpus, LineWriter& out) {
-    bool is_first = true;
-    for (std::uint32_t cpu = 0; cpu < kMaxCpus; ++cpu) {
-        if (!cpus.contains(CpuId{cpu})) {
-            continue;
-        }
-        std::uint32_t last = cpu;
-        while (last + 1 < kMaxCpus && cpus.contains(CpuId{last + 1})) {
-            ++last;
-        }
-        out << (is_first ? "" : ",") << cpu;
-        if (last > cpu) {
-            out << '-' << last;
-        }
-        is_first = false;
-        cpu = last;
-    }
-    out << '\n';
-}
-
 void describe_memory(LineWriter& out) {
     constexpr std::uint64_t kKibPerFrame = mm::kPageSize / 1024;
     const mm::FrameStats memory = mm::frames().stats();
     out << "MemTotal:       " << padded(memory.total * kKibPerFrame, 8) << " kB\n"
         << "MemFree:        " << padded(memory.free * kKibPerFrame, 8) << " kB\n"
         << "MemAvailable:   " << padded(memory.free * kKibPerFrame, 8) << " kB\n"
+        << "Buffers:               0 kB\n"
+        << "Cached:         " << padded(file::tmpfs::pages_in_use() * kKibPerFrame, 8) << " kB\n"
+        << "SwapCached:            0 kB\n"
+        << "Shmem:          " << padded(file::tmpfs::pages_in_use() * kKibPerFrame, 8) << " kB\n"
         << "SwapTotal:             0 kB\n"
         << "SwapFree:              0 kB\n";
 }
@@ -90,99 +76,106 @@ void describe_uptime(LineWriter& out) {
     out << '\n';
 }
 
-std::string_view text_of(const task::Task::Name& name) {
-    return std::string_view{name.data(), name.size()}.substr(
-        0, std::string_view{name.data(), name.size()}.find('\0'));
-}
-
-// "start-end rwxp offset device inode path", one mapping a line (proc_pid_maps(5)).
-void describe_mapping(const mm::Mapping& mapping, LineWriter& out) {
-    const mm::Protection allowed = mapping.protection;
-    const auto plain_hex = [&](std::uint64_t value) {
-        for (int shift = value >> 32 != 0 ? 36 : 28; shift >= 0; shift -= 4) {
-            out << "0123456789abcdef"[(value >> shift) & 0xf];
-        }
+// What all CPUs that may come have in common: a line of /proc/interrupts, one column each.
+void describe_interrupts(LineWriter& out) {
+    std::array<nexus_abi::sched_hartstat, kMaxCpus> stats;
+    out << "     ";
+    task::possible_cpus().for_each([&](CpuId cpu) {
+        task::fill_hart_stat(cpu, stats[cpu.value()]);
+        out << "       CPU" << cpu;
+    });
+    const auto put = [&](std::string_view name, std::uint64_t nexus_abi::sched_hartstat::* count,
+                         std::string_view what) {
+        out << '\n' << name;
+        task::possible_cpus().for_each(
+            [&](CpuId cpu) { out << ' ' << padded(stats[cpu.value()].*count, 10); });
+        out << "  " << what;
     };
-    plain_hex(mapping.start.value());
-    out << '-';
-    plain_hex(mapping.end.value());
-    out << ' ' << (allowed.read ? 'r' : '-') << (allowed.write ? 'w' : '-') << (allowed.execute ? 'x' : '-')
-        << "p ";
-    plain_hex(mapping.file != nullptr ? mapping.file_offset : 0);
-    out << " 00:00 0";
-    if (mapping.file != nullptr) {
-        out << "          " << (mapping.file->path().starts_with('/') ? "" : "/") << mapping.file->path();
-    } else if (mapping.end == mm::kUserStackTop) {
-        out << "          [stack]";
-    }
+    put("  5: ", &nexus_abi::sched_hartstat::nr_timer_interrupts, "RISC-V INTC   5 Edge      riscv-timer");
+    put("IPI0:", &nexus_abi::sched_hartstat::nr_ipis_received, "Rescheduling interrupts");
     out << '\n';
 }
 
-void describe_mappings(mm::AddressSpace& space, LineWriter& out) {
-    VirtAddr at{};
-    while (!out.is_truncated()) {
-        const auto mapping = space.mapping_at_or_above(at);
-        if (!mapping.ok()) {
-            break;
-        }
-        describe_mapping(*mapping, out);
-        at = mapping->end;
+// Of all harts.
+struct Totals {
+    std::uint64_t busy_ns{0};
+    std::uint64_t idle_ns{0};
+    std::uint64_t switches{0};
+    std::uint64_t interrupts{0};
+    std::uint64_t runnable{0};
+    void add(const nexus_abi::sched_hartstat& stat) {
+        busy_ns += stat.busy_ns;
+        idle_ns += stat.idle_ns;
+        switches += stat.nr_switches;
+        interrupts += stat.nr_timer_interrupts + stat.nr_ipis_received;
+        runnable += stat.nr_runnable;
     }
+};
+
+Totals totals() {
+    Totals all;
+    task::possible_cpus().for_each([&](CpuId cpu) {
+        nexus_abi::sched_hartstat stat{};
+        task::fill_hart_stat(cpu, stat);
+        all.add(stat);
+    });
+    return all;
 }
 
-char letter_of(nexus_abi::TaskState state) {
-    switch (state) {
-        case nexus_abi::TaskState::Blocked:
-            return 'S';
-        case nexus_abi::TaskState::Dead:
-            return 'Z';
-        default:
-            return 'R';
-    }
+// proc_stat(5). What tasks ran counts as user time: the kernel's share is not told apart.
+void describe_statistics(LineWriter& out) {
+    const auto put_times = [&](std::uint64_t busy_ns, std::uint64_t idle_ns) {
+        out << ' ' << busy_ns / kNsPerTick << " 0 0 " << idle_ns / kNsPerTick << " 0 0 0 0 0 0\n";
+    };
+    const Totals all = totals();
+    out << "cpu ";
+    put_times(all.busy_ns, all.idle_ns);
+    task::online_cpus().for_each([&](CpuId cpu) {
+        nexus_abi::sched_hartstat stat{};
+        task::fill_hart_stat(cpu, stat);
+        out << "cpu" << cpu;
+        put_times(stat.busy_ns, stat.idle_ns);
+    });
+    out << "intr " << all.interrupts << "\nctxt " << all.switches << "\nbtime "
+        << realtime_offset().ns() / kNsPerSecond << "\nprocesses " << task::process_births()
+        << "\nprocs_running " << all.runnable << "\nprocs_blocked 0\n";
 }
 
-// The 52 fields of proc_pid_stat(5); what does not exist here is 0.
-void describe_status(task::Process& process, task::Task& leader, bool shows_memory, LineWriter& out) {
-    const nexus_abi::sched_snapshot_entry entry = snapshot_of(leader);
-    std::uint32_t threads = 0;
+// Linux' load averages: every 5 s each keeps e^(-5s/period) of itself, in units of 1/2048. Nobody is woken
+// for it: a reader makes up for the steps since the last one with what is runnable now.
+struct LoadAverages {
+    std::int64_t last_ns{0};
+    std::array<std::uint64_t, 3> value{};
+};
+constexpr std::uint64_t kLoadUnit = 2048;
+constexpr std::int64_t kLoadStepNs = 5'000'000'000;
+constexpr std::array<std::uint64_t, 3> kLoadKept{1884, 2014, 2037};  // 1, 5 and 15 minutes
+constexpr std::int64_t kMaxLoadSteps = 1000;                         // after these nothing changes
+constinit SpinLock load_lock{LockRank::WaitQueue};
+constinit LoadAverages load GUARDED_BY(load_lock);
+
+void describe_load(LineWriter& out) {
+    // The reader itself does not count.
+    const std::uint64_t runnable = totals().runnable;
+    const std::uint64_t active = runnable > 0 ? runnable - 1 : 0;
+    LoadAverages now;
     {
-        const LockGuard guard{task::family_lock()};
-        threads = process.thread_count;
-    }
-    const std::int64_t ticks = task::process_usage(process).runtime.ns() / kNsPerTick;
-    out << entry.pid << " (" << text_of(leader.name()) << ") "
-        << letter_of(static_cast<nexus_abi::TaskState>(entry.state)) << ' ' << entry.parent << ' '
-        << entry.pid << ' ' << entry.pid << " 0 -1 0 0 0 0 0 "  // tty, its group, flags, faults
-        << ticks << " 0 0 0 20 " << leader.nice  // user, system, children's times, priority, nice
-        << ' ' << threads << " 0 0 "             // interval timer, start time
-        << (shows_memory ? process.space().mapped_bytes() : 0) << ' '
-        << (shows_memory ? process.space().resident_pages() : 0)
-        << " 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 "  // limit, addresses, signals, wait channel,
-                                                                // exit signal
-        << entry.cpu << " 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
-}
-
-Result<void> describe_process(Information information, TaskId pid, task::Task& caller, LineWriter& out) {
-    const Ref<task::Task> leader = task::find_task(pid);
-    if (!leader) {
-        return Error::NoEntry;
-    }
-    task::Process& process = leader->process();
-    const bool is_own = &process == &caller.process();
-    switch (information) {
-        case Information::ProcessMaps:
-            if (is_own) {
-                describe_mappings(process.space(), out);
+        const LockGuard guard{load_lock};
+        const std::int64_t steps = (arch::now().ns() - load.last_ns) / kLoadStepNs;
+        load.last_ns += steps * kLoadStepNs;
+        for (std::int64_t i = 0; i < std::min(steps, kMaxLoadSteps); ++i) {
+            for (std::size_t k = 0; k < load.value.size(); ++k) {
+                load.value[k] =
+                    (load.value[k] * kLoadKept[k] + active * kLoadUnit * (kLoadUnit - kLoadKept[k])) /
+                    kLoadUnit;
             }
-            break;
-        case Information::ProcessComm:
-            out << text_of(leader->name()) << '\n';
-            break;
-        default:
-            describe_status(process, *leader, is_own, out);
-            break;
+        }
+        now = load;
     }
-    return {};
+    for (const std::uint64_t value : now.value) {
+        out << value / kLoadUnit << '.' << padded(value % kLoadUnit * 100 / kLoadUnit, 2, '0') << ' ';
+    }
+    out << runnable << '/' << task::process_count() << ' ' << task::process_births() << '\n';
 }
 
 }  // namespace
@@ -191,13 +184,15 @@ void set_board(std::string_view compatible, std::string_view model) {
     the_board = {.compatible = compatible, .model = model};
 }
 
-Result<void> describe(Information information, TaskId process, task::Task& caller, LineWriter& out) {
+Result<void> describe(Information information, Subject subject, LineWriter& out) {
     switch (information) {
         case Information::CpusOnline:
-            describe_cpus(task::online_cpus(), out);
+            describe_cpu_list(task::online_cpus(), out);
+            out << '\n';
             return {};
         case Information::CpusPossible:
-            describe_cpus(task::possible_cpus(), out);
+            describe_cpu_list(task::possible_cpus(), out);
+            out << '\n';
             return {};
         case Information::MemoryInfo:
             describe_memory(out);
@@ -208,18 +203,24 @@ Result<void> describe(Information information, TaskId process, task::Task& calle
         case Information::Uptime:
             describe_uptime(out);
             return {};
+        case Information::Statistics:
+            describe_statistics(out);
+            return {};
+        case Information::LoadAverage:
+            describe_load(out);
+            return {};
+        case Information::Interrupts:
+            describe_interrupts(out);
+            return {};
         case Information::BoardCompatible:
             describe_strings(the_board.compatible, out);
             return {};
         case Information::BoardModel:
             describe_strings(the_board.model, out);
             return {};
-        case Information::ProcessMaps:
-        case Information::ProcessComm:
-        case Information::ProcessStat:
-            return describe_process(information, process, caller, out);
+        default:
+            return describe_process(information, subject, out);
     }
-    return Error::NoEntry;
 }
 
 }  // namespace kernel::syscall

@@ -18,12 +18,29 @@ enum class Information : std::uint8_t {
     MemoryInfo,
     CpuInfo,
     Uptime,
+    Statistics,
+    LoadAverage,
+    Interrupts,
     BoardCompatible,
     BoardModel,
-    // About one process.
-    ProcessMaps,
+    // About one process or thread.
+    ProcessArguments,
     ProcessComm,
+    ProcessLimits,
+    ProcessMaps,
+    ProcessMemory,
+    ProcessSchedule,
     ProcessStat,
+    ProcessStatus,
+    Mounts,
+    // The same always: the text is the name's.
+    Constant,
+};
+
+// Whom a text is about.
+struct Subject {
+    TaskId tid{};
+    bool is_thread{false};  // the thread alone, else its process
 };
 
 // The longest text: the mappings of a process beyond it are left out, as is anything else.
@@ -35,9 +52,7 @@ enum class Information : std::uint8_t {
 // `model` with or without its NUL; both live as long as the kernel. Boot, one hart.
 void set_board(std::string_view compatible, std::string_view model);
 
-// Writes the text. `process`: which, for files about one. Errors: NoEntry when it is gone. Memory is shown to
-// the process itself only: another one may be taking it apart at this moment.
-[[nodiscard]] Result<void> describe(Information information, TaskId process, task::Task& caller,
-                                    LineWriter& out);
+// Writes the text. `subject`: for files about one. Errors: NoEntry when it is gone.
+[[nodiscard]] Result<void> describe(Information information, Subject subject, LineWriter& out);
 
 }  // namespace kernel::syscall

@@ -13,7 +13,8 @@ namespace kernel::syscall::initrd_index {
 
 // Makes room for this many entries. Pre: once, before add(). Errors: NoMemory (also beyond 2 MiB of index).
 Result<void> reserve(std::size_t entries);
-// `path` may begin with "/" or "./"; no object: a directory. Errors: InvalidArgument for a path with ".",
+// `path` may begin with "/" or "./"; no object: a directory; the contents of a symbolic link's are its
+// target. Errors: InvalidArgument for a path with ".",
 // ".." or empty parts inside; NoMemory when the room is used up; Exists.
 Result<void> add(std::string_view path, mm::FileObject* object, std::uint32_t mode);
 
@@ -21,6 +22,8 @@ struct Found {
     mm::FileObject* object{nullptr};  // null: a directory
     std::uint32_t mode{0};
     std::uint64_t inode{0};
+
+    [[nodiscard]] bool is_link() const { return (mode & task::kTypeMask) == task::kTypeLink; }
 };
 // Pre for both: the path is canonical (syscall/path.hpp). Directories above files need no entry of their own.
 // Errors: NoEntry.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is done by name: opening, describing, walking the tree.
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -14,6 +15,7 @@ namespace kernel::syscall {
 
 namespace {
 
+using file_system::FinalLink;
 using file_system::MemoryPath;
 using file_system::Node;
 using file_system::NodeKind;
@@ -21,7 +23,8 @@ using task::FileStatus;
 
 // include/uapi/linux/fcntl.h, stat.h
 constexpr std::int32_t kCurrentDirectory = -100;  // AT_FDCWD
-constexpr std::uint32_t kAtNoFollow = 0x100;      // no symbolic links here
+constexpr std::uint32_t kAtNoFollow = 0x100;
+constexpr std::uint32_t kAtFollow = 0x400;
 constexpr std::uint32_t kAtEffectiveAccess = 0x200;
 constexpr std::uint32_t kAtRemoveDirectory = 0x200;
 constexpr std::uint32_t kRenameNoReplace = 1;
@@ -49,8 +52,9 @@ Result<void> set_base(Caller& caller, std::int32_t dirfd, Path& path) {
     return {};
 }
 
-// The path a call names. Errors: BadAddress, NameTooLong, NoEntry (empty), and set_base()'s.
-Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer) {
+// Where the path a call names leads. Errors: BadAddress, NameTooLong, NoEntry (empty), TooManyLinks, and
+// set_base()'s.
+Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer, FinalLink last) {
     std::array<char, kMaxPath> given;
     const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
     if (text.empty()) {
@@ -60,8 +64,11 @@ Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer) {
     if (!text.starts_with('/')) {
         TRY(set_base(caller, dirfd, path));
     }
-    TRY(path.append(text));
-    return path;
+    return file_system::resolve(path, text, last, &caller.task);
+}
+
+FinalLink final_link(std::uint32_t flags) {
+    return (flags & kAtNoFollow) != 0 ? FinalLink::Itself : FinalLink::Followed;
 }
 
 // Whether a node may be opened like this.
@@ -75,6 +82,8 @@ Result<void> check_open(const Node& node, std::uint32_t flags) {
         return writes || (flags & task::kOpenCreate) != 0 ? Result<void>{Error::IsDirectory} : Result<void>{};
     }
     switch (node.kind) {
+        case NodeKind::Link:
+            return (flags & task::kOpenDirectory) != 0 ? Error::NotDirectory : Error::TooManyLinks;
         case NodeKind::File:
         case NodeKind::Information:
             if ((flags & task::kOpenDirectory) != 0) {
@@ -87,27 +96,27 @@ Result<void> check_open(const Node& node, std::uint32_t flags) {
 }
 
 // A name that is not there: why it cannot be made, or where it can.
-Result<MemoryPath> place_for(Caller& caller, const Path& path) {
+Result<MemoryPath> place_for(const Path& path) {
     const auto place = file_system::find_in_memory(path);
     if (place) {
         return *place;
     }
     Path parent;
     TRY(parent.set_base(path.parent()));
-    const Node above = TRY(file_system::find(parent, caller.task));
+    const Node above = TRY(file_system::find(parent));
     return above.is_directory() ? Error::ReadOnly : Error::NotDirectory;
 }
 
 // Finds what is to be opened, or makes it.
-Result<Node> find_or_create(Caller& caller, const Path& path, std::uint32_t flags, std::uint32_t mode) {
-    auto found = file_system::find(path, caller.task);
+Result<Node> find_or_create(const Path& path, FinalLink last, std::uint32_t flags, std::uint32_t mode) {
+    auto found = file_system::find(path, last);
     if (found.ok() || found.error() != Error::NoEntry || (flags & task::kOpenCreate) == 0) {
         if (found.ok()) {
             TRY(check_open(*found, flags));
         }
         return found;
     }
-    const MemoryPath place = TRY(place_for(caller, path));
+    const MemoryPath place = TRY(place_for(path));
     if (path.ends_as_directory()) {
         return Error::IsDirectory;
     }
@@ -127,9 +136,12 @@ Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> poi
     if ((flags & task::kOpenAccessMask) == task::kOpenAccessMask) {
         return Error::InvalidArgument;
     }
-    const Path path = TRY(read_path(caller, dirfd, pointer));
-    const Node node = TRY(find_or_create(caller, path, flags, mode));
-    auto file = TRY(file_system::open(path, node, flags, caller.task));
+    constexpr std::uint32_t kMakesItself = task::kOpenCreate | task::kOpenExclusive;
+    const bool keeps_link = (flags & task::kOpenNoFollow) != 0 || (flags & kMakesItself) == kMakesItself;
+    const FinalLink last = keeps_link ? FinalLink::Itself : FinalLink::Followed;
+    const Path path = TRY(read_path(caller, dirfd, pointer, last));
+    const Node node = TRY(find_or_create(path, last, flags, mode));
+    auto file = TRY(file_system::open(path, node, flags));
     if ((flags & task::kOpenTruncate) != 0 && node.kind == NodeKind::Memory) {
         // What is not dropped at once is dropped by the next writer.
         static_cast<void>(file::tmpfs::truncate(*node.memory, 0));
@@ -147,10 +159,11 @@ Result<FileStatus> find_status(Caller& caller, std::int32_t dirfd, In<char> poin
         }
         Path path;
         TRY(set_base(caller, dirfd, path));
-        return TRY(file_system::find(path, caller.task)).status;
+        return TRY(file_system::find(path)).status;
     }
-    const Path path = TRY(read_path(caller, dirfd, pointer));
-    return TRY(file_system::find(path, caller.task)).status;
+    const FinalLink last = final_link(flags);
+    const Path path = TRY(read_path(caller, dirfd, pointer, last));
+    return TRY(file_system::find(path, last)).status;
 }
 
 // Files of memory know when they were changed, since boot; the others are as old as time.
@@ -216,8 +229,8 @@ Result<void> check_access(Caller& caller, std::int32_t dirfd, In<char> pointer, 
 }
 
 Result<void> make_directory(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t mode) {
-    const Path path = TRY(read_path(caller, dirfd, pointer));
-    const auto found = file_system::find(path, caller.task);
+    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    const auto found = file_system::find(path);
     // A name that says it is a directory and is none is there all the same.
     if (found.ok() || (found.error() == Error::NotDirectory && path.ends_as_directory())) {
         return found.ok() ? Error::Exists : found.error();
@@ -225,7 +238,7 @@ Result<void> make_directory(Caller& caller, std::int32_t dirfd, In<char> pointer
     if (found.error() != Error::NoEntry) {
         return found.error();
     }
-    const MemoryPath place = TRY(place_for(caller, path));
+    const MemoryPath place = TRY(place_for(path));
     return file::tmpfs::create_directory(place.root, place.rest, mode);
 }
 
@@ -233,8 +246,8 @@ Result<void> remove(Caller& caller, std::int32_t dirfd, In<char> pointer, std::u
     if ((flags & ~kAtRemoveDirectory) != 0) {
         return Error::InvalidArgument;
     }
-    const Path path = TRY(read_path(caller, dirfd, pointer));
-    const Node node = TRY(file_system::find(path, caller.task));
+    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    const Node node = TRY(file_system::find(path));
     const auto place = file_system::find_in_memory(path);
     if (!place) {
         if (flags != 0 && !node.is_directory()) {
@@ -251,8 +264,8 @@ Result<void> rename(Caller& caller, std::int32_t from_dirfd, In<char> from, std:
     if ((flags & ~kRenameNoReplace) != 0) {
         return Error::InvalidArgument;
     }
-    const Path from_path = TRY(read_path(caller, from_dirfd, from));
-    const Path to_path = TRY(read_path(caller, to_dirfd, to));
+    const Path from_path = TRY(read_path(caller, from_dirfd, from, FinalLink::Itself));
+    const Path to_path = TRY(read_path(caller, to_dirfd, to, FinalLink::Itself));
     const auto source = file_system::find_in_memory(from_path);
     const auto target = file_system::find_in_memory(to_path);
     if (source.has_value() != target.has_value() || (source && source->root != target->root)) {
@@ -261,19 +274,47 @@ Result<void> rename(Caller& caller, std::int32_t from_dirfd, In<char> from, std:
     if (!source) {
         return Error::ReadOnly;
     }
-    const Node moved = TRY(file_system::find(from_path, caller.task));
+    const Node moved = TRY(file_system::find(from_path));
     if (to_path.ends_as_directory() && !moved.is_directory()) {
         return Error::NotDirectory;
     }
     return file::tmpfs::rename(source->root, source->rest, target->rest, flags != 0);
 }
 
+// As much of a link's target as there is room for, without a final zero.
+Result<std::uint64_t> copy_link(Caller& caller, std::int32_t dirfd, In<char> pointer, Out<char> buffer,
+                                std::uint64_t size) {
+    if (size == 0 || static_cast<std::int32_t>(size) < 0) {
+        return Error::InvalidArgument;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    std::array<char, kMaxPath> room;
+    const std::string_view target = TRY(file_system::read_link(path, room, caller.task));
+    const std::size_t bytes = std::min<std::uint64_t>(target.size(), size);
+    TRY(mm::copy_out_array(caller.space(), buffer, std::span{target.data(), bytes}));
+    return std::uint64_t{bytes};
+}
+
+Result<void> make_link(Caller& caller, In<char> target, std::int32_t dirfd, In<char> pointer) {
+    std::array<char, kMaxPath> room;
+    const std::string_view text{room.data(), TRY(mm::copy_in_string(caller.space(), room, target))};
+    if (text.empty()) {
+        return Error::NoEntry;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    if (file_system::find(path).ok()) {
+        return Error::Exists;
+    }
+    const MemoryPath place = TRY(place_for(path));
+    return path.ends_as_directory() ? Error::NoEntry : file::tmpfs::create_link(place.root, place.rest, text);
+}
+
 Result<bool> truncate_path(Caller& caller, In<char> pointer, std::int64_t bytes) {
     if (bytes < 0) {
         return Error::InvalidArgument;
     }
-    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer));
-    const Node node = TRY(file_system::find(path, caller.task));
+    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer, FinalLink::Followed));
+    const Node node = TRY(file_system::find(path, FinalLink::Followed));
     if (node.is_directory()) {
         return Error::IsDirectory;
     }
@@ -284,12 +325,12 @@ Result<bool> truncate_path(Caller& caller, In<char> pointer, std::int64_t bytes)
 }
 
 Result<void> change_directory(Caller& caller, In<char> pointer) {
-    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer));
-    const Node node = TRY(file_system::find(path, caller.task));
+    const Path path = TRY(read_path(caller, kCurrentDirectory, pointer, FinalLink::Followed));
+    const Node node = TRY(file_system::find(path, FinalLink::Followed));
     if (!node.is_directory()) {
         return Error::NotDirectory;
     }
-    caller.files().set_directory(TRY(file_system::open(path, node, task::kOpenReadOnly, caller.task)));
+    caller.files().set_directory(TRY(file_system::open(path, node, task::kOpenReadOnly)));
     return {};
 }
 
@@ -371,13 +412,13 @@ SysResult sys_faccessat2(Caller& caller, std::int32_t dirfd, In<char> path, std:
     return check_access(caller, dirfd, path, wanted, flags);
 }
 
-SysResult sys_readlinkat(Caller& caller, std::int32_t dirfd, In<char> pointer, Out<char>, std::uint64_t) {
-    const auto path = read_path(caller, dirfd, pointer);
-    if (!path.ok()) {
-        return path.error();
-    }
-    const auto node = file_system::find(*path, caller.task);
-    return node.ok() ? Error::InvalidArgument : node.error();
+SysResult sys_readlinkat(Caller& caller, std::int32_t dirfd, In<char> path, Out<char> buffer,
+                         std::uint64_t size) {
+    return copy_link(caller, dirfd, path, buffer, size);
+}
+
+SysResult sys_symlinkat(Caller& caller, In<char> target, std::int32_t dirfd, In<char> path) {
+    return make_link(caller, target, dirfd, path);
 }
 
 SysResult sys_newfstatat(Caller& caller, std::int32_t dirfd, In<char> path, Out<stat> status,

@@ -12,6 +12,11 @@ std::string_view take_part(std::string_view& path) {
     return part;
 }
 
+bool names_directory(std::string_view path) {
+    return path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") || path == "." ||
+           path == "..";
+}
+
 Result<void> Path::set_base(std::string_view canonical) {
     if (canonical.size() >= kMaxPath) {
         return Error::NameTooLong;
@@ -25,26 +30,27 @@ Result<void> Path::append(std::string_view path) {
     if (path.starts_with('/')) {
         length_ = 0;
     }
-    ends_as_directory_ =
-        path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") || path == "." || path == "..";
+    ends_as_directory_ = names_directory(path);
     for (std::string_view part = take_part(path); !part.empty(); part = take_part(path)) {
-        if (part == ".") {
-            continue;
-        }
         if (part == "..") {
-            length_ = parent().size();
-            continue;
+            go_up();
+        } else if (part != ".") {
+            TRY(append_name(part));
         }
-        const std::size_t separator = length_ == 0 ? 0 : 1;
-        if (length_ + separator + part.size() >= kMaxPath) {
-            return Error::NameTooLong;
-        }
-        if (separator != 0) {
-            characters_[length_] = '/';
-        }
-        part.copy(characters_.data() + length_ + separator, part.size());
-        length_ += separator + part.size();
     }
+    return {};
+}
+
+Result<void> Path::append_name(std::string_view name) {
+    const std::size_t separator = length_ == 0 ? 0 : 1;
+    if (length_ + separator + name.size() >= kMaxPath) {
+        return Error::NameTooLong;
+    }
+    if (separator != 0) {
+        characters_[length_] = '/';
+    }
+    name.copy(characters_.data() + length_ + separator, name.size());
+    length_ += separator + name.size();
     return {};
 }
 

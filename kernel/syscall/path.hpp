@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The one spelling of a path that names are looked up by: from the root, without leading, trailing or double
-// "/", no "." and "..". There are no symbolic links, so it can be had from the text alone.
+// "/", no "." and "..", and, where file_system::resolve() made it, no symbolic links on the way.
 #pragma once
 
 #include <array>
@@ -17,16 +17,24 @@ using file::kMaxPath;
 // Splits the first part of a path off: "a/b/c" becomes "a" and "/b/c". Empty parts are passed over.
 [[nodiscard]] std::string_view take_part(std::string_view& path);
 
+// Whether the spelling says that a directory is meant.
+[[nodiscard]] bool names_directory(std::string_view path);
+
 class Path {
   public:
     // Where a relative path starts; the root when it is not set.
     Result<void> set_base(std::string_view canonical);
-    // Goes on from there, or from the root when `path` begins with "/". Errors: NameTooLong.
+    // Goes on from there, or from the root when `path` begins with "/", by the text alone. Errors:
+    // NameTooLong.
     Result<void> append(std::string_view path);
+    // One step down. Pre: a name, neither "." nor "..". Errors: NameTooLong.
+    Result<void> append_name(std::string_view name);
+    void go_up() { length_ = parent().size(); }
 
     [[nodiscard]] std::string_view text() const { return {characters_.data(), length_}; }
     // The spelling said that a directory is meant.
     [[nodiscard]] bool ends_as_directory() const { return ends_as_directory_; }
+    void set_ends_as_directory(bool does) { ends_as_directory_ = does; }
     // All but the last part, and the last part.
     [[nodiscard]] std::string_view parent() const;
     [[nodiscard]] std::string_view name() const;

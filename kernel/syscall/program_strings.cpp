@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "syscall/program_strings.hpp"
 
+#include <cstring>
+
 #include "mm/user_memory.hpp"
 
 namespace kernel::syscall {
@@ -11,6 +13,18 @@ Result<void> StringBuffer::append(mm::AddressSpace& space, VirtAddr string) {
         return length.error() == Error::NameTooLong ? Error::TooBig : length.error();
     }
     used_ += *length + 1;
+    return {};
+}
+
+Result<void> StringBuffer::prepend(std::string_view text) {
+    if (text.size() + 1 > task::kMaxArgumentBytes - used_) {
+        return Error::TooBig;
+    }
+    char* const start = bytes().data();
+    std::memmove(start + text.size() + 1, start, used_);
+    text.copy(start, text.size());
+    start[text.size()] = '\0';
+    used_ += text.size() + 1;
     return {};
 }
 

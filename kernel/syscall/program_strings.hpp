@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
@@ -33,6 +34,8 @@ class StringBuffer {
     }
     // Appends a string and its zero. TooBig when it does not fit.
     Result<void> append(mm::AddressSpace& space, VirtAddr string);
+    // Puts a string and its zero before the others. TooBig. `text` must not be in the buffer.
+    Result<void> prepend(std::string_view text);
     [[nodiscard]] std::span<const char> strings() { return bytes().first(used_); }
 
   private:

@@ -10,6 +10,7 @@
 #include "sched/params.hpp"
 #include "syscall/change_attributes.hpp"
 #include "syscall/dispatch.hpp"
+#include "syscall/executable.hpp"
 #include "syscall/file_system.hpp"
 #include "syscall/program_strings.hpp"
 #include "syscall/versioned.hpp"
@@ -104,19 +105,17 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
     }
     const Start start = TRY(child_start(caller, args.attr, args.limits));
     const std::string_view name{path.data(), path_bytes};
-    mm::FileObject* program = TRY(file_system::find_program(name));
-
     StringBuffer strings;
     TRY(strings.allocate());
-    const std::uint32_t arguments = TRY(append_strings(caller.space(), strings, args.argv, 0));
-    const std::uint32_t environment = TRY(append_strings(caller.space(), strings, args.envp, arguments));
+    const Executable found = TRY(find_executable(caller, {}, name, args.argv, args.envp, strings));
     Descriptors descriptors{.caller = caller, .pairs = args.fds, .count = args.fd_count};
     const TaskId pid = TRY(task::spawn_program(&caller.task,
-                                               {.program = program,
+                                               {.program = found.program,
+                                                .find_interpreter = &file_system::find_interpreter,
                                                 .path = name,
                                                 .strings = strings.strings(),
-                                                .argument_count = arguments,
-                                                .environment_count = environment},
+                                                .argument_count = found.arguments,
+                                                .environment_count = found.environment},
                                                {.attributes = start.attributes,
                                                 .limits = start.limits,
                                                 .heads_group = start.heads_group,

@@ -96,8 +96,8 @@ ElfDefect check_header(const FileHeader& header) {
     if (header.machine != kMachineRiscV) {
         return ElfDefect::NotRiscV;
     }
-    if (header.type != kTypeExecutable) {
-        return header.type == kTypeShared ? ElfDefect::PositionIndependent : ElfDefect::NotExecutableType;
+    if (header.type != kTypeExecutable && header.type != kTypeShared) {
+        return ElfDefect::NotExecutableType;
     }
     if ((header.flags & kFlagFloatAbi) == kFloatAbiQuad || (header.flags & kFlagRve) != 0) {
         return ElfDefect::UnsupportedAbi;
@@ -111,14 +111,15 @@ ElfDefect check_header(const FileHeader& header) {
     return ElfDefect::None;
 }
 
-ElfDefect check_segment(const ProgramHeader& segment, std::uint64_t file_bytes) {
+ElfDefect check_segment(const ProgramHeader& segment, std::uint64_t file_bytes,
+                        std::uint64_t lowest_address) {
     if (!fits(segment.offset, segment.filesz, file_bytes)) {
         return ElfDefect::SegmentOutsideFile;
     }
     if (segment.filesz > segment.memsz) {
         return ElfDefect::FileLargerThanMemory;
     }
-    if (segment.vaddr < kLowestUserAddress || !fits(segment.vaddr, segment.memsz, kUserAddressEnd)) {
+    if (segment.vaddr < lowest_address || !fits(segment.vaddr, segment.memsz, kUserAddressEnd)) {
         return ElfDefect::SegmentOutsideUserRange;
     }
     // 0 and 1 both mean "no constraint".
@@ -139,7 +140,9 @@ ElfDefect add_segment(const ProgramHeader& header, std::uint64_t file_bytes, Elf
     if (header.memsz == 0 && header.filesz == 0) {
         return ElfDefect::None;
     }
-    if (const ElfDefect defect = check_segment(header, file_bytes); defect != ElfDefect::None) {
+    const std::uint64_t lowest_address = image.is_position_independent ? 0 : kLowestUserAddress;
+    if (const ElfDefect defect = check_segment(header, file_bytes, lowest_address);
+        defect != ElfDefect::None) {
         return defect;
     }
     if (!image.segments.empty()) {
@@ -151,6 +154,7 @@ ElfDefect add_segment(const ProgramHeader& header, std::uint64_t file_bytes, Elf
             return ElfDefect::SegmentsOverlap;
         }
     }
+    image.alignment = std::max(image.alignment, header.align);
     const ElfSegment segment{.start = VirtAddr{header.vaddr},
                              .memory_bytes = header.memsz,
                              .file_offset = header.offset,
@@ -173,6 +177,22 @@ VirtAddr find_program_headers(const FileHeader& header, const ElfImage& image) {
     return VirtAddr{};
 }
 
+ElfDefect read_interpreter(const ProgramHeader& header, std::span<const std::byte> head, ElfImage& image) {
+    // With its final zero.
+    if (header.filesz < 2 || header.filesz > kMaxInterpreterPath + 1 ||
+        !fits(header.offset, header.filesz, head.size()) ||
+        head[header.offset + header.filesz - 1] != std::byte{0}) {
+        return ElfDefect::BadInterpreter;
+    }
+    const std::string_view path{reinterpret_cast<const char*>(head.data()) + header.offset,
+                                header.filesz - 1};
+    if (path.find('\0') != std::string_view::npos) {
+        return ElfDefect::BadInterpreter;
+    }
+    image.interpreter = path;
+    return ElfDefect::None;
+}
+
 bool is_executable(const ElfImage& image, std::uint64_t address) {
     return std::any_of(image.segments.begin(), image.segments.end(), [address](const ElfSegment& segment) {
         return segment.is_executable && address >= segment.start.value() && address < segment.end().value();
@@ -181,30 +201,45 @@ bool is_executable(const ElfImage& image, std::uint64_t address) {
 
 }  // namespace
 
-ElfDefect read_elf(std::span<const std::byte> file, ElfImage& image) {
+void ElfImage::move_up(std::uint64_t distance) {
+    entry = entry + distance;
+    if (program_headers.value() != 0) {
+        program_headers = program_headers + distance;
+    }
+    for (ElfSegment& segment : segments) {
+        segment.start = segment.start + distance;
+    }
+}
+
+ElfDefect read_elf(std::span<const std::byte> head, std::uint64_t file_bytes, ElfImage& image) {
     image = ElfImage{};
-    if (file.size() < sizeof(FileHeader)) {
+    if (head.size() < sizeof(FileHeader)) {
         return ElfDefect::TooShort;
     }
-    const auto header = read_at<FileHeader>(file, 0);
+    const auto header = read_at<FileHeader>(head, 0);
     if (const ElfDefect defect = check_header(header); defect != ElfDefect::None) {
         return defect;
     }
+    image.is_position_independent = header.type == kTypeShared;
     const std::uint64_t table_bytes = std::uint64_t{header.phnum} * sizeof(ProgramHeader);
-    if (!fits(header.phoff, table_bytes, file.size())) {
+    if (!fits(header.phoff, table_bytes, head.size())) {
         return ElfDefect::ProgramHeadersOutsideFile;
     }
     for (std::uint64_t index = 0; index < header.phnum; ++index) {
-        const auto entry = read_at<ProgramHeader>(file, header.phoff + index * sizeof(ProgramHeader));
+        const auto entry = read_at<ProgramHeader>(head, header.phoff + index * sizeof(ProgramHeader));
         switch (entry.type) {
             case kSegmentLoad:
-                if (const ElfDefect defect = add_segment(entry, file.size(), image);
+                if (const ElfDefect defect = add_segment(entry, file_bytes, image);
                     defect != ElfDefect::None) {
                     return defect;
                 }
                 break;
             case kSegmentInterpreter:
-                return ElfDefect::NeedsInterpreter;
+                if (const ElfDefect defect = read_interpreter(entry, head, image);
+                    defect != ElfDefect::None) {
+                    return defect;
+                }
+                break;
             case kSegmentGnuStack:
                 image.wants_executable_stack = (entry.flags & kFlagExecute) != 0;
                 break;
@@ -239,8 +274,6 @@ std::string_view text(ElfDefect defect) {
             return "unknown ELF version";
         case ElfDefect::NotRiscV:
             return "built for another architecture than RISC-V";
-        case ElfDefect::PositionIndependent:
-            return "position independent (ET_DYN); link with -static -no-pie";
         case ElfDefect::NotExecutableType:
             return "an object or core file, not an executable";
         case ElfDefect::UnsupportedAbi:
@@ -251,8 +284,8 @@ std::string_view text(ElfDefect defect) {
             return "no program headers";
         case ElfDefect::ProgramHeadersOutsideFile:
             return "program headers reach beyond the file";
-        case ElfDefect::NeedsInterpreter:
-            return "dynamically linked (PT_INTERP); link with -static";
+        case ElfDefect::BadInterpreter:
+            return "PT_INTERP holds no path of 1 to 255 characters";
         case ElfDefect::NoSegments:
             return "nothing to load";
         case ElfDefect::TooManySegments:

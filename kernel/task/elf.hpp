@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reads the headers of a statically linked riscv64 program (System V gABI chapters 4 and 5; RISC-V ELF psABI)
-// and says what to map where. Pure: nothing is mapped, nothing allocated. The file comes from user space and
-// is not trusted.
+// Reads the headers of a riscv64 program (System V gABI chapters 4 and 5; RISC-V ELF psABI) and says what to
+// map where, and which other program (PT_INTERP) starts it. Pure: nothing is mapped, nothing allocated. The
+// file comes from user space and is not trusted.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 namespace kernel::task {
 
 inline constexpr std::size_t kMaxElfSegments = 16;
+inline constexpr std::size_t kMaxInterpreterPath = 255;
 // User addresses: the first page stays unmapped so that null faults; Sv39's lower half ends at 2^38.
 inline constexpr std::uint64_t kLowestUserAddress = 0x1000;
 inline constexpr std::uint64_t kUserAddressEnd = std::uint64_t{1} << 38;
@@ -26,13 +27,12 @@ enum class ElfDefect : std::uint8_t {
     NotElf64LittleEndian,
     UnknownVersion,
     NotRiscV,
-    PositionIndependent,
     NotExecutableType,
     UnsupportedAbi,
     BadProgramHeaderSize,
     NoProgramHeaders,
     ProgramHeadersOutsideFile,
-    NeedsInterpreter,
+    BadInterpreter,
     NoSegments,
     TooManySegments,
     SegmentOutsideFile,
@@ -49,7 +49,8 @@ enum class ElfDefect : std::uint8_t {
 [[nodiscard]] std::string_view text(ElfDefect defect);
 
 // Memory [start, start + memory_bytes): the first file_bytes come from the file at file_offset, the rest is
-// zero. start and file_offset are equal modulo the page size; no two segments share a page.
+// zero. start and file_offset are equal modulo the page size; no two segments share a page. A position
+// independent program's addresses count from where it is put.
 struct ElfSegment {
     VirtAddr start;
     std::uint64_t memory_bytes{0};
@@ -68,10 +69,19 @@ struct ElfImage {
     std::uint16_t program_header_count{0};              // AT_PHNUM
     std::uint16_t program_header_bytes{0};              // AT_PHENT
     bool wants_executable_stack{false};                 // PT_GNU_STACK with PF_X
+    bool is_position_independent{false};                // ET_DYN
+    std::uint64_t alignment{4096};                      // of the place of a position independent program
+    std::string_view interpreter{};                     // PT_INTERP's path, part of the file; empty: none
+
+    // The end of the last segment. Pre: there is one.
+    [[nodiscard]] VirtAddr end() const { return segments[segments.size() - 1].end(); }
+    // Puts a position independent program `distance` bytes further up. Pre: it ends within user addresses.
+    void move_up(std::uint64_t distance);
 };
 
 // Fills `image` and returns None, or returns the first defect found and leaves `image` unspecified. Every
-// defect is ENOEXEC to a system call.
-[[nodiscard]] ElfDefect read_elf(std::span<const std::byte> file, ElfImage& image);
+// defect is ENOEXEC to a system call. `head` is the file, or the beginning of it that holds the headers;
+// file_bytes >= head.size() is how long the whole is.
+[[nodiscard]] ElfDefect read_elf(std::span<const std::byte> head, std::uint64_t file_bytes, ElfImage& image);
 
 }  // namespace kernel::task

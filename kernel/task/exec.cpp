@@ -40,7 +40,10 @@ void change_places(Task& task) {
     release_child_tid(task);
     leave_address_space(this_hart());
     mm::AddressSpace* const before = process.space_or_null();
-    process.set_space(std::exchange(task.spare_space, nullptr));
+    {
+        const LockGuard guard{family_lock()};
+        process.set_space(std::exchange(task.spare_space, nullptr));
+    }
     if (before->release()) {
         task.spare_space = before;
     } else {
@@ -102,7 +105,8 @@ Result<void> exec_program(Task& caller, const ProgramArguments& arguments) {
         return space.error();
     }
     arch::TrapFrame frame{};
-    if (const auto loaded = load_program(**space, arguments, frame); !loaded.ok()) {
+    const auto loaded = load_program(**space, arguments, frame);
+    if (!loaded.ok()) {
         discard(*space);
         return loaded.error();
     }
@@ -116,6 +120,7 @@ Result<void> exec_program(Task& caller, const ProgramArguments& arguments) {
     caller.frame = frame;
     caller.set_name(program_name(arguments.path));
     caller.process().program = arguments.program;
+    caller.process().set_arguments(*loaded);
     caller.spare_space = *space;
     caller.call_progress = 0;
     go_on(caller, &continue_exec);

@@ -60,6 +60,16 @@ Result<void> FileTable::close(std::int32_t descriptor) {
     return {};
 }
 
+std::optional<std::uint32_t> FileTable::next_open(std::uint32_t from) const {
+    const LockGuard guard{lock_};
+    for (std::uint32_t i = from; i < capacity(); ++i) {
+        if (slot(i).file != nullptr) {
+            return i;
+        }
+    }
+    return std::nullopt;
+}
+
 Result<bool> FileTable::closes_on_exec(std::int32_t descriptor) const {
     const LockGuard guard{lock_};
     return TRY(used_slot(descriptor))->close_on_exec != 0;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "lib/ids.hpp"
 #include "lib/ref.hpp"
@@ -36,6 +37,8 @@ class FileTable {
     // Errors: BadDescriptor.
     Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_);
     Result<void> close(std::int32_t descriptor) EXCLUDES(lock_);
+    // The first open descriptor from `from` on.
+    [[nodiscard]] std::optional<std::uint32_t> next_open(std::uint32_t from) const EXCLUDES(lock_);
     Result<bool> closes_on_exec(std::int32_t descriptor) const EXCLUDES(lock_);
     Result<void> set_closes_on_exec(std::int32_t descriptor, bool closes) EXCLUDES(lock_);
 

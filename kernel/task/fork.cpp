@@ -42,6 +42,8 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     child.leader = task.clone();
     child.rights = parent.rights;
     child.program = parent.program;
+    child.set_arguments({.arguments = VirtAddr{parent.arguments_start.load(std::memory_order_relaxed)},
+                         .bytes = parent.arguments_bytes.load(std::memory_order_relaxed)});
     child.stack_limit_bytes.store(parent.stack_limit_bytes.load());
     TRY(child.files.copy_from(parent.files));
     TRY(store_tids(caller, child, task->tid(), options));

@@ -27,6 +27,7 @@ constinit Process* init_process = nullptr;
 using InitEnded = void (*)(std::int32_t wait_status);
 constinit InitEnded init_ended = nullptr;
 constinit std::atomic<std::uint32_t> processes{0};
+constinit std::atomic<std::uint64_t> births{0};
 
 // Threads told to end in one go; each of them tells as many more.
 constexpr std::uint32_t kKickedPerStep = 16;
@@ -157,24 +158,27 @@ void close_files(Task& task) {
 }
 
 void continue_teardown(Task& task) {
-    Process& process = task.process();
-    if (!process.space().teardown_step(kTeardownPages)) {
+    if (!discard_spare_space_step(task)) {
         task.resume = &continue_teardown;
         return;
     }
-    mm::AddressSpace::destroy(&process.space());
-    process.set_space(nullptr);
     close_files(task);
 }
 
 void begin_teardown(Task& task) {
     Process& process = task.process();
     process.alarms.remove_all(true);
-    if (process.space().release()) {
+    mm::AddressSpace* const space = process.space_or_null();
+    {
+        // From here on nobody finds it through the process.
+        const LockGuard guard{family_lock()};
+        process.set_space(nullptr);
+    }
+    if (space->release()) {
+        task.spare_space = space;
         continue_teardown(task);
         return;
     }
-    process.set_space(nullptr);
     return_space(process);
     close_files(task);
 }
@@ -241,7 +245,7 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     process.leader = task.clone();
     process.rights = options.rights;
     process.program = arguments.program;
-    TRY(load_program(process.space(), arguments, task->frame));
+    process.set_arguments(TRY(load_program(process.space(), arguments, task->frame)));
     if (options.prepare != nullptr) {
         TRY(options.prepare(process, options.context));
     }
@@ -262,6 +266,10 @@ void set_init_ended_hook(void (*hook)(std::int32_t wait_status)) {
 
 std::uint32_t process_count() {
     return processes.load(std::memory_order_relaxed);
+}
+
+std::uint64_t process_births() {
+    return births.load(std::memory_order_relaxed);
 }
 
 Ref<Task> find_task(TaskId id) {
@@ -349,6 +357,7 @@ TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, const Laun
         add_thread(*process, task);
     }
     processes.fetch_add(1, std::memory_order_relaxed);
+    births.fetch_add(1, std::memory_order_relaxed);
     process->is_held.store(options.is_held ? 1 : 0, std::memory_order_relaxed);
     static_cast<void>(process.release());  // the family's reference; wait4 drops it
     if (options.is_held && parent != nullptr) {

@@ -14,6 +14,7 @@
 #include "sched/entity.hpp"
 #include "task/process.hpp"
 #include "task/task.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::task {
 
@@ -24,6 +25,8 @@ namespace kernel::task {
 // The process with this pid, zombies included. Empty when there is none.
 [[nodiscard]] Ref<Process> find_process(TaskId pid);
 [[nodiscard]] std::uint32_t process_count();
+// How many there ever were.
+[[nodiscard]] std::uint64_t process_births();
 
 // ---- Birth ----
 
@@ -31,8 +34,11 @@ namespace kernel::task {
 // stack.
 struct ProgramArguments {
     mm::FileObject* program{nullptr};  // the executable
-    std::string_view path;             // its name, for AT_EXECFN and the task's name
-    std::span<const char> strings;     // argv strings, then envp strings
+    // Finds the program that its PT_INTERP names; null: there are none. Errors: as a file that cannot be
+    // opened.
+    Result<mm::FileObject*> (*find_interpreter)(std::string_view path){nullptr};
+    std::string_view path;          // its name, for AT_EXECFN and the task's name
+    std::span<const char> strings;  // argv strings, then envp strings
     std::uint32_t argument_count{0};
     std::uint32_t environment_count{0};
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "task/open_file.hpp"
 
+#include "lib/format.hpp"
+
 namespace kernel::task {
 
 namespace {
@@ -52,6 +54,18 @@ SysResult OpenFile::list(Task&, mm::UserBuffers&) {
 
 Result<std::string_view> OpenFile::directory_path(std::span<char>) const {
     return Error::NotDirectory;
+}
+
+Result<std::string_view> OpenFile::link_text(std::span<char> to) const {
+    const FileStatus file = status();
+    const std::uint32_t type = file.mode & kTypeMask;
+    LineWriter out{to};
+    out << (type == kTypePipe ? "pipe:[" : type == kTypeSocket ? "socket:[" : "file:[") << file.inode << ']';
+    return out.is_truncated() ? Result<std::string_view>{Error::NameTooLong} : out.text();
+}
+
+Result<Ref<OpenFile>> OpenFile::reopen(std::uint32_t) {
+    return Ref<OpenFile>::share(*this);
 }
 
 Result<std::uint64_t> OpenFile::pipe_bytes() const {

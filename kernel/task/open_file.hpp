@@ -38,6 +38,7 @@ inline constexpr std::uint32_t kOpenTruncate = 01000;
 inline constexpr std::uint32_t kOpenAppend = 02000;
 inline constexpr std::uint32_t kOpenNonBlocking = 04000;
 inline constexpr std::uint32_t kOpenDirectory = 0200000;
+inline constexpr std::uint32_t kOpenNoFollow = 0400000;
 inline constexpr std::uint32_t kOpenCloseOnExec = 02000000;
 // What fcntl(F_SETFL) can change; the rest it passes over.
 inline constexpr std::uint32_t kSettableFlags = kOpenAppend | kOpenNonBlocking;
@@ -45,6 +46,7 @@ inline constexpr std::uint32_t kSettableFlags = kOpenAppend | kOpenNonBlocking;
 // st_mode's file types (include/uapi/linux/stat.h).
 inline constexpr std::uint32_t kTypeMask = 0170000;
 inline constexpr std::uint32_t kTypeSocket = 0140000;
+inline constexpr std::uint32_t kTypeLink = 0120000;
 inline constexpr std::uint32_t kTypeRegular = 0100000;
 inline constexpr std::uint32_t kTypeDirectory = 0040000;
 inline constexpr std::uint32_t kTypeCharacter = 0020000;
@@ -122,6 +124,11 @@ class OpenFile : public RefCounted<OpenFile> {
     // The path of a directory without leading "/", written to `to`. Errors: NotDirectory; NoEntry when it was
     // removed; NameTooLong.
     virtual Result<std::string_view> directory_path(std::span<char> to) const;
+    // What the link in /proc/<pid>/fd says: a path, or its type and inode. Errors: NameTooLong.
+    [[nodiscard]] virtual Result<std::string_view> link_text(std::span<char> to) const;
+    // What opening that link gives: another description of the same file where that makes sense, else this
+    // one. Errors: NoMemory.
+    virtual Result<Ref<OpenFile>> reopen(std::uint32_t flags);
     // The capacity of a pipe. Errors: BadDescriptor for anything else.
     [[nodiscard]] virtual Result<std::uint64_t> pipe_bytes() const;
 

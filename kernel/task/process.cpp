@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "task/process.hpp"
 
+#include "arch/contract.hpp"
 #include "mm/slab.hpp"
 
 namespace kernel::task {
@@ -43,7 +44,9 @@ Usage SettledUsage::load() const {
 }
 
 Result<Ref<Process>> Process::create() {
-    return Ref<Process>::adopt(*TRY(pool.create()));
+    Process& process = *TRY(pool.create());
+    process.born_ns = arch::now().ns();
+    return Ref<Process>::adopt(process);
 }
 
 void Process::last_reference_gone(Process& process) {

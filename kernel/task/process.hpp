@@ -59,6 +59,12 @@ struct SettledUsage {
     [[nodiscard]] Usage load() const;
 };
 
+// Where a program's arguments lie in its memory.
+struct ArgumentsPlace {
+    VirtAddr arguments{};
+    std::uint64_t bytes{0};
+};
+
 class Process : public RefCounted<Process> {
   public:
     // An empty process with one reference, no parent, no tasks. Errors: NoMemory.
@@ -72,9 +78,18 @@ class Process : public RefCounted<Process> {
     // Never null while a task of the process lives. Has a lock of its own.
     [[nodiscard]] mm::AddressSpace& space() { return *space_; }
     [[nodiscard]] mm::AddressSpace* space_or_null() { return space_; }
+    // Once others can find the process: under family_lock(), see with_space().
     void set_space(mm::AddressSpace* space) { space_ = space; }
     FileTable files;                   // has a lock of its own
     mm::FileObject* program{nullptr};  // what it runs; written before it runs, and by its execve
+    // Where its arguments lie in its memory, as execve put them there: what /proc shows.
+    std::atomic<std::uint64_t> arguments_start{0};
+    std::atomic<std::uint64_t> arguments_bytes{0};
+    void set_arguments(const ArgumentsPlace& place) {
+        arguments_start.store(place.arguments.value(), std::memory_order_relaxed);
+        arguments_bytes.store(place.bytes, std::memory_order_relaxed);
+    }
+    std::int64_t born_ns{0};  // since boot; immutable once its first task exists
     std::uint64_t rights{0};  // kRight*; only shrinks, written by the process itself or before it runs
     std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 
@@ -136,5 +151,15 @@ void settle_usage(Task& running);
 
 // Guards the family of all processes. Rank Process.
 [[nodiscard]] SpinLock& family_lock();
+
+// Calls use(AddressSpace&) while the process's memory cannot go away; not at all when it has none any more.
+// `use` is short and takes no lock of a rank below AddressSpace.
+template <class Use>
+void with_space(Process& process, Use&& use) {
+    const LockGuard guard{family_lock()};
+    if (process.space_or_null() != nullptr) {
+        use(process.space());
+    }
+}
 
 }  // namespace kernel::task

@@ -42,6 +42,16 @@ constexpr std::uint64_t kClockTicksPerSecond = 100;
 constexpr std::size_t kRandomBytes = 16;
 constexpr std::uint64_t kStackAlignment = 16;  // RISC-V psABI
 
+// Errors: NotExecutable; the log says why.
+Result<void> read_headers(mm::FileObject& file, std::string_view path, ElfImage& image) {
+    const auto contents = file.contents();
+    if (const ElfDefect defect = read_elf(contents, contents.size(), image); defect != ElfDefect::None) {
+        log::error(path, ": not a program this kernel can run: ", text(defect));
+        return Error::NotExecutable;
+    }
+    return {};
+}
+
 Result<void> map_segment(mm::AddressSpace& space, mm::FileObject& file, const ElfSegment& segment) {
     const std::uint64_t lead = mm::page_offset(segment.start.value());
     const mm::MapRequest request{
@@ -60,6 +70,58 @@ Result<void> map_segment(mm::AddressSpace& space, mm::FileObject& file, const El
             {.file = &file, .offset = segment.file_offset - lead, .bytes = segment.file_bytes + lead}));
     }
     return {};
+}
+
+Result<void> map_image(mm::AddressSpace& space, mm::FileObject& file, const ElfImage& image) {
+    for (const ElfSegment& segment : image.segments) {
+        TRY(map_segment(space, file, segment));
+    }
+    return {};
+}
+
+// Puts a position independent image at the first suitable place from `base` on; returns where. Errors:
+// NoMemory.
+Result<VirtAddr> move_to(ElfImage& image, VirtAddr base) {
+    const std::uint64_t distance = (base.value() + image.alignment - 1) & ~(image.alignment - 1);
+    if (distance < base.value() || image.end().value() > mm::kMmapTop.value() - base.value() ||
+        image.end() + distance > mm::kMmapTop) {
+        return Error::NoMemory;
+    }
+    image.move_up(distance);
+    return VirtAddr{distance};
+}
+
+// Where the program begins when it is in memory.
+struct Start {
+    VirtAddr entry;             // of the first instruction
+    VirtAddr interpreter_base;  // AT_BASE; 0: there is none
+};
+
+// The program that starts programs: it finds the one it is for by the auxiliary vector.
+Result<Start> map_interpreter(mm::AddressSpace& space, const ProgramArguments& arguments,
+                              std::string_view path) {
+    if (arguments.find_interpreter == nullptr) {
+        return Error::NoEntry;
+    }
+    const auto found = arguments.find_interpreter(path);
+    if (!found.ok()) {
+        log::error(arguments.path, ": its interpreter ", path, " is not there");
+        return found.error();
+    }
+    mm::FileObject& file = **found;
+    ElfImage image;
+    TRY(read_headers(file, path, image));
+    VirtAddr base{};
+    if (image.is_position_independent) {
+        const std::uint64_t room = image.alignment - mm::kPageSize;
+        if (image.end().value() > mm::kUserTop.value() || room > mm::kUserTop.value()) {
+            return Error::NoMemory;
+        }
+        const VirtAddr free = TRY(space.find_free(image.end().value() + room));
+        base = TRY(move_to(image, free));
+    }
+    TRY(map_image(space, file, image));
+    return Start{.entry = image.entry, .interpreter_base = base};
 }
 
 // Writes 64-bit words upwards into user memory, a buffer at a time.
@@ -85,8 +147,12 @@ class WordWriter {
 };
 
 // Stack, from the top: path, strings, random bytes, then (aligned, upwards from sp) argc, argv, envp, auxv.
-Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& arguments,
-                             const ElfImage& image) {
+struct Stack {
+    VirtAddr pointer;
+    ArgumentsPlace arguments;
+};
+Result<Stack> build_stack(mm::AddressSpace& space, const ProgramArguments& arguments, const ElfImage& image,
+                          VirtAddr interpreter_base) {
     TRY(space.map_anonymous({.address = VirtAddr{mm::kUserStackTop.value() - mm::kUserStackBytes},
                              .bytes = mm::kUserStackBytes,
                              .protection = mm::kReadWrite,
@@ -110,7 +176,7 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
         kAtPhent,     image.program_header_bytes,
         kAtPhnum,     image.program_header_count,
         kAtPageSize,  mm::kPageSize,
-        kAtBase,      0,
+        kAtBase,      interpreter_base.value(),
         kAtFlags,     0,
         kAtEntry,     image.entry.value(),
         kAtUid,       0,
@@ -130,7 +196,7 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
     WordWriter writer{space, sp};
     TRY(writer.push(arguments.argument_count));
     std::size_t offset = 0;
-    for (const std::uint32_t count : {arguments.argument_count, arguments.environment_count}) {
+    const auto write_pointers = [&](std::uint32_t count) -> Result<void> {
         for (std::uint32_t i = 0; i < count; ++i) {
             TRY(writer.push(strings_address + offset));
             while (arguments.strings[offset] != '\0') {
@@ -138,37 +204,39 @@ Result<VirtAddr> build_stack(mm::AddressSpace& space, const ProgramArguments& ar
             }
             ++offset;
         }
-        TRY(writer.push(0));
-    }
+        return writer.push(0);
+    };
+    TRY(write_pointers(arguments.argument_count));
+    const std::size_t arguments_bytes = offset;
+    TRY(write_pointers(arguments.environment_count));
     for (const std::uint64_t word : auxv) {
         TRY(writer.push(word));
     }
     TRY(writer.flush());
-    return sp;
+    return Stack{.pointer = sp,
+                 .arguments = {.arguments = VirtAddr{strings_address}, .bytes = arguments_bytes}};
 }
 
 }  // namespace
 
-Result<void> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
-                          arch::TrapFrame& frame) {
+Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
+                                    arch::TrapFrame& frame) {
     mm::FileObject& file = *arguments.program;
     ElfImage image;
-    if (const ElfDefect defect = read_elf(file.contents(), image); defect != ElfDefect::None) {
-        log::error(arguments.path, ": not a program this kernel can run: ", text(defect));
-        return Error::NotExecutable;
+    TRY(read_headers(file, arguments.path, image));
+    if (image.is_position_independent) {
+        TRY(move_to(image, mm::kProgramBase));
     }
-    VirtAddr end{};
-    for (const ElfSegment& segment : image.segments) {
-        TRY(map_segment(space, file, segment));
-        end = segment.end();
-    }
-    space.set_break_base(VirtAddr{mm::page_up(end.value())});
+    TRY(map_image(space, file, image));
+    space.set_break_base(VirtAddr{mm::page_up(image.end().value())});
+    const Start start = image.interpreter.empty() ? Start{.entry = image.entry, .interpreter_base = {}}
+                                                  : TRY(map_interpreter(space, arguments, image.interpreter));
     TRY(map_trampoline(space));
-    const VirtAddr sp = TRY(build_stack(space, arguments, image));
+    const Stack stack = TRY(build_stack(space, arguments, image, start.interpreter_base));
     frame = {};
-    frame.pc = image.entry.value();
-    frame.set_stack_pointer(sp.value());
-    return {};
+    frame.pc = start.entry.value();
+    frame.set_stack_pointer(stack.pointer.value());
+    return stack.arguments;
 }
 
 }  // namespace kernel::task

@@ -88,7 +88,10 @@ struct Program {
 };
 
 ElfDefect read(const Program& program, ElfImage& image) {
-    return read_elf(program.file(), image);
+    const auto file = program.file();
+    const ElfDefect defect = read_elf(file, file.size(), image);
+    EXPECT_TRUE(image.interpreter.empty());  // it would point into the file
+    return defect;
 }
 
 ElfDefect defect_after(const std::function<void(Program&)>& change) {
@@ -136,6 +139,72 @@ TEST(ReadElf, ExecutableStackIsReported) {
     EXPECT_TRUE(image.wants_executable_stack);
 }
 
+// Linked at 0, as a position independent program is.
+Program position_independent() {
+    Program program;
+    program.header.e_type = ET_DYN;
+    program.header.e_entry -= 0x10000;
+    for (Elf64_Phdr& segment : program.segments) {
+        segment.p_vaddr -= std::min<Elf64_Addr>(segment.p_vaddr, 0x10000);
+    }
+    return program;
+}
+
+TEST(ReadElf, PositionIndependentProgramsGoWhereTheyAreMoved) {
+    Program program = position_independent();
+    program.segments[kData].p_align = 0x1000;
+    ElfImage image;
+    ASSERT_EQ(read(program, image), ElfDefect::None);
+    EXPECT_TRUE(image.is_position_independent);
+    EXPECT_EQ(image.alignment, 0x1000U);
+    EXPECT_EQ(image.end(), VirtAddr{0x4888});
+    image.move_up(0x70'0000);
+    EXPECT_EQ(image.entry, VirtAddr{0x70'0400});
+    EXPECT_EQ(image.program_headers, VirtAddr{0x70'0000 + sizeof(Elf64_Ehdr)});
+    EXPECT_EQ(image.segments[0].start, VirtAddr{0x70'0000});
+    EXPECT_EQ(image.end(), VirtAddr{0x70'4888});
+}
+
+TEST(ReadElf, AFixedProgramIsNotOne) {
+    ElfImage image;
+    ASSERT_EQ(read(Program{}, image), ElfDefect::None);
+    EXPECT_FALSE(image.is_position_independent);
+}
+
+// The interpreter's path in place of the note.
+struct Interpreted {
+    std::vector<std::byte> file;
+    std::size_t head_bytes{0};
+    ElfImage image{};
+    explicit Interpreted(std::string_view path, std::size_t head = 0x1000) : head_bytes{head} {
+        Program program = position_independent();
+        program.segments[0].p_type = PT_INTERP;
+        program.segments[0].p_filesz = path.size();
+        file = program.file();
+        std::memcpy(file.data() + program.segments[0].p_offset, path.data(), path.size());
+    }
+    ElfDefect read() { return read_elf(std::span{file}.first(head_bytes), file.size(), image); }
+};
+
+TEST(ReadElf, NamesTheInterpreter) {
+    using namespace std::string_view_literals;
+    Interpreted program{"/lib/ld.so.1\0"sv};
+    ASSERT_EQ(program.read(), ElfDefect::None);
+    EXPECT_EQ(program.image.interpreter, "/lib/ld.so.1");
+}
+
+TEST(Defects, OfTheInterpreter) {
+    using namespace std::string_view_literals;
+    EXPECT_EQ(Interpreted{""sv}.read(), ElfDefect::BadInterpreter);
+    EXPECT_EQ(Interpreted{"\0"sv}.read(), ElfDefect::BadInterpreter);
+    EXPECT_EQ(Interpreted{"/lib/ld.so.1"sv}.read(), ElfDefect::BadInterpreter) << "no final zero";
+    EXPECT_EQ(Interpreted{"/lib\0/ld.so.1\0"sv}.read(), ElfDefect::BadInterpreter);
+    EXPECT_EQ(Interpreted{std::string(256, 'a') + '\0'}.read(), ElfDefect::BadInterpreter);
+    EXPECT_EQ((Interpreted{"/lib/ld.so.1\0"sv, 0x20c}.read()), ElfDefect::BadInterpreter)
+        << "beyond the head";
+    EXPECT_EQ((Interpreted{std::string(255, 'a') + '\0'}.read()), ElfDefect::None);
+}
+
 TEST(ReadElf, EmptySegmentsAreNone) {
     Program program;
     program.segments.push_back({.p_type = PT_LOAD,
@@ -168,7 +237,6 @@ TEST(Defects, OfTheHeader) {
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_ident[EI_VERSION] = 0; }), ElfDefect::UnknownVersion);
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_version = 2; }), ElfDefect::UnknownVersion);
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_machine = EM_X86_64; }), ElfDefect::NotRiscV);
-    EXPECT_EQ(defect_after([](Program& p) { p.header.e_type = ET_DYN; }), ElfDefect::PositionIndependent);
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_type = ET_REL; }), ElfDefect::NotExecutableType);
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_type = ET_CORE; }), ElfDefect::NotExecutableType);
     EXPECT_EQ(defect_after([](Program& p) { p.header.e_flags = EF_RISCV_FLOAT_ABI_QUAD; }),
@@ -188,8 +256,6 @@ TEST(Defects, OfTheSegments) {
     const auto data = [](auto change) {
         return defect_after([change](Program& p) { change(p.segments[kData]); });
     };
-    EXPECT_EQ(defect_after([](Program& p) { p.segments[0].p_type = PT_INTERP; }),
-              ElfDefect::NeedsInterpreter);
     EXPECT_EQ(defect_after([](Program& p) { p.segments[kText].p_type = p.segments[kData].p_type = PT_NULL; }),
               ElfDefect::NoSegments);
     EXPECT_EQ(data([](Elf64_Phdr& s) { s.p_filesz = 0x2000; }), ElfDefect::SegmentOutsideFile);
@@ -245,7 +311,7 @@ TEST(Defects, HaveDistinctTexts) {
 // What a loader relies on when the answer is None.
 void expect_sound(const std::vector<std::byte>& file, std::uint64_t seed) {
     ElfImage image;
-    if (read_elf(file, image) != ElfDefect::None) {
+    if (read_elf(file, file.size(), image) != ElfDefect::None) {
         return;
     }
     std::uint64_t free_from = kLowestUserAddress;
@@ -270,10 +336,10 @@ TEST(Damage, EveryCutIsRefused) {
     program.file_bytes = 0x1f88;  // exactly what the data segment needs
     const auto whole = program.file();
     ElfImage image;
-    ASSERT_EQ(read_elf(whole, image), ElfDefect::None);
+    ASSERT_EQ(read_elf(whole, whole.size(), image), ElfDefect::None);
     for (std::size_t length = 0; length < whole.size(); ++length) {
         const std::vector<std::byte> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
-        const ElfDefect defect = read_elf(cut, image);
+        const ElfDefect defect = read_elf(cut, cut.size(), image);
         ASSERT_NE(defect, ElfDefect::None) << length;
         ASSERT_TRUE(length >= sizeof(Elf64_Ehdr) || defect == ElfDefect::TooShort) << length;
     }
@@ -285,7 +351,7 @@ TEST(Damage, AnyAlignmentOfTheFile) {
         std::vector<std::byte> shifted(whole.size() + shift);
         std::copy(whole.begin(), whole.end(), shifted.begin() + static_cast<std::ptrdiff_t>(shift));
         ElfImage image;
-        EXPECT_EQ(read_elf(std::span{shifted}.subspan(shift), image), ElfDefect::None) << shift;
+        EXPECT_EQ(read_elf(std::span{shifted}.subspan(shift), whole.size(), image), ElfDefect::None) << shift;
     }
 }
 

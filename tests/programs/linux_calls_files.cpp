@@ -252,7 +252,7 @@ void read_information() {
     truth("maps names the program", maps.find(checks::program) != std::string::npos);
     truth("maps names the stack", maps.find(" rw-p ") != std::string::npos && count_of(maps, "[stack]") == 1);
     fails("an absent process", open("/proc/30000/stat", O_RDONLY), ENOENT);
-    fails("an absent file of a process", open("/proc/self/exe", O_RDONLY), ENOENT);
+    fails("an absent file of a process", open("/proc/self/none", O_RDONLY), ENOENT);
     fails("information is read-only", open("/proc/meminfo", O_RDWR), EROFS);
 }
 

@@ -340,6 +340,10 @@ Ref<Process> find_process(TaskId pid) {
     const Ref<Task> task = lookup_task(pid);
     return task && task->process().pid() == pid ? Ref<Process>::share(task->process()) : Ref<Process>{};
 }
+std::uint64_t process_births() {
+    return 1;
+}
+
 std::uint32_t process_count() {
     return 1;
 }
