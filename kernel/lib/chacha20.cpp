@@ -17,15 +17,17 @@ std::uint32_t load_little_endian(const std::byte* bytes) {
     return value;
 }
 
-void quarter_round(State& s, std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
-    s[a] += s[b];
-    s[d] = std::rotl(s[d] ^ s[a], 16);
-    s[c] += s[d];
-    s[b] = std::rotl(s[b] ^ s[c], 12);
-    s[a] += s[b];
-    s[d] = std::rotl(s[d] ^ s[a], 8);
-    s[c] += s[d];
-    s[b] = std::rotl(s[b] ^ s[c], 7);
+// Inlined into registers: the sixteen words fit.
+[[gnu::always_inline]] inline void quarter_round(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c,
+                                                 std::uint32_t& d) {
+    a += b;
+    d = std::rotl(d ^ a, 16);
+    c += d;
+    b = std::rotl(b ^ c, 12);
+    a += b;
+    d = std::rotl(d ^ a, 8);
+    c += d;
+    b = std::rotl(b ^ c, 7);
 }
 
 }  // namespace
@@ -40,17 +42,18 @@ Block block(const Key& key, std::uint32_t counter, const Nonce& nonce) {
         start[13 + i] = load_little_endian(nonce.data() + 4 * i);
     }
 
-    State state = start;
+    auto [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf] = start;
     for (int double_round = 0; double_round < 10; ++double_round) {
-        quarter_round(state, 0, 4, 8, 12);
-        quarter_round(state, 1, 5, 9, 13);
-        quarter_round(state, 2, 6, 10, 14);
-        quarter_round(state, 3, 7, 11, 15);
-        quarter_round(state, 0, 5, 10, 15);
-        quarter_round(state, 1, 6, 11, 12);
-        quarter_round(state, 2, 7, 8, 13);
-        quarter_round(state, 3, 4, 9, 14);
+        quarter_round(s0, s4, s8, sc);
+        quarter_round(s1, s5, s9, sd);
+        quarter_round(s2, s6, sa, se);
+        quarter_round(s3, s7, sb, sf);
+        quarter_round(s0, s5, sa, sf);
+        quarter_round(s1, s6, sb, sc);
+        quarter_round(s2, s7, s8, sd);
+        quarter_round(s3, s4, s9, se);
     }
+    const State state{s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf};
 
     Block out{};
     for (std::size_t i = 0; i < state.size(); ++i) {

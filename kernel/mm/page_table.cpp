@@ -43,10 +43,10 @@ Result<PageTable> PageTable::create() {
 }
 
 Result<PageTable> PageTable::create_user(PhysAddr kernel_root) {
-    const PageTable table = TRY(create());
-    for (std::uint32_t index = kEntries / 2; index < kEntries; ++index) {
-        entry_at(table.root_, index).store(entry_at(kernel_root, index).load());
-    }
+    const PageTable table{TRY(frames().allocate_frame())};
+    const auto to = frame_bytes(table.root_);
+    std::memset(to.data(), 0, kPageSize / 2);
+    std::memcpy(to.data() + kPageSize / 2, frame_bytes(kernel_root).data() + kPageSize / 2, kPageSize / 2);
     return table;
 }
 
@@ -78,6 +78,20 @@ Result<PteSlot> PageTable::make_slot(VirtAddr va, std::uint32_t level) {
     }
     hook.store(Pte::table(top));
     return entry_for(bottom, va, level);
+}
+
+PteSlot PageTable::walk(VirtAddr va) const {
+    const Pte root = entry_for(root_, va, 2).load();
+    if (!root.is_table()) {
+        return PteSlot{};
+    }
+    const Pte middle = entry_for(root.frame(), va, 1).load();
+    if (!middle.is_table()) {
+        return PteSlot{};
+    }
+    recent_span_ = va.value() >> level_shift(1);
+    recent_table_ = middle.frame();
+    return entry_for(middle.frame(), va, 0);
 }
 
 Translation PageTable::lookup(VirtAddr va) const {
@@ -137,8 +151,8 @@ bool PageTable::protect_page(VirtAddr va, Protection protection) {
 }
 
 void PageTable::destroy_user() {
-    for (std::uint32_t index = 0; index < kEntries / 2; ++index) {
-        CHECK(entry_at(root_, index).load().is_empty());
+    for (std::uint32_t index = 0; index < kEntries / 2; index += PteSlot::kLine) {
+        CHECK(entry_at(root_, index).starts_empty_line());
     }
     frames().unref(root_);
     root_ = PhysAddr{};
@@ -167,6 +181,7 @@ PageTable::Unhooked PageTable::unhook_at(VirtAddr va, VirtAddr end, VirtAddr low
     const PhysAddr middle = root_slot.load().frame();
     const PteSlot middle_slot = entry_for(middle, va, 1);
     if (middle_slot.load().is_table() && lies_within(va, 1, low, high)) {
+        recent_span_ = kNoSpan;
         unhooked.tables[unhooked.count++] = middle_slot.load().frame();
         middle_slot.store({});
     }

@@ -57,7 +57,7 @@ class Pte {
     [[nodiscard]] constexpr bool is_empty() const { return bits_ == 0; }
     [[nodiscard]] constexpr bool is_valid() const { return (bits_ & kValid) != 0; }
     [[nodiscard]] constexpr bool is_table() const {
-        return is_valid() && (bits_ & (kRead | kWrite | kExecute)) == 0;
+        return (bits_ & (kValid | kRead | kWrite | kExecute)) == kValid;
     }
     [[nodiscard]] constexpr bool is_leaf() const { return is_valid() && !is_table(); }
     // A leaf or a parked page: the entry owns a reference to frame().
@@ -107,7 +107,22 @@ class PteSlot {
         return Pte::from_bits(std::atomic_ref{*entry_}.load(std::memory_order_relaxed));
     }
     // The next one of the same table. Pre: there is one, or the result is not used.
-    [[nodiscard]] constexpr PteSlot following() const { return PteSlot{entry_ + 1}; }
+    [[nodiscard]] constexpr PteSlot following(std::uint32_t count = 1) const {
+        return PteSlot{entry_ + count};
+    }
+    // Whether this is the first of kLine entries that lie in one cache line and are all empty.
+    static constexpr std::uint32_t kLine = 8;
+    [[nodiscard]] bool starts_empty_line() const {
+        if (reinterpret_cast<std::uintptr_t>(entry_) % (kLine * sizeof(*entry_)) != 0) {
+            return false;
+        }
+        std::uint64_t bits = 0;
+#pragma GCC unroll 8
+        for (std::uint32_t i = 0; i < kLine; ++i) {
+            bits |= std::atomic_ref{entry_[i]}.load(std::memory_order_relaxed);
+        }
+        return bits == 0;
+    }
     // Release: what the entry points to is written before a hardware walker can follow it.
     void store(Pte pte) const { std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_release); }
 
@@ -146,17 +161,14 @@ class PageTable {
     // The place for va's entry at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), making the tables above it.
     // NoMemory. Pre: no large page covers va.
     [[nodiscard]] Result<PteSlot> make_slot(VirtAddr va, std::uint32_t level = 0);
-    // The place for va's 4 KiB entry, or a false slot when there is no table for it.
+    // The place for va's 4 KiB entry, or a false slot when there is no table for it. The table found last is
+    // looked at first: no walk.
     [[nodiscard]] PteSlot find_slot(VirtAddr va) const {
-        PhysAddr table = root_;
-        for (std::uint32_t level = 2; level > 0; --level) {
-            const Pte pte = entry_for(table, va, level).load();
-            if (!pte.is_table()) {
-                return PteSlot{};
-            }
-            table = pte.frame();
+        const std::uint64_t span = va.value() >> level_shift(1);
+        if (span == recent_span_) {
+            return entry_for(recent_table_, va, 0);
         }
-        return entry_for(table, va, 0);
+        return walk(va);
     }
     [[nodiscard]] Translation lookup(VirtAddr va) const;
 
@@ -190,14 +202,25 @@ class PageTable {
                 continue;
             }
             const VirtAddr table_end = std::min(step.table_end, end);
-            for (PteSlot slot = step.slot; va < table_end; slot = slot.following(), va = va + kPageSize) {
+            PteSlot slot = step.slot;
+            while (va < table_end) {
                 if (entries_left == 0) {
                     return va;
+                }
+                // Most tables are nearly empty: several entries are passed over at a time.
+                if (slot.starts_empty_line() && table_end - va >= PteSlot::kLine * kPageSize &&
+                    entries_left >= PteSlot::kLine) {
+                    entries_left -= PteSlot::kLine;
+                    slot = slot.following(PteSlot::kLine);
+                    va = va + PteSlot::kLine * kPageSize;
+                    continue;
                 }
                 --entries_left;
                 if (slot.load().is_resident() && !visit(va, slot)) {
                     return va;
                 }
+                slot = slot.following();
+                va = va + kPageSize;
             }
         }
         return end;
@@ -229,9 +252,15 @@ class PageTable {
         VirtAddr next;
     };
     [[nodiscard]] Step step_at(VirtAddr va) const;
+    [[nodiscard]] PteSlot walk(VirtAddr va) const;
     [[nodiscard]] Unhooked unhook_at(VirtAddr va, VirtAddr end, VirtAddr low, VirtAddr high);
 
+    static constexpr std::uint64_t kNoSpan = ~std::uint64_t{0};
+
     PhysAddr root_{};
+    // The 2 MiB that find_slot() found a table for, and the table.
+    mutable std::uint64_t recent_span_{kNoSpan};
+    mutable PhysAddr recent_table_{};
 };
 
 }  // namespace kernel::mm

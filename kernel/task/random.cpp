@@ -50,6 +50,11 @@ void fill(std::span<std::byte> out) {
         const LockGuard guard{generator.lock};
         key = step();
     }
+    if (out.size() <= key.size()) {
+        // It is random bytes that nobody else gets, so it need not be stretched.
+        std::copy_n(key.begin(), out.size(), out.begin());
+        return;
+    }
     for (std::uint32_t counter = 0; !out.empty(); ++counter) {
         const chacha20::Block block = chacha20::block(key, counter, kNoNonce);
         const std::size_t bytes = std::min(out.size(), block.size());
