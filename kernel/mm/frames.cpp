@@ -113,6 +113,17 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     return lost;
 }
 
+inline PhysAddr FrameAllocator::hand_out(HartCache& cache, std::uint32_t count) {
+    const PhysAddr frame = cache.frames[--count];
+    cache.count.store(count, std::memory_order_relaxed);
+    BuddyRegion& region = region_of(frame);
+    check_poison(region, frame, 0);
+    FrameInfo& info = region.info(frame);
+    info.state.store(FrameState::InUse, std::memory_order_relaxed);
+    info.references.store(1, std::memory_order_relaxed);
+    return frame;
+}
+
 Result<PhysAddr> FrameAllocator::allocate_frame() {
     if (should_fail_allocation()) {
         return Error::NoMemory;
@@ -125,14 +136,7 @@ Result<PhysAddr> FrameAllocator::allocate_frame() {
             return Error::NoMemory;
         }
     }
-    const PhysAddr frame = cache.frames[--count];
-    cache.count.store(count, std::memory_order_relaxed);
-    BuddyRegion& region = region_of(frame);
-    check_poison(region, frame, 0);
-    FrameInfo& info = region.info(frame);
-    info.state.store(FrameState::InUse, std::memory_order_relaxed);
-    info.references.store(1, std::memory_order_relaxed);
-    return frame;
+    return hand_out(cache, count);
 }
 
 Result<PhysAddr> FrameAllocator::allocate_zeroed_frame() {
@@ -236,6 +240,15 @@ void FrameAllocator::check_invariants() const {
 
 FrameAllocator::HartCache& FrameAllocator::this_hart() {
     return caches_[arch::current_cpu().value()];
+}
+
+std::size_t FrameAllocator::further_region(PhysAddr frame) const {
+    std::size_t i = 1;
+    while (i < region_count_ && !regions_[i].contains(frame)) {
+        ++i;
+    }
+    CHECK(i < region_count_);
+    return i;
 }
 
 std::uint32_t FrameAllocator::refill(HartCache& cache) {

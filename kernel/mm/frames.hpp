@@ -79,23 +79,22 @@ class FrameAllocator {
         std::array<PhysAddr, kCacheCapacity> frames{};
     };
 
-    // Pre: the frame is one of ours.
-    [[nodiscard]] std::size_t region_index(PhysAddr frame) const {
-        std::size_t i = 0;
-        while (i < region_count_ && !regions_[i].contains(frame)) [[unlikely]] {
-            ++i;
-        }
-        CHECK(i < region_count_);
-        return i;
+    // Pre: the frame is one of ours. Most machines have one region.
+    [[nodiscard]] BuddyRegion& region_of(PhysAddr frame) {
+        return regions_[0].contains(frame) ? regions_[0] : regions_[further_region(frame)];
     }
-    [[nodiscard]] BuddyRegion& region_of(PhysAddr frame) { return regions_[region_index(frame)]; }
-    [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const { return regions_[region_index(frame)]; }
+    [[nodiscard]] const BuddyRegion& region_of(PhysAddr frame) const {
+        return regions_[0].contains(frame) ? regions_[0] : regions_[further_region(frame)];
+    }
+    [[nodiscard, gnu::noinline]] std::size_t further_region(PhysAddr frame) const;
+    // Takes the last of the cache's `count` frames. Pre: count > 0.
+    [[nodiscard]] PhysAddr hand_out(HartCache& cache, std::uint32_t count);
     [[nodiscard]] HartCache& this_hart();
     // Pre: the cache is empty. Returns how many frames it has now.
-    [[nodiscard]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
+    [[nodiscard, gnu::noinline]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
     // Frames that lie in a row go back as one block: freed and taken in order, as by whoever uses much
     // memory, they cost a tenth of what they do one by one.
-    void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
+    [[gnu::noinline]] void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::Frames};
     // Which regions exist is immutable after init; what is free in them is guarded by lock_.

@@ -23,12 +23,15 @@ constinit std::uint64_t zero_block_bytes{0};
 
 void zero_blocks(std::uint64_t at, std::uint64_t block_bytes) {
     for (const std::uint64_t end = at + kPageBytes; at != end;) {
-#pragma GCC unroll 8
-        for (std::uint64_t i = 0; i < kBlocksPerTurn; ++i) {
-            // cbo.zero (at)
-            asm volatile(".insn i 0x0F, 2, x0, %0, 4" : : "r"(at) : "memory");
-            at += block_bytes;
-        }
+        // kBlocksPerTurn times cbo.zero (at).
+        asm volatile(
+            ".rept 8\n\t"
+            ".insn i 0x0F, 2, x0, %0, 4\n\t"
+            "add %0, %0, %1\n\t"
+            ".endr"
+            : "+r"(at)
+            : "r"(block_bytes)
+            : "memory");
     }
 }
 
