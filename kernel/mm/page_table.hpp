@@ -185,8 +185,9 @@ class PageTable {
     bool protect_page(VirtAddr va, Protection protection);
 
     // Calls visit(VirtAddr, PteSlot) for each resident 4 KiB page of [start, end) in ascending order, until
-    // visit returns false or `entries_left`, counted down for each table entry looked at, is 0. Returns the
-    // address before which all is visited; a page for which visit returned false counts as not visited.
+    // visit returns false or `entries_left`, counted down for each table entry looked at, is 0. A cache line
+    // full of empty ones counts as one. Returns the address before which all is visited; a page for which
+    // visit returned false counts as not visited.
     template <class Visit>
     VirtAddr for_each_resident(VirtAddr start, VirtAddr end, std::uint32_t& entries_left,
                                Visit&& visit) const {
@@ -208,14 +209,12 @@ class PageTable {
                     return va;
                 }
                 // Most tables are nearly empty: several entries are passed over at a time.
-                if (slot.starts_empty_line() && table_end - va >= PteSlot::kLine * kPageSize &&
-                    entries_left >= PteSlot::kLine) {
-                    entries_left -= PteSlot::kLine;
+                --entries_left;
+                if (slot.starts_empty_line() && table_end - va >= PteSlot::kLine * kPageSize) {
                     slot = slot.following(PteSlot::kLine);
                     va = va + PteSlot::kLine * kPageSize;
                     continue;
                 }
-                --entries_left;
                 if (slot.load().is_resident() && !visit(va, slot)) {
                     return va;
                 }

@@ -9,25 +9,35 @@
 
 namespace kernel::mm {
 
-AddressSpace::Batch AddressSpace::share_batch(VirtAddr from) {
+namespace {
+
+// In one step, should they have few pages: a mapping costs some 500 instructions on both sides.
+constexpr std::uint32_t kMappingsPerCopy = 8;
+
+}  // namespace
+
+void AddressSpace::share_batch(VirtAddr from, Work& work, Batch& batch) {
     LockGuard guard{lock_};
-    Batch batch;
+    batch.page_count = 0;
+    batch.mapping = {};
     batch.break_base = break_base_;
     batch.now = break_;
     const Mapping* mapping = mappings_.find_at_or_above(from);
     if (mapping == nullptr) {
-        return batch;
+        return;
     }
     const VirtAddr start = std::max(from, mapping->start);
     VirtAddr first = mapping->end;
     VirtAddr last = start;
-    Work work;
     const VirtAddr next =
         page_table_.for_each_resident(start, mapping->end, work.entries, [&](VirtAddr page, PteSlot slot) {
             const Pte pte = slot.load();
-            if (!batch.pages.try_push({page, pte})) {
+            if (work.pages == 0) {
                 return false;
             }
+            --work.pages;
+            batch.addresses[batch.page_count] = page.value();
+            batch.entries[batch.page_count++] = pte.bits();
             frames().ref(pte.frame());
             if (pte.protection().write) {
                 first = std::min(first, page);
@@ -42,7 +52,6 @@ AddressSpace::Batch AddressSpace::share_batch(VirtAddr from) {
     }
     batch.mapping = mapping->slice(start, next);
     batch.next = next;
-    return batch;
 }
 
 Result<void> AddressSpace::take_batch(const Batch& batch) {
@@ -53,28 +62,44 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
         return {};
     }
     Result<void> taken = mappings_.insert(batch.mapping);
-    for (const SharedPage& page : batch.pages) {
-        const Result<PteSlot> slot =
-            taken.ok() ? page_table_.make_slot(page.va) : Result<PteSlot>{taken.error()};
-        if (!slot.ok()) {
-            taken = slot.error();
-            frames().unref(page.pte.frame());
+    std::uint64_t resident = 0;
+    for (std::uint32_t i = 0; i < batch.page_count; ++i) {
+        const VirtAddr page{batch.addresses[i]};
+        const Pte pte = Pte::from_bits(batch.entries[i]);
+        PteSlot slot = page_table_.find_slot(page);
+        if (!slot && taken.ok()) {
+            const Result<PteSlot> made = page_table_.make_slot(page);
+            taken = made.ok() ? Result<void>{} : made.error();
+            slot = made.value_or({});
+        }
+        if (!taken.ok()) {
+            frames().unref(pte.frame());
             continue;
         }
         // As the mapping says: a protect() that goes in steps may not have come to the page yet.
-        if (batch.mapping.protection.execute && !page.pte.protection().execute) {
+        if (batch.mapping.protection.execute && !pte.protection().execute) {
             fence_instructions();
         }
-        slot->store(Pte::leaf(page.pte.frame(), batch.mapping.protection, PageOwner::User, true));
-        resident_pages_.fetch_add(1, std::memory_order_relaxed);
+        slot.store(Pte::leaf(pte.frame(), batch.mapping.protection, PageOwner::User, true));
+        ++resident;
     }
+    resident_pages_.fetch_add(resident, std::memory_order_relaxed);
     return taken;
 }
 
 Result<Progress> AddressSpace::copy_step(AddressSpace& child, VirtAddr from) {
-    const Batch batch = share_batch(from);
-    TRY(child.take_batch(batch));
-    return batch.mapping.bytes() == 0 ? Progress{kUserTop} : Progress{batch.next, false};
+    Work work;
+    Batch batch;
+    for (std::uint32_t mappings = 0; mappings < kMappingsPerCopy && work.pages > 0 && work.entries > 0;
+         ++mappings) {
+        share_batch(from, work, batch);
+        TRY(child.take_batch(batch));
+        if (batch.mapping.bytes() == 0) {
+            return Progress{kUserTop};
+        }
+        from = batch.next;
+    }
+    return Progress{from, false};
 }
 
 }  // namespace kernel::mm

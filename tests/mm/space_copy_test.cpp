@@ -111,10 +111,25 @@ TEST_F(SpaceCopyTest, AStepIsBounded) {
     for (std::uint64_t i = 0; i < kPages; ++i) {
         ASSERT_TRUE(write(kBase + i * kPageSize, static_cast<std::uint32_t>(i)).ok());
     }
-    EXPECT_EQ(copy_all(), (kPages + AddressSpace::kPagesPerStep - 1) / AddressSpace::kPagesPerStep + 1);
+    static_assert(kPages % AddressSpace::kPagesPerStep != 0,
+                  "the last step has room to find that nothing is left");
+    EXPECT_EQ(copy_all(), kPages / AddressSpace::kPagesPerStep + 1);
     EXPECT_EQ(child().resident_pages(), kPages);
     for (std::uint64_t i = 0; i < kPages; ++i) {
         ASSERT_EQ(read_in(child(), kBase + i * kPageSize), i);
+    }
+    child().check_invariants();
+}
+
+TEST_F(SpaceCopyTest, AStepTakesSeveralSmallMappings) {
+    constexpr std::uint64_t kMappings = 20;
+    for (std::uint64_t i = 0; i < kMappings; ++i) {
+        map_at(kBase + 2 * i * kPageSize, 1, kReadWrite);
+        ASSERT_TRUE(write(kBase + 2 * i * kPageSize, static_cast<std::uint32_t>(i)).ok());
+    }
+    EXPECT_EQ(copy_all(), 3U) << "eight mappings at most";
+    for (std::uint64_t i = 0; i < kMappings; ++i) {
+        ASSERT_EQ(read_in(child(), kBase + 2 * i * kPageSize), i);
     }
     child().check_invariants();
 }
