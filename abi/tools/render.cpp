@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "render.hpp"
 
+#include <algorithm>
 #include <ranges>
 #include <sstream>
 
@@ -94,6 +95,31 @@ row) or `nexus_abi::sched::*` and `nexus_abi::spawn` (`nexus_abi/sched_calls.hpp
 
 )";
 
+// The numbers of [begin, end) without a row, so that every number stands somewhere.
+void render_unlisted(std::ostream& out, std::span<const CallRow> rows, std::uint32_t begin,
+                     std::uint32_t end) {
+    const auto is_listed = [&](std::uint32_t number) {
+        return std::ranges::find(rows, number, &CallRow::number) != rows.end();
+    };
+    out << "ENOSYS, without a row:";
+    std::string_view separator = " ";
+    for (std::uint32_t number = begin; number < end; ++number) {
+        if (is_listed(number)) {
+            continue;
+        }
+        const std::uint32_t first = number;
+        while (number + 1 < end && !is_listed(number + 1)) {
+            ++number;
+        }
+        out << separator << first;
+        if (number != first) {
+            out << ".." << number;
+        }
+        separator = ", ";
+    }
+    out << ".\n\n";
+}
+
 constexpr std::string_view kNeuronRules =
     R"(Rules for all of them:
 
@@ -142,6 +168,7 @@ std::string render_docs(std::span<const CallRow> rows, const Layout& layout, con
     out << "## Linux block (0..1023)\n\nNumbers, structs and errno values of Linux on riscv64 "
            "(asm-generic).\n\n";
     render_calls(out, rows, 0, nexus_abi::kLinuxBlockEnd);
+    render_unlisted(out, rows, 0, nexus_abi::kLinuxBlockEnd);
     out << "## Structs\n\n";
     for (const Struct& type : layout.structs) {
         if (type.block == Block::Neuron) {

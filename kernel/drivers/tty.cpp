@@ -136,7 +136,7 @@ Result<std::size_t> LineDiscipline::read(std::span<char> out) {
 }
 
 bool LineDiscipline::has_input() const {
-    return is_ready(kInputBytes);
+    return read_ != commit_ && is_ready(kInputBytes);
 }
 
 // Whether a read of `wanted` bytes has something to return.
@@ -321,7 +321,7 @@ void Tty::set_attributes(const nexus_abi::termios& attributes) {
     {
         const LockGuard guard{lock_};
         discipline_.set_attributes(attributes);
-        is_input_ready = discipline_.has_input();
+        is_input_ready = discipline_.is_readable();
     }
     // A reader that waited for a line may have its bytes in the new mode.
     if (is_input_ready && input_handler_ != nullptr) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The terminal on the console: Linux' line discipline N_TTY as far as programs use it. Canonical mode edits
 // lines (erase, word erase, kill, end of file), raw mode hands out bytes; ISIG turns Ctrl-C, Ctrl-\ and
-// Ctrl-Z into signals. Not done: flow control by Ctrl-S/Ctrl-Q, literal next, reprint; VTIME counts as 0. A
-// tab is echoed as one space, so that erasing it removes what it showed.
+// Ctrl-Z into signals. VTIME is the reader's to observe. Not done: flow control by Ctrl-S/Ctrl-Q, literal
+// next, reprint. A tab is echoed as one space, so that erasing it removes what it showed.
 #pragma once
 
 #include <array>
@@ -61,8 +61,10 @@ class LineDiscipline {
     // Canonical: at most one line, without waiting for more than the rest of it; 0 = end of file. Raw: what
     // is there. TryAgain: nothing to read yet. Pre: out is not empty.
     [[nodiscard]] Result<std::size_t> read(std::span<char> out);
-    // True when read() would not say TryAgain.
+    // True when read() would return something, an end of file included.
     [[nodiscard]] bool has_input() const;
+    // True when read() would not say TryAgain; where VMIN is 0 it may return nothing.
+    [[nodiscard]] bool is_readable() const { return is_ready(kInputBytes); }
     void discard_input();
 
     [[nodiscard]] const nexus_abi::termios& attributes() const { return attributes_; }

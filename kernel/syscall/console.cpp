@@ -3,8 +3,10 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 #include <utility>
 
+#include "arch/contract.hpp"
 #include "file/poll.hpp"
 #include "lib/check.hpp"
 #include "mm/slab.hpp"
@@ -14,6 +16,7 @@
 #include "syscall/caller.hpp"
 #include "syscall/console_ops.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/signal.hpp"
 #include "task/wait.hpp"
 
@@ -34,8 +37,8 @@ constinit task::WaitQueue readers;
 constinit task::WaitQueue writers;
 // Somebody polls the terminal. Guarded by readers.lock().
 constinit bool is_watched = false;
-// The process that read from the terminal last: who Ctrl-C is for. Atomic; 0 = none.
-constinit std::atomic<std::uint32_t> foreground{0};
+// The process that read from the terminal last. Atomic; 0 = none.
+constinit std::atomic<std::uint32_t> last_reader{0};
 
 }  // namespace
 
@@ -60,16 +63,42 @@ void console_space_ready() {
 }
 
 void console_signal(int signal) {
-    const TaskId pid{foreground.load()};
-    if (const Ref<task::Process> process = task::find_process(pid); process) {
-        static_cast<void>(task::signal_process(*process, static_cast<std::uint32_t>(signal),
-                                               {.code = task::signal::kFromKernel}));
-    }
+    task::signal_foreground(static_cast<std::uint32_t>(signal), TaskId{last_reader.load()});
 }
 
 namespace console {
 
 namespace {
+
+// What a process in the background gets instead; nothing for one that may go on.
+std::optional<SysResult> refuse_background(Caller& caller, std::uint32_t signal) {
+    switch (task::use_terminal(caller.task, signal)) {
+        case task::TerminalUse::Allowed:
+            break;
+        case task::TerminalUse::Signalled:
+            return SysResult::no_result();
+        case task::TerminalUse::Refused:
+            return SysResult{Error::Io};
+    }
+    return std::nullopt;
+}
+
+constexpr std::uint64_t kNsPerTenth = 100'000'000;  // VTIME's unit
+
+// When a read that waits returns without input: never, or, where VMIN is 0, when VTIME has passed since it
+// began. That moment is kept in Task::call_progress.
+Instant read_deadline(Caller& caller) {
+    const nexus_abi::termios settings = ops.attributes();
+    const std::uint64_t tenths = settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Time)];
+    if ((settings.c_lflag & nexus_abi::lflag::kIcanon) != 0 || tenths == 0 ||
+        settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Minimum)] != 0) {
+        return Instant::never();
+    }
+    if (caller.task.call_progress == 0) {
+        caller.task.call_progress = static_cast<std::uint64_t>(arch::now().ns()) + tenths * kNsPerTenth;
+    }
+    return Instant::from_ns(static_cast<std::int64_t>(caller.task.call_progress));
+}
 
 // Reads what is there, at most kChunkBytes; waits for input, or answers TryAgain when `is_nonblocking`.
 SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
@@ -80,15 +109,28 @@ SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     if (first->bytes == 0) {
         return std::uint64_t{0};
     }
-    foreground.store(caller.process.pid().value());
+    if (const auto refused = refuse_background(caller, task::signal::kTerminalInput)) {
+        return *refused;
+    }
+    last_reader.store(caller.process.pid().value());
+    const Instant deadline = read_deadline(caller);
     std::array<char, kChunkBytes> chunk;
     Result<std::size_t> taken{Error::TryAgain};
     {
         // console_input_ready() takes this lock, so input that comes now finds the wait.
         const LockGuard guard{readers.lock()};
         taken = ops.read(std::span{chunk}.first(first->bytes));
-        if (!taken.ok() && taken.error() == Error::TryAgain && !is_nonblocking) {
-            task::begin_wait(caller.task, &readers, {.run_again = true});
+        const bool has_nothing =
+            taken.ok() ? *taken == 0 && !deadline.is_never() : taken.error() == Error::TryAgain;
+        if (has_nothing && !is_nonblocking) {
+            if (deadline <= arch::now()) {
+                return std::uint64_t{0};
+            }
+            task::begin_wait(
+                caller.task, &readers,
+                {.deadline = deadline,
+                 .run_again = true,
+                 .on_signal = deadline.is_never() ? task::OnSignal::Restarts : task::OnSignal::Fails});
             return SysResult::blocked();
         }
     }
@@ -105,6 +147,11 @@ SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
 // was written so far (TryAgain for nothing) when `is_nonblocking`.
 SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     const std::uint64_t before = caller.task.call_progress;
+    if (before == 0 && (ops.attributes().c_lflag & nexus_abi::lflag::kTostop) != 0) {
+        if (const auto refused = refuse_background(caller, task::signal::kTerminalOutput)) {
+            return *refused;
+        }
+    }
     const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
     std::array<char, kChunkBytes> chunk;
     if (const auto skipped = buffers.skip(before); !skipped.ok()) {
@@ -139,11 +186,6 @@ SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     return SysResult::again();
 }
 
-// include/uapi/asm-generic/ioctls.h
-constexpr std::uint32_t kSetControllingTerminal = 0x540e;
-constexpr std::uint32_t kGetProcessGroup = 0x540f;
-constexpr std::uint32_t kSetProcessGroup = 0x5410;
-
 template <class T>
 SysResult give(Caller& caller, std::uint64_t address, const T& value) {
     return mm::copy_out(caller.space(), Out<T>{address}, value);
@@ -154,10 +196,39 @@ SysResult set_attributes(Caller& caller, std::uint64_t address, bool discards_in
     if (!wanted.ok()) {
         return wanted.error();
     }
+    if (const auto refused = refuse_background(caller, task::signal::kTerminalOutput)) {
+        return *refused;
+    }
     if (discards_input) {
         ops.discard_input();
     }
     ops.set_attributes(*wanted);
+    return std::uint64_t{0};
+}
+
+SysResult set_foreground(Caller& caller, std::uint64_t address) {
+    const auto group = mm::copy_in(caller.space(), In<std::int32_t>{address});
+    if (!group.ok()) {
+        return group.error();
+    }
+    if (*group < 0) {
+        return Error::InvalidArgument;
+    }
+    if (const auto refused = refuse_background(caller, task::signal::kTerminalOutput)) {
+        return *refused;
+    }
+    return task::set_foreground_group(caller.process, TaskId{static_cast<std::uint32_t>(*group)});
+}
+
+SysResult flush(std::uint64_t which) {
+    constexpr std::uint64_t kOutput = 1;
+    constexpr std::uint64_t kBoth = 2;
+    if (which > kBoth) {
+        return Error::InvalidArgument;
+    }
+    if (which != kOutput) {
+        ops.discard_input();
+    }
     return std::uint64_t{0};
 }
 
@@ -177,14 +248,30 @@ SysResult control(Caller& caller, std::uint32_t request, std::uint64_t argument)
             if (!size.ok()) {
                 return size.error();
             }
-            ops.set_window_size(*size);
+            if (*size != ops.window_size()) {
+                ops.set_window_size(*size);
+                task::signal_group(task::foreground_group(), task::signal::kWindowChange,
+                                   {.code = task::signal::kFromKernel});
+            }
             return std::uint64_t{0};
         }
-        case kGetProcessGroup:
-            return give(caller, argument, caller.process.pid().value());
-        case kSetControllingTerminal:
-        case kSetProcessGroup:
-            return std::uint64_t{0};  // there is one terminal, and its group is whoever reads from it
+        case nexus_abi::kTcflsh:
+            return flush(argument);
+        case nexus_abi::kTiocgpgrp:
+            return task::has_terminal(caller.process)
+                       ? give(caller, argument, task::foreground_group().value())
+                       : SysResult{Error::NotTerminal};
+        case nexus_abi::kTiocgsid:
+            return task::has_terminal(caller.process)
+                       ? give(caller, argument, task::session_of(caller.process).value())
+                       : SysResult{Error::NotTerminal};
+        case nexus_abi::kTiocspgrp:
+            return set_foreground(caller, argument);
+        case nexus_abi::kTiocsctty:
+            return task::take_terminal(caller.process,
+                                       argument == 1 && caller.has_right(nexus_abi::kRightSchedAdmin));
+        case nexus_abi::kTiocnotty:
+            return task::give_up_terminal(caller.process);
         default:
             return Error::NotTerminal;
     }

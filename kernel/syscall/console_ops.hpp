@@ -33,7 +33,7 @@ void set_console_ops(const ConsoleOps& ops);
 void console_input_ready();
 // There is room again after try_write said TryAgain: wakes the writers.
 void console_space_ready();
-// The terminal recognised Ctrl-C or its like: signals the process that read from the console last.
+// The terminal recognised Ctrl-C or its like: signals its foreground group.
 void console_signal(int signal);
 
 }  // namespace kernel::syscall

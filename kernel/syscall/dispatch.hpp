@@ -26,6 +26,7 @@ using nexus_abi::iovec;
 using nexus_abi::itimerspec;
 using nexus_abi::itimerval;
 using nexus_abi::kernel_sigaction;
+using nexus_abi::linux_sched_attr;
 using nexus_abi::Out;
 using nexus_abi::pollfd;
 using nexus_abi::rlimit64;

@@ -9,6 +9,7 @@
 #include "syscall/dispatch.hpp"
 #include "syscall/target.hpp"
 #include "syscall/time_values.hpp"
+#include "syscall/versioned.hpp"
 #include "task/dispatcher.hpp"
 
 namespace kernel::syscall {
@@ -19,9 +20,16 @@ using nexus_abi::kRightSchedAdmin;
 using nexus_abi::kRightSchedInspect;
 using nexus_abi::QosClass;
 
-// include/uapi/linux/sched.h
+// include/uapi/linux/sched.h, sched/types.h
 enum class Policy : std::uint32_t { Other = 0, Fifo = 1, RoundRobin = 2, Batch = 3, Idle = 5, Deadline = 6 };
 constexpr std::uint32_t kResetOnFork = 0x4000'0000;
+constexpr std::uint64_t kFlagResetOnFork = 0x01;
+constexpr std::uint64_t kFlagKeepPolicy = 0x08;
+constexpr std::uint64_t kFlagKeepParams = 0x10;
+constexpr std::uint64_t kKnownFlags = kFlagResetOnFork | kFlagKeepPolicy | kFlagKeepParams;
+constexpr std::uint32_t kAttrFirstSize = 48;  // SCHED_ATTR_SIZE_VER0
+constexpr std::uint64_t kSliceMinNs = 100'000;
+constexpr std::uint64_t kSliceMaxNs = 100'000'000;
 constexpr std::int32_t kRealtimePriorityMin = 1;
 constexpr std::int32_t kRealtimePriorityMax = 99;
 
@@ -68,14 +76,95 @@ QosClass class_of(Policy policy) {
             return QosClass::Idle;
         case Policy::Fifo:
         case Policy::RoundRobin:
-            return QosClass::Interactive;
+            return QosClass::PerfBurst;
         default:
             return QosClass::Normal;
     }
 }
 
-Policy policy_of(QosClass qos_class) {
-    return qos_class == QosClass::Idle ? Policy::Idle : Policy::Other;
+constexpr std::uint32_t kPriorityShift = 8;  // Task::linux_policy
+
+// What a task's policy looks like: what was set, unless its class was changed to another one since.
+struct Seen {
+    Policy policy{};
+    std::int32_t priority{0};
+    bool resets_on_fork{false};
+    Duration latency{};
+};
+
+Seen look_at(task::Task& task) {
+    const sched::Attributes attributes = task::read_attributes(task);
+    const std::uint32_t set = task.linux_policy.load();
+    constexpr std::uint32_t kByte = 0xff;
+    const auto policy = static_cast<Policy>(set & kByte);
+    const bool resets = (attributes.flags & nexus_abi::kAttrResetOnSpawn) != 0;
+    if (class_of(policy) == attributes.qos_class) {
+        return {.policy = policy,
+                .priority = static_cast<std::int32_t>(set >> kPriorityShift & kByte),
+                .resets_on_fork = resets,
+                .latency = attributes.latency};
+    }
+    return {.policy = attributes.qos_class == QosClass::Idle ? Policy::Idle : Policy::Other,
+            .priority = 0,
+            .resets_on_fork = resets,
+            .latency = attributes.latency};
+}
+
+// What a policy call asks for.
+struct Wanted {
+    Policy policy{};
+    std::int32_t priority{0};
+    bool resets_on_fork{false};
+    bool has_nice{false};
+    std::int32_t nice{0};
+    bool has_slice{false};
+    Duration slice{};
+};
+
+// The rest of a policy call, once its arguments have been read: errors in Linux' order.
+SysResult set_policy(Caller& caller, std::int32_t tid, const Wanted& wanted) {
+    const std::int32_t lowest = is_realtime(wanted.policy) ? kRealtimePriorityMin : 0;
+    const std::int32_t highest = is_realtime(wanted.policy) ? kRealtimePriorityMax : 0;
+    if (tid < 0 || wanted.priority < lowest || wanted.priority > highest) {
+        return Error::InvalidArgument;
+    }
+    const auto target = find_target(caller, tid, kRightSchedAdmin);
+    if (!target.ok()) {
+        return target.error();
+    }
+    task::Task& task = **target;
+    const Seen before = look_at(task);
+    const bool may_do_all = caller.has_right(kRightSchedAdmin);
+    if (!may_do_all &&
+        ((is_realtime(wanted.policy) && wanted.policy != before.policy) ||
+         wanted.priority > before.priority || (before.resets_on_fork && !wanted.resets_on_fork))) {
+        return Error::NotPermitted;
+    }
+    sched::Change change{.fields = nexus_abi::kFieldFlags, .qos_class = class_of(wanted.policy)};
+    // A class that stays is not asked for: it may be above a ceiling that came down later.
+    if (wanted.policy != before.policy) {
+        change.fields |= nexus_abi::kFieldClass;
+    }
+    change.flags = (task::read_attributes(task).flags & ~nexus_abi::kAttrResetOnSpawn) |
+                   (wanted.resets_on_fork ? nexus_abi::kAttrResetOnSpawn : 0);
+    if (wanted.has_nice) {
+        change.fields |= nexus_abi::kFieldShares;
+        change.shares = static_cast<std::uint32_t>(shares_of_nice(wanted.nice));
+    }
+    if (wanted.has_slice) {
+        change.fields |= nexus_abi::kFieldLatency;
+        change.latency = wanted.slice;
+    }
+    SysResult outcome = change_attributes(caller, tid, change, 0);
+    if (!outcome.has_value() || outcome.value() == 0) {
+        task.linux_policy.store(static_cast<std::uint32_t>(wanted.policy) |
+                                static_cast<std::uint32_t>(wanted.priority) << kPriorityShift |
+                                (wanted.resets_on_fork ? task::Task::kResetsOnFork : 0));
+        if (wanted.has_nice) {
+            task.nice = wanted.nice;
+        }
+    }
+    return outcome;
 }
 
 Result<std::int32_t> read_priority(Caller& caller, In<sched_param> param) {
@@ -83,6 +172,25 @@ Result<std::int32_t> read_priority(Caller& caller, In<sched_param> param) {
         return Error::InvalidArgument;
     }
     return TRY(mm::copy_in(caller.space(), param)).priority;
+}
+
+// Beyond every priority there is; larger ones are as wrong as this one.
+constexpr std::uint32_t kPriorityBound = 1000;
+
+// Linux' rules of the struct's size: 0 is the first version's; what is too small or has something unknown in
+// it is TooBig, and the kernel's size is written back.
+Result<linux_sched_attr> read_attr(Caller& caller, In<linux_sched_attr> from) {
+    const std::uint64_t address = mm::user_address(from).value();
+    std::uint32_t size = TRY(mm::copy_in(caller.space(), In<std::uint32_t>{address}));
+    if (size == 0) {
+        size = kAttrFirstSize;
+    }
+    if (size < kAttrFirstSize || size > kMaxStructBytes) {
+        TRY(mm::copy_out(caller.space(), Out<std::uint32_t>{address},
+                         std::uint32_t{sizeof(linux_sched_attr)}));
+        return Error::TooBig;
+    }
+    return copy_in_versioned(caller.space(), from, size, kAttrFirstSize);
 }
 
 // Copies a mask of `size` bytes, of which we know 64 bits.
@@ -101,11 +209,13 @@ SysResult sys_sched_setparam(Caller& caller, std::int32_t tid, In<sched_param> p
     if (!priority.ok()) {
         return priority.error();
     }
-    if (*priority != 0) {
-        return Error::InvalidArgument;
-    }
     const auto target = find_target(caller, tid, kRightSchedAdmin);
-    return target.ok() ? SysResult{std::uint64_t{0}} : SysResult{target.error()};
+    if (!target.ok()) {
+        return target.error();
+    }
+    const Seen now = look_at(**target);
+    return set_policy(caller, tid,
+                      {.policy = now.policy, .priority = *priority, .resets_on_fork = now.resets_on_fork});
 }
 
 SysResult sys_sched_setscheduler(Caller& caller, std::int32_t tid, std::int32_t policy,
@@ -115,16 +225,76 @@ SysResult sys_sched_setscheduler(Caller& caller, std::int32_t tid, std::int32_t 
     if (!parsed.ok() || !priority.ok()) {
         return parsed.ok() ? priority.error() : parsed.error();
     }
-    const std::int32_t lowest = is_realtime(*parsed) ? kRealtimePriorityMin : 0;
-    const std::int32_t highest = is_realtime(*parsed) ? kRealtimePriorityMax : 0;
-    if (tid < 0 || *priority < lowest || *priority > highest) {
+    return set_policy(caller, tid,
+                      {.policy = *parsed,
+                       .priority = *priority,
+                       .resets_on_fork = (static_cast<std::uint32_t>(policy) & kResetOnFork) != 0});
+}
+
+SysResult sys_sched_setattr(Caller& caller, std::int32_t tid, In<linux_sched_attr> attr,
+                            std::uint32_t flags) {
+    if (attr.is_null() || tid < 0 || flags != 0) {
         return Error::InvalidArgument;
     }
-    if (is_realtime(*parsed) && !caller.has_right(kRightSchedAdmin)) {
-        return Error::NotPermitted;
+    const auto read = read_attr(caller, attr);
+    if (!read.ok()) {
+        return read.error();
     }
-    const auto change = sched::parse_class(static_cast<std::int64_t>(class_of(*parsed)));
-    return change.ok() ? change_attributes(caller, tid, *change, 0) : SysResult{change.error()};
+    const auto target = find_target(caller, tid, kRightSchedAdmin);
+    if ((read->flags & ~kKnownFlags) != 0) {
+        return Error::InvalidArgument;
+    }
+    if (!target.ok()) {
+        return target.error();
+    }
+    const Seen now = look_at(**target);
+    const bool keeps_policy = (read->flags & kFlagKeepPolicy) != 0;
+    const bool keeps_params = (read->flags & kFlagKeepParams) != 0;
+    const auto policy = keeps_policy ? Result<Policy>{now.policy} : parse_policy(read->policy);
+    if (!policy.ok()) {
+        return policy.error();
+    }
+    const std::uint64_t slice = std::clamp(read->runtime_ns, kSliceMinNs, kSliceMaxNs);
+    const bool is_fair = !is_realtime(*policy);
+    return set_policy(
+        caller, tid,
+        {.policy = *policy,
+         .priority = keeps_params ? now.priority
+                                  : static_cast<std::int32_t>(std::min(read->priority, kPriorityBound)),
+         .resets_on_fork = (read->flags & kFlagResetOnFork) != 0,
+         .has_nice = is_fair && !keeps_params,
+         .nice = std::clamp(read->nice, kNiceMin, kNiceMax),
+         .has_slice = is_fair && *policy != Policy::Idle && !keeps_params,
+         .slice = Duration::nanoseconds(read->runtime_ns == 0 ? 0 : static_cast<std::int64_t>(slice))});
+}
+
+SysResult sys_sched_getattr(Caller& caller, std::int32_t tid, Out<linux_sched_attr> attr, std::uint32_t size,
+                            std::uint32_t flags) {
+    if (mm::user_address(attr) == VirtAddr{} || tid < 0 || flags != 0 || size < kAttrFirstSize ||
+        size > kMaxStructBytes) {
+        return Error::InvalidArgument;
+    }
+    const auto target = find_target(caller, tid, kRightSchedInspect);
+    if (!target.ok()) {
+        return target.error();
+    }
+    const Seen now = look_at(**target);
+    linux_sched_attr answer{};
+    answer.policy = static_cast<std::uint32_t>(now.policy);
+    answer.flags = now.resets_on_fork ? kFlagResetOnFork : 0;
+    if (is_realtime(now.policy)) {
+        answer.priority = static_cast<std::uint32_t>(now.priority);
+    } else {
+        answer.nice = (*target)->nice;
+        answer.runtime_ns = static_cast<std::uint64_t>(
+            (now.latency.is_zero() ? sched::row_of(task::read_standing(**target).effective).task_request
+                                   : now.latency)
+                .ns());
+    }
+    // Only what this kernel knows is written.
+    answer.size = std::min<std::uint32_t>(size, sizeof(answer));
+    return mm::copy_to_user(caller.space(), mm::user_address(attr),
+                            std::as_bytes(std::span{&answer, 1}).first(answer.size));
 }
 
 SysResult sys_sched_getscheduler(Caller& caller, std::int32_t tid) {
@@ -132,7 +302,8 @@ SysResult sys_sched_getscheduler(Caller& caller, std::int32_t tid) {
     if (!target.ok()) {
         return target.error();
     }
-    return static_cast<std::uint64_t>(policy_of(task::read_attributes(**target).qos_class));
+    const Seen now = look_at(**target);
+    return std::uint64_t{static_cast<std::uint32_t>(now.policy) | (now.resets_on_fork ? kResetOnFork : 0)};
 }
 
 SysResult sys_sched_getparam(Caller& caller, std::int32_t tid, Out<sched_param> param) {
@@ -143,7 +314,7 @@ SysResult sys_sched_getparam(Caller& caller, std::int32_t tid, Out<sched_param> 
     if (!target.ok()) {
         return target.error();
     }
-    return mm::copy_out(caller.space(), param, sched_param{.priority = 0});
+    return mm::copy_out(caller.space(), param, sched_param{.priority = look_at(**target).priority});
 }
 
 SysResult sys_sched_setaffinity(Caller& caller, std::int32_t tid, std::uint64_t size, In<char> mask) {
@@ -213,10 +384,13 @@ SysResult sys_setpriority(Caller& caller, std::uint32_t which, std::uint32_t who
         return change.error();
     }
     SysResult outcome = change_attributes(caller, static_cast<std::int32_t>(who), *change, 0);
-    if (outcome.has_value() && outcome.value() == 0) {
+    if (!outcome.has_value() || outcome.value() == 0) {
         (*target)->nice = nice;
+        return outcome;
     }
-    return outcome;
+    // The target is the caller's to change: what is refused is the value.
+    return outcome.value() == -static_cast<std::int64_t>(Error::NotPermitted) ? SysResult{Error::AccessDenied}
+                                                                              : outcome;
 }
 
 SysResult sys_getpriority(Caller& caller, std::uint32_t which, std::uint32_t who) {

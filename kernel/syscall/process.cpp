@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Life of threads and processes, and what they may ask about themselves.
-#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -11,6 +10,7 @@
 #include "syscall/time_values.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/signal.hpp"
 
 namespace kernel::syscall {
@@ -41,12 +41,14 @@ constexpr std::uint64_t kProcessFlags = kCloneVm | kCloneVfork | kOptionalFlags 
 
 // include/uapi/linux/wait.h
 constexpr std::uint32_t kWaitNoHang = 1;
+constexpr std::uint32_t kWaitStopped = 2;  // WUNTRACED is the same
 constexpr std::uint32_t kWaitExited = 4;
+constexpr std::uint32_t kWaitContinued = 8;
 constexpr std::uint32_t kWaitKeep = 0x0100'0000;  // WNOWAIT
 constexpr std::int32_t kWaitForAny = 0;
 constexpr std::int32_t kWaitForPid = 1;
-constexpr std::uint32_t kWaitIgnored =
-    2 | 8 | 0x2000'0000 | 0x4000'0000 | 0x8000'0000;  // untraced, continued, threads
+constexpr std::int32_t kWaitForGroup = 2;
+constexpr std::uint32_t kWaitIgnored = 0x2000'0000 | 0x4000'0000 | 0x8000'0000;  // whose threads' children
 
 // include/uapi/linux/prctl.h
 constexpr std::uint32_t kPrctlSetName = 15;
@@ -126,12 +128,36 @@ SysResult clone_process(Caller& caller, std::uint64_t flags, std::uint64_t stack
 
 // What waitid says of a child; all zero when there is none yet.
 siginfo to_siginfo(const task::ReapedChild& child) {
-    constexpr std::int32_t kSignalMask = 0x7f;
-    const std::int32_t signal = child.wait_status & kSignalMask;
-    return task::to_siginfo(
-        task::signal::kChild,
-        task::SignalInfo::of_child(signal != 0 ? task::signal::kChildKilled : task::signal::kChildExited,
-                                   child.pid, signal != 0 ? signal : child.wait_status >> 8));
+    return task::to_siginfo(task::signal::kChild, task::info_of_child(child.pid, child.wait_status));
+}
+
+// A group 0 is the caller's.
+task::ChildQuery query_of(Caller& caller, std::int32_t which, std::int32_t id, std::uint32_t options) {
+    using Whose = task::ChildQuery::Whose;
+    const TaskId wanted = which == kWaitForAny                ? TaskId{}
+                          : which == kWaitForGroup && id == 0 ? task::group_of(caller.process)
+                                                              : TaskId{static_cast<std::uint32_t>(id)};
+    return {.whose = which == kWaitForAny   ? Whose::Any
+                     : which == kWaitForPid ? Whose::Pid
+                                            : Whose::Group,
+            .id = wanted,
+            .ended = (options & kWaitExited) != 0,
+            .stopped = (options & kWaitStopped) != 0,
+            .continued = (options & kWaitContinued) != 0,
+            .keeps = (options & kWaitKeep) != 0};
+}
+
+// Whose group or session is asked for; one that was waited for meanwhile has none.
+Result<Ref<task::Process>> find_member(Caller& caller, std::int32_t pid) {
+    Ref<task::Process> found;
+    if (pid < 0) {
+        return Error::NoProcess;
+    }
+    found = TRY(find_target_process(caller, pid, nexus_abi::kRightSchedInspect));
+    if (task::group_of(*found) == TaskId{}) {
+        return Error::NoProcess;
+    }
+    return found;
 }
 
 }  // namespace
@@ -179,16 +205,17 @@ SysResult sys_set_tid_address(Caller& caller, Out<std::int32_t> clear_child_tid)
 
 SysResult sys_wait4(Caller& caller, std::int32_t pid, Out<std::int32_t> status, std::uint32_t options,
                     Out<rusage> usage) {
-    if ((options & ~(kWaitNoHang | kWaitIgnored)) != 0) {
+    if ((options & ~(kWaitNoHang | kWaitStopped | kWaitContinued | kWaitIgnored)) != 0) {
         return Error::InvalidArgument;
     }
-    if (pid < -1) {
-        return Error::NoChild;  // process groups: there are none
+    if (pid == std::numeric_limits<std::int32_t>::min()) {
+        return Error::NoProcess;  // there is no such group
     }
     const bool may_block = (options & kWaitNoHang) == 0;
+    const std::int32_t which = pid == -1 ? kWaitForAny : pid > 0 ? kWaitForPid : kWaitForGroup;
     task::ReapedChild child;
-    // 0 (the caller's group) and -1: any child.
-    switch (task::reap_child(caller.process, TaskId{static_cast<std::uint32_t>(std::max(pid, 0))},
+    switch (task::reap_child(caller.process,
+                             query_of(caller, which, pid < 0 ? -pid : pid, options | kWaitExited),
                              may_block ? &caller.task : nullptr, child)) {
         case task::ReapOutcome::NoChild:
             return Error::NoChild;
@@ -212,16 +239,16 @@ SysResult sys_wait4(Caller& caller, std::int32_t pid, Out<std::int32_t> status, 
 
 SysResult sys_waitid(Caller& caller, std::int32_t which, std::int32_t id, Out<siginfo> info,
                      std::uint32_t options, Out<rusage> usage) {
-    if ((options & ~(kWaitNoHang | kWaitExited | kWaitKeep | kWaitIgnored)) != 0 ||
-        (options & kWaitExited) == 0 || (which != kWaitForAny && which != kWaitForPid) ||
-        (which == kWaitForPid && id <= 0)) {
+    constexpr std::uint32_t kNews = kWaitExited | kWaitStopped | kWaitContinued;
+    if ((options & ~(kNews | kWaitNoHang | kWaitKeep | kWaitIgnored)) != 0 || (options & kNews) == 0 ||
+        which < kWaitForAny || which > kWaitForGroup || (which == kWaitForPid && id <= 0) ||
+        (which == kWaitForGroup && id < 0)) {
         return Error::InvalidArgument;
     }
     const bool may_block = (options & kWaitNoHang) == 0;
     task::ReapedChild child;
-    const TaskId pid{which == kWaitForPid ? static_cast<std::uint32_t>(id) : 0};
-    const task::ReapOutcome outcome = task::reap_child(
-        caller.process, pid, may_block ? &caller.task : nullptr, child, (options & kWaitKeep) != 0);
+    const task::ReapOutcome outcome = task::reap_child(caller.process, query_of(caller, which, id, options),
+                                                       may_block ? &caller.task : nullptr, child);
     if (outcome == task::ReapOutcome::NoChild) {
         return Error::NoChild;
     }
@@ -244,6 +271,32 @@ SysResult sys_getpid(Caller& caller) {
 }
 SysResult sys_getppid(Caller& caller) {
     return std::uint64_t{parent_pid(caller.process).value()};
+}
+SysResult sys_setpgid(Caller& caller, std::int32_t pid, std::int32_t group) {
+    if (group < 0) {
+        return Error::InvalidArgument;
+    }
+    const TaskId wanted = pid == 0 ? caller.process.pid() : TaskId{static_cast<std::uint32_t>(pid)};
+    const Ref<task::Process> target = task::find_process(wanted);
+    if (!target) {
+        return Error::NoProcess;
+    }
+    return task::change_group(caller.process, *target,
+                              group == 0 ? wanted : TaskId{static_cast<std::uint32_t>(group)});
+}
+SysResult sys_getpgid(Caller& caller, std::int32_t pid) {
+    const auto target = find_member(caller, pid);
+    return target.ok() ? SysResult{std::uint64_t{task::group_of(**target).value()}}
+                       : SysResult{target.error()};
+}
+SysResult sys_getsid(Caller& caller, std::int32_t pid) {
+    const auto target = find_member(caller, pid);
+    return target.ok() ? SysResult{std::uint64_t{task::session_of(**target).value()}}
+                       : SysResult{target.error()};
+}
+SysResult sys_setsid(Caller& caller) {
+    const auto session = task::begin_session(caller.process);
+    return session.ok() ? SysResult{std::uint64_t{session->value()}} : SysResult{session.error()};
 }
 SysResult sys_gettid(Caller& caller) {
     return std::uint64_t{caller.task.tid().value()};

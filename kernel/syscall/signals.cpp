@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The calls about signals. What signals do is in task/signal.cpp and task/signal_delivery.cpp.
+#include <array>
+
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
@@ -7,8 +9,10 @@
 #include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/signal.hpp"
 #include "task/signal_delivery.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::syscall {
 
@@ -66,6 +70,84 @@ SysResult report_signal(task::Task& caller, Out<siginfo> to, std::uint32_t numbe
     return std::uint64_t{number};
 }
 
+void kill_process(Caller& caller, task::Process& process, std::uint32_t signal) {
+    if (signal == task::signal::kContinue) {
+        task::release_process(process, caller.task);
+    }
+    if (signal != 0) {
+        // A signal that is pending without its details is one sent all the same.
+        static_cast<void>(task::signal_process(
+            process, signal, task::SignalInfo::sent(task::signal::kFromUser, caller.process.pid())));
+    }
+}
+
+// How far a call that signals many has come: the last pid, and what it met so far.
+struct KillProgress {
+    static constexpr std::uint64_t kMet = 1;
+    static constexpr std::uint64_t kSignalled = 2;
+    static constexpr std::uint64_t kSelf = 4;
+    static constexpr std::uint32_t kPidShift = 3;
+
+    explicit KillProgress(Caller& caller)
+        : last{static_cast<std::uint32_t>(caller.task.call_progress >> kPidShift)},
+          flags{caller.task.call_progress & (kMet | kSignalled | kSelf)} {}
+    // The caller's own process comes last: the signal may end it.
+    void visit(Caller& caller, task::Process& process, std::uint32_t signal) {
+        last = process.pid();
+        flags |= kMet;
+        if (&process == &caller.process) {
+            flags |= kSelf;
+        } else if (may_reach(caller, process, kRightSchedAdmin)) {
+            flags |= kSignalled;
+            kill_process(caller, process, signal);
+        }
+    }
+    SysResult go_on(Caller& caller) const {
+        caller.task.call_progress = std::uint64_t{last.value()} << kPidShift | flags;
+        return SysResult::again();
+    }
+    [[nodiscard]] SysResult finish(Caller& caller, std::uint32_t signal) {
+        if ((flags & kSelf) != 0) {
+            flags |= kSignalled;
+            kill_process(caller, caller.process, signal);
+        }
+        return (flags & kSignalled) != 0
+                   ? SysResult{std::uint64_t{0}}
+                   : SysResult{(flags & kMet) != 0 ? Error::NotPermitted : Error::NoProcess};
+    }
+
+    TaskId last;
+    std::uint64_t flags;
+};
+
+// In pieces.
+SysResult kill_group(Caller& caller, TaskId group, std::uint32_t signal) {
+    KillProgress progress{caller};
+    std::array<Ref<task::Process>, task::kGroupBatch> members;
+    const std::uint32_t count = task::members_after(group, progress.last, members);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        progress.visit(caller, *members[i], signal);
+    }
+    return count == members.size() ? progress.go_on(caller) : progress.finish(caller, signal);
+}
+
+SysResult kill_everybody(Caller& caller, std::uint32_t signal) {
+    KillProgress progress{caller};
+    for (std::uint32_t i = 0; i < task::kGroupBatch; ++i) {
+        const Ref<task::Task> found = task::lookup_next_task(progress.last);
+        if (!found) {
+            return progress.finish(caller, signal);
+        }
+        task::Process& process = found->process();
+        const bool is_named = process.pid() == found->tid();  // a process's other threads are passed over
+        if (is_named && !process.is_init && &process != &caller.process) {
+            progress.visit(caller, process, signal);
+        }
+        progress.last = found->tid();
+    }
+    return progress.go_on(caller);
+}
+
 // The end of an rt_sigtimedwait that waited.
 void end_signal_wait(task::Task& caller) {
     task::SignalInfo info;
@@ -79,26 +161,21 @@ void end_signal_wait(task::Task& caller) {
 }  // namespace
 
 SysResult sys_kill(Caller& caller, std::int32_t pid, std::uint32_t signal) {
-    // There are no process groups: 0, the caller's group, is its process; other groups and "everyone" are
-    // nobody's to signal.
     if (!is_signal_or_zero(signal)) {
         return Error::InvalidArgument;
     }
-    if (pid < 0) {
-        return pid == -1 ? Error::NotPermitted : Error::NoProcess;
+    if (pid <= 0) {
+        return pid == -1 ? kill_everybody(caller, signal)
+                         : kill_group(caller,
+                                      pid == 0 ? task::group_of(caller.process)
+                                               : TaskId{static_cast<std::uint32_t>(-std::int64_t{pid})},
+                                      signal);
     }
     const auto target = find_target_process(caller, pid, kRightSchedAdmin);
     if (!target.ok()) {
         return target.error();
     }
-    if (signal == task::signal::kContinue) {
-        task::release_process(**target, caller.task);
-    }
-    if (signal != 0) {
-        // A signal that is pending without its details is one sent all the same.
-        static_cast<void>(task::signal_process(
-            **target, signal, task::SignalInfo::sent(task::signal::kFromUser, caller.process.pid())));
-    }
+    kill_process(caller, **target, signal);
     return std::uint64_t{0};
 }
 

@@ -56,6 +56,10 @@ Result<Ref<task::Task>> find_target(Caller& caller, std::int32_t id, std::uint64
     return found;
 }
 
+bool may_reach(Caller& caller, const task::Process& process, std::uint64_t right) {
+    return caller.has_right(right) || is_own_or_child(caller, process);
+}
+
 Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid, std::uint64_t right) {
     if (pid < 0) {
         return Error::InvalidArgument;

@@ -21,5 +21,7 @@ namespace kernel::syscall {
 // The same for a process, one that ended and was not yet waited for included. Errors as above.
 [[nodiscard]] Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid,
                                                              std::uint64_t right);
+// Whether the caller may do so to this process: its own, a child, or with the right.
+[[nodiscard]] bool may_reach(Caller& caller, const task::Process& process, std::uint64_t right);
 
 }  // namespace kernel::syscall

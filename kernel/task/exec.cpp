@@ -67,6 +67,7 @@ void continue_exec(Task& task) {
     Process& process = task.process();
     {
         const LockGuard guard{family_lock()};
+        process.has_executed = true;
         if (process.is_exiting.load(std::memory_order_relaxed)) {
             return;  // must_exit is set, or will be before the task leaves the kernel
         }

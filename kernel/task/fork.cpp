@@ -8,6 +8,7 @@
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/signal.hpp"
 
 namespace kernel::task {
@@ -50,7 +51,12 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     task->entity.limits = read_limits(caller);
     task->entity.attributes = inherited_attributes(caller, task->entity.limits);
     TRY(inherit_shared(*task, &caller));
-    task->nice = caller.nice;
+    if ((read_attributes(caller).flags & nexus_abi::kAttrResetOnSpawn) == 0) {
+        task->nice = caller.nice;
+        task->linux_policy.store(caller.linux_policy.load());
+    } else if ((caller.linux_policy.load() & Task::kResetsOnFork) != 0) {
+        task->entity.attributes.flags &= ~nexus_abi::kAttrResetOnSpawn;
+    }
     task->clear_child_tid = options.clear_child_tid;
     task->frame = caller.frame;
     task->frame.set_result(0);
@@ -92,7 +98,7 @@ SysResult bear(Task& caller, const ForkOptions& options) {
     Process& child = *caller.unborn;
     const TaskId pid = child.pid();
     if (!options.waits) {
-        return std::uint64_t{launch(&caller, std::move(caller.unborn), *std::move(prepared), {}).value()};
+        return std::uint64_t{launch(&caller, std::move(caller.unborn), *std::move(prepared), {}, {}).value()};
     }
     child.borrows_space = true;
     {
@@ -100,7 +106,7 @@ SysResult bear(Task& caller, const ForkOptions& options) {
         const LockGuard guard{lenders.lock()};
         begin_wait(caller, &lenders, {.key = pid.value()});
     }
-    launch(&caller, std::move(caller.unborn), *std::move(prepared), {});
+    launch(&caller, std::move(caller.unborn), *std::move(prepared), {}, {});
     caller.call_progress = 0;
     return SysResult::blocked();
 }

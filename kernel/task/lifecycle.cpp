@@ -10,9 +10,11 @@
 #include "mm/user_memory.hpp"
 #include "sched/params.hpp"
 #include "task/dispatcher.hpp"
+#include "task/family.hpp"
 #include "task/futex.hpp"
 #include "task/futex_pi.hpp"
 #include "task/hart.hpp"
+#include "task/process_group.hpp"
 #include "task/program.hpp"
 #include "task/signal.hpp"
 #include "task/signal_delivery.hpp"
@@ -31,30 +33,8 @@ constinit std::atomic<std::uint64_t> births{0};
 
 // Threads told to end in one go; each of them tells as many more.
 constexpr std::uint32_t kKickedPerStep = 16;
-// Children handed to pid 1 in one go.
-constexpr std::uint32_t kChildrenPerStep = 16;
 // Resident pages unmapped in one go at the end of a process: some 10 000 instructions.
 constexpr std::uint32_t kTeardownPages = 64;
-
-void link_child(Process& parent, Process& child) REQUIRES(family_lock()) {
-    child.parent = &parent;
-    child.previous_sibling = nullptr;
-    child.next_sibling = parent.first_child;
-    if (parent.first_child != nullptr) {
-        parent.first_child->previous_sibling = &child;
-    }
-    parent.first_child = &child;
-}
-
-void unlink_child(Process& child) REQUIRES(family_lock()) {
-    (child.previous_sibling == nullptr ? child.parent->first_child : child.previous_sibling->next_sibling) =
-        child.next_sibling;
-    if (child.next_sibling != nullptr) {
-        child.next_sibling->previous_sibling = child.previous_sibling;
-    }
-    child.previous_sibling = child.next_sibling = nullptr;
-    child.parent = nullptr;
-}
 
 void add_thread(Process& process, Task& task) REQUIRES(family_lock()) {
     process.threads.push_back(task);
@@ -88,31 +68,7 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
     }
 }
 
-// Waits of wait4 for any child have this key; others have the pid.
-constexpr std::uint64_t kAnyChild = 0;
-
-// One more child can be collected. Each wait that ends finds out for itself whether it was the one; a wait
-// that finds nothing left to wait for wakes the next of its kind. Two wake-ups, however many wait.
-void tell_child_ended(Process& parent, Process& child) REQUIRES(family_lock()) {
-    parent.zombies.push_back(child);
-    parent.child_exited.wake_one(child.pid().value(), 0);
-    parent.child_exited.wake_one(kAnyChild, 0);
-}
-
-// The parent does not want to know: nothing is left of the child but what its last thread holds. Whoever
-// waits for it finds out that there is nobody to wait for.
-void forget_child(Process& parent, Process& child) REQUIRES(family_lock()) {
-    unlink_child(child);
-    parent.child_exited.wake_one(child.pid().value(), 0);
-    if (parent.first_child == nullptr) {
-        parent.child_exited.wake_one(kAnyChild, 0);
-    }
-    child.leader.reset();
-    Ref<Process>::adopt(child).reset();  // the family's; the running task has another
-}
-
-// The last thread of a process is gone, but for this one, and so is its memory: hands the children to pid 1,
-// a few at a time, and tells the parent.
+// The last thread of a process is gone, but for this one, and so is its memory.
 void become_zombie(Task& task) {
     Process& process = task.process();
     if (&process == init_process) {
@@ -120,33 +76,23 @@ void become_zombie(Task& task) {
         init_ended(status);
     }
     settle_usage(task);
-    const LockGuard guard{family_lock()};
-    for (std::uint32_t i = 0; i < kChildrenPerStep && process.first_child != nullptr; ++i) {
-        Process& child = *process.first_child;
-        if (child.is_zombie) {
-            process.zombies.remove(child);
-        }
-        unlink_child(child);
-        link_child(*init_process, child);
-        if (child.is_zombie) {
-            tell_child_ended(*init_process, child);
-        }
+    AbandonedGroups abandoned;
+    bool is_done = false;
+    {
+        Ref<ProcessGroup> group;  // goes once the lock is dropped
+        const LockGuard guard{family_lock()};
+        is_done = leave_family(process, *init_process, group, abandoned);
     }
-    if (process.first_child != nullptr) {
-        task.resume = &become_zombie;
-        return;
+    for (const TaskId group : abandoned) {
+        signal_group(group, signal::kHangUp, {.code = signal::kFromKernel});
+        signal_group(group, signal::kContinue, {.code = signal::kFromKernel});
     }
-    Process& parent = *process.parent;
-    process.wait_status = process.exit_status;
-    processes.fetch_sub(1, std::memory_order_relaxed);
-    if (forgets_children(parent)) {
-        forget_child(parent, process);
+    if (is_done) {
+        processes.fetch_sub(1, std::memory_order_relaxed);
+        request_exit();
     } else {
-        process.is_zombie = true;
-        tell_child_ended(parent, process);
+        task.resume = &become_zombie;
     }
-    signal_child_ended(parent, process.pid(), process.wait_status);
-    request_exit();
 }
 
 void close_files(Task& task) {
@@ -168,6 +114,7 @@ void continue_teardown(Task& task) {
 void begin_teardown(Task& task) {
     Process& process = task.process();
     process.alarms.remove_all(true);
+    hang_up_terminal(process);
     mm::AddressSpace* const space = process.space_or_null();
     {
         // From here on nobody finds it through the process.
@@ -294,11 +241,15 @@ Result<TaskId> spawn_program(Task* parent, const ProgramArguments& arguments, co
     }
     Ref<Process> process = TRY(create_process());
     Result<Ref<Task>> prepared = prepare_program(*process, arguments, options, parent);
-    if (!prepared.ok()) {
-        discard_process(std::move(process));
-        return prepared.error();
+    Result<Ref<ProcessGroup>> group{Error::NoMemory};
+    if (prepared.ok()) {
+        group = ProcessGroup::create(**prepared, {});
     }
-    return launch(parent, std::move(process), *std::move(prepared),
+    if (!group.ok()) {
+        discard_process(std::move(process));
+        return prepared.ok() ? group.error() : prepared.error();
+    }
+    return launch(parent, std::move(process), *std::move(prepared), *std::move(group),
                   {.heads_group = options.heads_group, .is_held = options.is_held});
 }
 
@@ -340,7 +291,8 @@ bool end_other_threads(Process& process) {
     return true;
 }
 
-TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, const Launch& options) {
+TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, Ref<ProcessGroup> group,
+              const Launch& options) {
     // A live task holds a reference to itself; the dispatcher drops it at its end.
     Task& task = *prepared.release();
     const TaskId tid = task.tid();
@@ -353,7 +305,9 @@ TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, const Laun
             }
         } else {
             init_process = process.get();
+            process->is_init = true;
         }
+        join_group(*process, group ? std::move(group) : parent->process().process_group.clone());
         add_thread(*process, task);
     }
     processes.fetch_add(1, std::memory_order_relaxed);
@@ -405,6 +359,7 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     task.clear_child_tid = options.clear_child_tid;
     task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed), std::memory_order_relaxed);
     task.nice = caller.nice;
+    task.linux_policy.store(caller.linux_policy.load());
     task.entity.attributes = sched::inherit_for_thread(read_attributes(caller));
     task.entity.limits = read_limits(caller);
     TRY(inherit_shared(task, &caller));
@@ -438,47 +393,6 @@ void exit_process(Process& process, std::int32_t wait_status) {
 
 void end_killed_task(Task& task) {
     end_thread(task);
-}
-
-ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child, bool keeps) {
-    const bool takes_any = pid == TaskId{};
-    // These references go with no lock held.
-    const Ref<Process> named = takes_any ? Ref<Process>{} : find_process(pid);
-    Ref<Process> reaped;
-    Ref<Task> leader;
-    const LockGuard guard{family_lock()};
-    const bool has_candidate = takes_any ? parent.first_child != nullptr : named && named->parent == &parent;
-    if (!has_candidate) {
-        parent.child_exited.wake_one(pid.value(), 0);  // nor has anybody else who waits for the same
-        return ReapOutcome::NoChild;
-    }
-    Process* const found = takes_any ? parent.zombies.front() : named->is_zombie ? named.get() : nullptr;
-    if (found == nullptr) {
-        if (wait_in != nullptr) {
-            const LockGuard wait_guard{parent.child_exited.lock()};
-            begin_wait(*wait_in, &parent.child_exited, {.run_again = true, .key = pid.value()});
-        }
-        return ReapOutcome::NoneYet;
-    }
-    child.pid = found->pid();
-    child.wait_status = found->wait_status;
-    child.usage = found->used.load();
-    child.usage += found->dead_children;
-    if (keeps) {
-        // It is still there for whoever waits for the same.
-        parent.child_exited.wake_one(child.pid.value(), 0);
-        return ReapOutcome::Reaped;
-    }
-    parent.dead_children += child.usage;
-    parent.zombies.remove(*found);
-    unlink_child(*found);
-    leader = std::move(found->leader);
-    reaped = Ref<Process>::adopt(*found);
-    parent.child_exited.wake_one(child.pid.value(), 0);
-    if (parent.first_child == nullptr) {
-        parent.child_exited.wake_one(kAnyChild, 0);
-    }
-    return ReapOutcome::Reaped;
 }
 
 }  // namespace kernel::task

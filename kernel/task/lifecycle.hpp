@@ -111,8 +111,10 @@ struct Launch {
     bool heads_group{false};  // the process has a group of its own
     bool is_held{false};
 };
-// Makes a prepared process the child of `parent` (null: pid 1) and starts its first task.
-TaskId launch(Task* parent, Ref<Process> process, Ref<Task> task, const Launch& options);
+// Makes a prepared process the child of `parent` (null: pid 1) and starts its first task. `group` is its
+// process group, empty for the parent's.
+TaskId launch(Task* parent, Ref<Process> process, Ref<Task> task, Ref<ProcessGroup> group,
+              const Launch& options);
 // What the rest of the process knows the task by in its memory: clears the word pthread_join waits on.
 void release_child_tid(Task& task);
 // Nobody uses the memory the process borrowed any more.
@@ -136,6 +138,10 @@ void end_killed_task(Task& task);
 // What happens when pid 1 ends, with its wait status; set once at boot. It does not return.
 void set_init_ended_hook(void (*hook)(std::int32_t wait_status));
 // Encodings of wait4's status.
+inline constexpr std::int32_t kStatusContinued = 0xffff;
+[[nodiscard]] constexpr std::int32_t status_stopped(std::uint32_t signal) {
+    return static_cast<std::int32_t>(signal << 8 | 0x7f);
+}
 [[nodiscard]] constexpr std::int32_t status_exited(std::int32_t code) {
     return (code & 0xff) << 8;
 }
@@ -145,15 +151,28 @@ void set_init_ended_hook(void (*hook)(std::int32_t wait_status));
 
 // ---- Waiting for children ----
 
+// Which children, and what about them.
+struct ChildQuery {
+    enum class Whose : std::uint8_t { Any, Pid, Group };
+    Whose whose{Whose::Any};
+    TaskId id{};  // Pid, Group
+    bool ended{true};
+    bool stopped{false};
+    bool continued{false};
+    bool keeps{false};  // what is reported stays to be reported
+};
 struct ReapedChild {
     TaskId pid;
     std::int32_t wait_status{0};
     Usage usage;
 };
 enum class ReapOutcome : std::uint8_t { Reaped, NoneYet, NoChild };
-// Takes one ended child with `pid` (or any, for pid 0) off `parent`. NoneYet: there are children, none has
-// ended; with `wait_in` set, that task's wait has begun on parent.child_exited (run_again). `keeps`: the
-// child stays to be waited for.
-ReapOutcome reap_child(Process& parent, TaskId pid, Task* wait_in, ReapedChild& child, bool keeps = false);
+// Takes one ended child off `parent`, or the news that one has stopped or continued. NoneYet: there are such
+// children, none has news; with `wait_in` set, that task's wait has begun on parent.child_exited (run_again).
+// Cost: a query for a group goes by the number of children.
+ReapOutcome reap_child(Process& parent, const ChildQuery& query, Task* wait_in, ReapedChild& child);
+// A child that lives has stopped by `signal`, or goes on: tells its parent. Pre: no lock of a rank above
+// Process is held.
+void note_child_change(Process& child, ChildChange change, std::uint32_t signal) REQUIRES(family_lock());
 
 }  // namespace kernel::task

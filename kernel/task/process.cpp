@@ -3,6 +3,7 @@
 
 #include "arch/contract.hpp"
 #include "mm/slab.hpp"
+#include "task/process_group.hpp"
 
 namespace kernel::task {
 
@@ -42,6 +43,8 @@ Usage SettledUsage::load() const {
             .voluntary_switches = voluntary_switches.load(std::memory_order_relaxed),
             .involuntary_switches = involuntary_switches.load(std::memory_order_relaxed)};
 }
+
+Process::~Process() = default;
 
 Result<Ref<Process>> Process::create() {
     Process& process = *TRY(pool.create());

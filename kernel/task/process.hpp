@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lib/avl_tree.hpp"
 #include "lib/ids.hpp"
 #include "lib/intrusive_list.hpp"
 #include "lib/ref.hpp"
@@ -25,9 +26,15 @@
 
 namespace kernel::task {
 
+class ProcessGroup;
+
+// Keys of ProcessSignals::waiters: threads in rt_sigtimedwait, and threads that are stopped.
+inline constexpr std::uint64_t kSignalWaits = 0;
+inline constexpr std::uint64_t kStoppedWaits = 1;
+
 // Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
 struct ProcessSignals {
-    WaitQueue waiters;  // threads in rt_sigtimedwait
+    WaitQueue waiters;
     std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
     PendingSignals pending;                              // sent to the process
     std::array<std::uint16_t, kSignalCount> blockers{};  // how many threads block each signal
@@ -35,9 +42,17 @@ struct ProcessSignals {
     // All threads: those that block nothing, and the rest; the first thread of the process in front.
     IntrusiveList<Task, &Task::signal_node> open;
     IntrusiveList<Task, &Task::signal_node> masked;
+    // Not 0: what stopped the process. Its threads stop before they return to user mode, and wait here with
+    // key kStoppedWaits; how many do.
+    std::uint32_t stop_signal{0};
+    std::uint32_t stopped_threads{0};
+    bool stop_taken{false};  // a stop signal was taken, and no SIGCONT was sent since
     // Of the last signal of each timer that was taken (timer_getoverrun).
     std::array<std::uint32_t, kMaxTimers> overruns{};
 };
+
+// What a parent has not been told yet of a child that lives (wait4 with WUNTRACED, WCONTINUED).
+enum class ChildChange : std::uint8_t { None, Stopped, Continued };
 
 // What getrusage reports.
 struct Usage {
@@ -104,8 +119,18 @@ class Process : public RefCounted<Process> {
     ListNode zombie_node;                                   // on parent->zombies
     IntrusiveList<Process, &Process::zombie_node> zombies;  // children that ended, the oldest end first
     bool is_zombie{false};
-    bool borrows_space{false};  // vfork: a thread of the parent waits until the space is given back
-    Task* exec_task{nullptr};   // the one that goes on in another program; the others end
+    ListNode change_node;                                   // on parent->changed
+    IntrusiveList<Process, &Process::change_node> changed;  // children whose change is not None
+    ChildChange change{ChildChange::None};
+    std::uint32_t change_signal{0};  // Stopped: by what
+    std::uint32_t stop_round{0};     // how often its threads were told to stop
+    bool has_executed{false};        // execve: its parent may no longer change its process group
+    // From its birth until it is waited for; see process_group.hpp.
+    Ref<ProcessGroup> process_group;
+    AvlNode<Process> group_node;         // on process_group->members
+    ProcessGroup* named_group{nullptr};  // the group with its pid, while there is one
+    bool borrows_space{false};           // vfork: a thread of the parent waits until the space is given back
+    Task* exec_task{nullptr};            // the one that goes on in another program; the others end
     Ref<SharedGroup> group;  // what its tasks count for, its own or an ancestor's; its children begin with it
     std::int32_t wait_status{0};  // as wait4 reports it
     Usage dead_children;          // of children that were waited for
@@ -114,6 +139,7 @@ class Process : public RefCounted<Process> {
     // 1 while its first task waits for release_process(). A word: the kernel has no smaller exchange.
     std::atomic<std::uint32_t> is_held{0};
 
+    bool is_init{false};  // pid 1; written before it runs
     // Set once, by exit_group or a fatal signal: every task ends before it returns to user mode.
     std::atomic<bool> is_exiting{false};
     std::int32_t exit_status{0};  // wait status to report; written by whoever set is_exiting
@@ -123,7 +149,7 @@ class Process : public RefCounted<Process> {
 
     SettledUsage used;
 
-    // wait4 callers of this process; key: the pid they wait for, 0 for any child.
+    // wait4 callers of this process; keys: see ChildQuery.
     WaitQueue child_exited;
     // vfork callers of this process; key: the child's pid.
     WaitQueue lenders;
@@ -134,7 +160,7 @@ class Process : public RefCounted<Process> {
     template <class T>
     friend class ::kernel::mm::ObjectPool;
     Process() = default;
-    ~Process() = default;
+    ~Process();  // where ProcessGroup is complete
 
     TaskId pid_{};
     mm::AddressSpace* space_{nullptr};

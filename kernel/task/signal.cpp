@@ -2,6 +2,7 @@
 #include "task/signal.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "arch/contract.hpp"
 #include "task/dispatcher.hpp"
@@ -31,7 +32,7 @@ void for_each_signal(std::uint64_t set, F&& f) {
 
 // All of the following: pre: the lock of process.signals is held.
 
-enum class Reaction : std::uint8_t { Drop, End, Handle };
+enum class Reaction : std::uint8_t { Drop, End, Handle, Stop };
 
 Reaction reaction_to(const Process& process, std::uint32_t number) {
     if (number == signal::kKill) {
@@ -39,8 +40,11 @@ Reaction reaction_to(const Process& process, std::uint32_t number) {
     }
     const std::uint64_t handler = process.signals.actions[number - 1].handler;
     if (handler == signal::kDefaultHandler) {
-        return signal::default_action(number) == signal::DefaultAction::Terminate ? Reaction::End
-                                                                                  : Reaction::Drop;
+        const signal::DefaultAction action = signal::default_action(number);
+        if (action == signal::DefaultAction::Stop && !process.is_init) {
+            return Reaction::Stop;
+        }
+        return action == signal::DefaultAction::Terminate ? Reaction::End : Reaction::Drop;
     }
     return handler == signal::kIgnoreHandler ? Reaction::Drop : Reaction::Handle;
 }
@@ -100,8 +104,8 @@ bool hand_over(Process& process, Wait& wait, std::uint32_t number, const SignalI
 // kMaxSignalWaiters.
 bool hand_to_waiter(Process& process, const Task* only, std::uint32_t number, const SignalInfo& info) {
     WaitQueue& waiters = process.signals.waiters;
-    for (Wait* wait = waiters.front(); wait != nullptr;) {
-        Wait* const following = waiters.next(*wait);
+    for (Wait* wait = waiters.first_of(kSignalWaits, 0); wait != nullptr;) {
+        Wait* const following = waiters.first_of(kSignalWaits, 0, wait->sequence);
         if ((only == nullptr || wait->task == only) && hand_over(process, *wait, number, info)) {
             return true;
         }
@@ -113,12 +117,14 @@ bool hand_to_waiter(Process& process, const Task* only, std::uint32_t number, co
 // What is left to do about a signal once the lock is dropped.
 struct Sent {
     bool ends{false};
+    bool continues{false};
     Ref<Task> taker;
     Result<void> kept;
 };
 
 Sent send_locked(Process& process, Task* only, std::uint32_t number, const SignalInfo& info) {
     Sent sent;
+    sent.continues = settle_stop_signals(process, only, number);
     if (hand_to_waiter(process, only, number, info)) {
         return sent;
     }
@@ -131,8 +137,12 @@ Sent send_locked(Process& process, Task* only, std::uint32_t number, const Signa
         case Reaction::Drop:
             break;
         case Reaction::End:
-            sent.ends = true;
-            break;
+            if (process.signals.stop_signal == 0 || number == signal::kKill) {
+                sent.ends = true;
+                break;
+            }
+            [[fallthrough]];  // a stopped process is ended once it goes on
+        case Reaction::Stop:
         case Reaction::Handle:
             sent.kept = pending.add(number, info);
             if (Task* const task = only != nullptr ? only : choose_thread(process, number); task != nullptr) {
@@ -169,19 +179,13 @@ void note_deliverable(Task& task, std::uint64_t mask) {
 
 // No lock of a rank above Process is held.
 
-// Has the task look at its signals soon. Sequentially consistent with begin_wait() and the exit path: either
-// they see the flag, or the wait is found armed and the hart is interrupted.
-void notify(Task& task) {
-    task.exit_work.fetch_or(Task::kSignalWork);
-    interrupt_wait_by_signal(task);
-    if (task.home() != arch::current_cpu()) {
-        interrupt_hart(task.home());
-    } else {
-        request_reschedule();
-    }
-}
-
 Result<void> finish_sending(Process& process, std::uint32_t number, const Sent& sent) {
+    if (sent.continues) {
+        const LockGuard guard{family_lock()};
+        if (!is_stopped(process)) {
+            note_child_change(process, ChildChange::Continued, 0);
+        }
+    }
     if (sent.ends) {
         exit_process(process, status_signaled(number));
     } else if (sent.taker) {
@@ -214,6 +218,16 @@ void offer_pending(Process& process) {
 }
 
 }  // namespace
+
+void notify(Task& task) {
+    task.exit_work.fetch_or(Task::kSignalWork);
+    interrupt_wait_by_signal(task);
+    if (task.home() != arch::current_cpu()) {
+        interrupt_hart(task.home());
+    } else {
+        request_reschedule();
+    }
+}
 
 signal::DefaultAction signal::default_action(std::uint32_t number) {
     switch (number) {
@@ -254,15 +268,28 @@ Result<void> signal_task(Task& task, std::uint32_t number, const SignalInfo& inf
     return finish_sending(process, number, sent);
 }
 
-void signal_child_ended(Process& parent, TaskId child, std::int32_t wait_status) {
+SignalInfo info_of_child(TaskId child, std::int32_t wait_status) {
     constexpr std::int32_t kSignalMask = 0x7f;
-    const bool was_killed = (wait_status & kSignalMask) != 0;
-    const SignalInfo info =
-        SignalInfo::of_child(was_killed ? signal::kChildKilled : signal::kChildExited, child,
-                             was_killed ? wait_status & kSignalMask : wait_status >> 8);
+    const std::int32_t signal = wait_status & kSignalMask;
+    if (wait_status == kStatusContinued) {
+        return SignalInfo::of_child(signal::kChildContinued, child, signal::kContinue);
+    }
+    if (signal == kSignalMask) {
+        return SignalInfo::of_child(signal::kChildStopped, child, wait_status >> 8);
+    }
+    return signal != 0 ? SignalInfo::of_child(signal::kChildKilled, child, signal)
+                       : SignalInfo::of_child(signal::kChildExited, child, wait_status >> 8);
+}
+
+void signal_child_changed(Process& parent, TaskId child, std::int32_t wait_status) {
+    const SignalInfo info = info_of_child(child, wait_status);
+    const bool has_ended = info.code == signal::kChildExited || info.code == signal::kChildKilled;
     Sent sent;
     {
         const LockGuard guard{parent.signals.waiters.lock()};
+        if (!has_ended && (parent.signals.actions[signal::kChild - 1].flags & signal::kNoChildStop) != 0) {
+            return;
+        }
         sent = send_locked(parent, nullptr, signal::kChild, info);
     }
     // Never fatal: the default is to ignore it.
@@ -275,6 +302,17 @@ bool forgets_children(Process& process) {
     const LockGuard guard{process.signals.waiters.lock()};
     const nexus_abi::kernel_sigaction& action = process.signals.actions[signal::kChild - 1];
     return action.handler == signal::kIgnoreHandler || (action.flags & signal::kNoChildWait) != 0;
+}
+
+bool catches_signal(Process& process, std::uint32_t number) {
+    const LockGuard guard{process.signals.waiters.lock()};
+    return reaction_to(process, number) == Reaction::Handle;
+}
+
+bool ignores_or_blocks(Task& task, std::uint32_t number) {
+    Process& process = task.process();
+    const LockGuard guard{process.signals.waiters.lock()};
+    return is_blocked(task, number) || reaction_to(process, number) == Reaction::Drop;
 }
 
 bool signal_fault(Task& task, std::uint32_t number, const SignalInfo& info) {
@@ -362,7 +400,8 @@ SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant 
         return Error::TryAgain;
     }
     std::uint32_t waiting = 0;
-    for (Wait* wait = waiters.front(); wait != nullptr; wait = waiters.next(*wait)) {
+    for (Wait* wait = waiters.first_of(kSignalWaits, 0); wait != nullptr;
+         wait = waiters.first_of(kSignalWaits, 0, wait->sequence)) {
         ++waiting;
     }
     if (waiting >= kMaxSignalWaiters) {
@@ -382,6 +421,9 @@ std::uint32_t taken_signal(Task& task, SignalInfo& info) {
 void add_signal_thread(Process& process, Task& task) {
     const LockGuard guard{process.signals.waiters.lock()};
     ++process.signals.threads;
+    if (process.signals.stop_signal != 0) {
+        task.exit_work.fetch_or(Task::kSignalWork);
+    }
     for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
                     [&](std::uint32_t number) { ++process.signals.blockers[number - 1]; });
     list_thread(process, task);
@@ -389,14 +431,25 @@ void add_signal_thread(Process& process, Task& task) {
 
 void remove_signal_thread(Process& process, Task& task) {
     bool is_offered = false;
+    std::uint32_t stopped_by = 0;
     {
         const LockGuard guard{process.signals.waiters.lock()};
         --process.signals.threads;
         for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
                         [&](std::uint32_t number) { --process.signals.blockers[number - 1]; });
         unlist_thread(process, task);
+        if (std::exchange(task.is_stopped, false)) {
+            --process.signals.stopped_threads;
+        } else if (process.signals.stop_signal != 0 && process.signals.threads != 0 &&
+                   process.signals.stopped_threads == process.signals.threads &&
+                   !process.is_exiting.load(std::memory_order_relaxed)) {
+            stopped_by = process.signals.stop_signal;
+        }
         task.pending_signals.drop(~std::uint64_t{0});
         is_offered = process.signals.threads != 0 && process.signals.pending.set() != 0;
+    }
+    if (stopped_by != 0) {
+        note_child_change(process, ChildChange::Stopped, stopped_by);  // the others waited for it alone
     }
     if (is_offered) {
         offer_pending(process);
@@ -428,6 +481,10 @@ SignalToTake take_signal(Task& task) {
     const LockGuard guard{process.signals.waiters.lock()};
     const std::uint64_t mask = task.signal_mask.load(std::memory_order_relaxed);
     SignalToTake taken;
+    if (process.signals.stop_signal != 0) {
+        taken.what = SignalToTake::What::StayStopped;
+        return taken;
+    }
     while (true) {
         const std::uint32_t number = take_pending(task, ~mask, taken.info);
         if (number == 0) {
@@ -438,6 +495,11 @@ SignalToTake take_signal(Task& task) {
             continue;
         }
         taken.number = number;
+        if (reaction == Reaction::Stop) {
+            process.signals.stop_taken = true;
+            taken.what = SignalToTake::What::Stop;
+            return taken;
+        }
         taken.what = reaction == Reaction::End ? SignalToTake::What::End : SignalToTake::What::Handle;
         nexus_abi::kernel_sigaction& action = process.signals.actions[number - 1];
         taken.action = action;

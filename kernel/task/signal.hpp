@@ -4,9 +4,15 @@
 //
 // A signal that ends the process does so at once; one that is ignored is dropped; one that is blocked by
 // whoever could take it stays pending, ignored or not, until it is unblocked or taken by rt_sigtimedwait.
-// Anything else is pending for one chosen thread, whose open wait ends (wait.hpp), and which runs the handler
-// before it returns to user mode. There is no job control: the stop signals' default is to do nothing, and
-// SIGCONT only lets a process run that was spawned held (release_process()).
+// Anything else is pending for one chosen thread, whose open wait ends (wait.hpp), and which acts on it
+// before it returns to user mode: it runs the handler, or has the process stop.
+//
+// A process stops when each of its threads has come to its way back to user mode, where it waits for SIGCONT
+// or its end; calls that waited in signal-open waits go on behind it as if nothing had been, those that wait
+// otherwise are finished first. Then its parent is told. While it is stopped, only SIGKILL and SIGCONT do
+// anything. Pid 1 does not stop. SIGCONT also lets a process run that was spawned held (release_process()).
+// Sent, it drops the pending stop signals of the process and of the thread it is sent to, and each of those
+// drops it.
 //
 // Concurrency: each function takes the lock of the process's signals (rank WaitQueue); those that may end the
 // process also take family_lock, so their callers hold no lock.
@@ -26,6 +32,7 @@ namespace signal {
 // Linux' numbers (include/uapi/asm-generic/signal.h).
 inline constexpr std::uint32_t kHangUp = 1;
 inline constexpr std::uint32_t kInterrupt = 2;
+inline constexpr std::uint32_t kQuit = 3;
 inline constexpr std::uint32_t kIllegal = 4;
 inline constexpr std::uint32_t kTrap = 5;
 inline constexpr std::uint32_t kAbort = 6;
@@ -39,11 +46,16 @@ inline constexpr std::uint32_t kTerminate = 15;
 inline constexpr std::uint32_t kChild = 17;
 inline constexpr std::uint32_t kContinue = 18;
 inline constexpr std::uint32_t kStop = 19;
+inline constexpr std::uint32_t kTerminalStop = 20;    // SIGTSTP
+inline constexpr std::uint32_t kTerminalInput = 21;   // SIGTTIN
+inline constexpr std::uint32_t kTerminalOutput = 22;  // SIGTTOU
+inline constexpr std::uint32_t kWindowChange = 28;    // SIGWINCH
 inline constexpr std::uint32_t kBadCall = 31;
 
 // kernel_sigaction::handler and ::flags.
 inline constexpr std::uint64_t kDefaultHandler = 0;
 inline constexpr std::uint64_t kIgnoreHandler = 1;
+inline constexpr std::uint64_t kNoChildStop = 1;             // SA_NOCLDSTOP
 inline constexpr std::uint64_t kNoChildWait = 2;             // SA_NOCLDWAIT
 inline constexpr std::uint64_t kOnAlternateStack = 1 << 27;  // SA_ONSTACK
 inline constexpr std::uint64_t kRestart = 1 << 28;           // SA_RESTART
@@ -68,8 +80,15 @@ Result<void> signal_process(Process& process, std::uint32_t number, const Signal
 // Sends a signal to one thread. Errors and pre: as above.
 Result<void> signal_task(Task& task, std::uint32_t number, const SignalInfo& info);
 
-// Tells a process that a child of it ended. Pre: family_lock is held, no lock of a rank above it.
-void signal_child_ended(Process& parent, TaskId child, std::int32_t wait_status);
+// Tells a process that a child of it ended, stopped or continued, with SIGCHLD. Pre: family_lock is held, no
+// lock of a rank above it.
+void signal_child_changed(Process& parent, TaskId child, std::int32_t wait_status);
+// SIGCHLD's details of a wait status.
+[[nodiscard]] SignalInfo info_of_child(TaskId child, std::int32_t wait_status);
+// Whether the process has a handler for the signal.
+[[nodiscard]] bool catches_signal(Process& process, std::uint32_t number);
+// Whether the signal would do nothing to the running task now: it is blocked there, or ignored.
+[[nodiscard]] bool ignores_or_blocks(Task& task, std::uint32_t number);
 // Whether children of this process leave nothing to wait for: SIGCHLD is ignored by name, or SA_NOCLDWAIT.
 [[nodiscard]] bool forgets_children(Process& process);
 
@@ -106,9 +125,27 @@ SysResult wait_for_signal(Task& caller, std::uint64_t set, Instant now, Instant 
 [[nodiscard]] std::uint32_t taken_signal(Task& task, SignalInfo& info);
 
 // A thread comes and goes: its mask counts, and what it does not take any more goes to others. Pre: the
-// thread is not running (add), or is the caller (remove); family_lock may be held.
+// thread is not running (add), or is the caller (remove).
 void add_signal_thread(Process& process, Task& task);
-void remove_signal_thread(Process& process, Task& task);
+void remove_signal_thread(Process& process, Task& task) REQUIRES(family_lock());
+
+// ---- Stopping ----
+
+// Has the running task stop: it waits, until the process is continued, and tells others to. Pre: no lock is
+// held; deliver_signals() does nothing more about the task for now.
+void stop_thread(Task& task);
+// The process stops by this signal from now on, unless it is being ended or continued meanwhile.
+void begin_stop(Task& task, std::uint32_t number);
+// Whether it is told to stop, or has. Pre: family_lock may be held.
+[[nodiscard]] bool is_stopped(Process& process);
+
+// What sending a signal does to pending stop signals and SIGCONT; true when the process was stopped, and goes
+// on. Pre: the lock of the process's signals is held. `only`: the thread it is sent to, or null.
+[[nodiscard]] bool settle_stop_signals(Process& process, Task* only, std::uint32_t number);
+// Has the task look at its signals soon. Sequentially consistent with begin_wait() and the exit path: either
+// they see the flag, or the wait is found armed and the hart is interrupted. Pre: no lock of a rank above
+// Process is held.
+void notify(Task& task);
 
 // fork: the child starts with the caller's actions, mask and alternate stack, and with nothing pending. Pre:
 // the child has no threads yet.
@@ -120,7 +157,7 @@ void reset_signal_handlers(Task& caller);
 
 // What is to be done about the next signal of the running task.
 struct SignalToTake {
-    enum class What : std::uint8_t { Nothing, End, Handle };
+    enum class What : std::uint8_t { Nothing, End, Handle, Stop, StayStopped };
     What what{What::Nothing};
     std::uint32_t number{0};
     SignalInfo info;

@@ -143,6 +143,14 @@ void deliver_signals(Task& task) {
         case SignalToTake::What::Nothing:
             resume_call(task);
             return;
+        case SignalToTake::What::Stop:
+            // What it does not stop for now is looked at again.
+            task.exit_work.fetch_or(Task::kSignalWork);
+            begin_stop(task, taken.number);
+            return;
+        case SignalToTake::What::StayStopped:
+            stop_thread(task);
+            return;
         case SignalToTake::What::End:
             exit_process(task.process(), status_signaled(taken.number));
             return;

@@ -17,18 +17,20 @@ inline constexpr std::uint32_t kSignalCount = 64;  // signals are 1..64
 namespace signal {
 
 // SignalInfo::code
-inline constexpr std::int32_t kFromUser = 0;       // SI_USER: kill
-inline constexpr std::int32_t kFromQueue = -1;     // SI_QUEUE: rt_sigqueueinfo
-inline constexpr std::int32_t kFromTimer = -2;     // SI_TIMER
-inline constexpr std::int32_t kFromThread = -6;    // SI_TKILL: tkill, tgkill
-inline constexpr std::int32_t kFromKernel = 0x80;  // SI_KERNEL
-inline constexpr std::int32_t kChildExited = 1;    // CLD_EXITED
-inline constexpr std::int32_t kChildKilled = 2;    // CLD_KILLED
-inline constexpr std::int32_t kNotMapped = 1;      // SEGV_MAPERR
-inline constexpr std::int32_t kNotAllowed = 2;     // SEGV_ACCERR
-inline constexpr std::int32_t kMisaligned = 1;     // BUS_ADRALN
-inline constexpr std::int32_t kIllegalOpcode = 1;  // ILL_ILLOPC
-inline constexpr std::int32_t kBreakpoint = 1;     // TRAP_BRKPT
+inline constexpr std::int32_t kFromUser = 0;        // SI_USER: kill
+inline constexpr std::int32_t kFromQueue = -1;      // SI_QUEUE: rt_sigqueueinfo
+inline constexpr std::int32_t kFromTimer = -2;      // SI_TIMER
+inline constexpr std::int32_t kFromThread = -6;     // SI_TKILL: tkill, tgkill
+inline constexpr std::int32_t kFromKernel = 0x80;   // SI_KERNEL
+inline constexpr std::int32_t kChildExited = 1;     // CLD_EXITED
+inline constexpr std::int32_t kChildKilled = 2;     // CLD_KILLED
+inline constexpr std::int32_t kChildStopped = 5;    // CLD_STOPPED
+inline constexpr std::int32_t kChildContinued = 6;  // CLD_CONTINUED
+inline constexpr std::int32_t kNotMapped = 1;       // SEGV_MAPERR
+inline constexpr std::int32_t kNotAllowed = 2;      // SEGV_ACCERR
+inline constexpr std::int32_t kMisaligned = 1;      // BUS_ADRALN
+inline constexpr std::int32_t kIllegalOpcode = 1;   // ILL_ILLOPC
+inline constexpr std::int32_t kBreakpoint = 1;      // TRAP_BRKPT
 
 }  // namespace signal
 

@@ -116,7 +116,8 @@ class Task : public RefCounted<Task> {
     std::uint32_t exec_files{0};
     Error unborn_error{};  // why it will not be born; set with unborn_fails
     bool unborn_fails{false};
-    bool has_saved_mask{false};              // saved_mask holds one
+    bool has_saved_mask{false};  // saved_mask holds one
+    bool is_stopped{false};      // counted in ProcessSignals::stopped_threads, guarded as they are
     OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
     std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread
 
@@ -136,8 +137,13 @@ class Task : public RefCounted<Task> {
     std::uint64_t saved_mask{0};             // in force again behind rt_sigsuspend; see kMaskWork
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
     AlternateStack alternate_stack;
-    ListNode thread_node;       // on Process::threads
-    std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
+    ListNode thread_node;  // on Process::threads
+    // What Linux' policy calls set last: policy in bits 0..7, priority in 8..15, and whether a fork resets
+    // it, once. Atomic.
+    static constexpr std::uint32_t kResetsOnFork = 1U << 31;
+    std::atomic<std::uint32_t> linux_policy{0};
+    std::uint32_t stop_round{0};  // Process::stop_round when it was told to stop last; guarded likewise
+    std::uint64_t fp_epoch{0};    // identifies the last save or restore of fp; 0 = never loaded on a hart
     arch::FpState fp{};
 
   private:

@@ -51,9 +51,10 @@ void WaitQueue::wake_one(std::uint64_t key, std::int64_t result) {
     wake_one_locked(key, result);
 }
 
-void WaitQueue::wake_one_locked(std::uint64_t key, std::int64_t result) {
+void WaitQueue::wake_one_locked(std::uint64_t key, std::int64_t result, std::uint64_t key_high) {
     // Those that are claimed already are no more than the harts are ending waits just now.
-    for (Wait* wait = first_of(key, 0); wait != nullptr; wait = first_of(key, 0, wait->sequence)) {
+    for (Wait* wait = first_of(key, key_high); wait != nullptr;
+         wait = first_of(key, key_high, wait->sequence)) {
         if (claim_wait(*wait)) {
             waits_.erase(*wait);
             finish_wait(*wait, result);

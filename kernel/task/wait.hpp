@@ -114,7 +114,7 @@ class WaitQueue {
     // Ends the oldest wait with this key (and key_high 0). Takes the lock.
     void wake_one(std::uint64_t key, std::int64_t result);
     // The same. Pre: lock() is held.
-    void wake_one_locked(std::uint64_t key, std::int64_t result);
+    void wake_one_locked(std::uint64_t key, std::int64_t result, std::uint64_t key_high = 0);
 
     // Takes a claimed wait off that ended without its event. Takes the lock.
     void give_up(Wait& wait);

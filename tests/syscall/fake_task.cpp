@@ -365,8 +365,11 @@ void exit_thread(Task&, std::int32_t) {}
 void exit_process(Process& process, std::int32_t wait_status) {
     fake::record().ended.try_emplace(&process, wait_status);
 }
-ReapOutcome reap_child(Process&, TaskId, Task*, ReapedChild&, bool) {
+ReapOutcome reap_child(Process&, const ChildQuery&, Task*, ReapedChild&) {
     return ReapOutcome::NoChild;
+}
+void note_child_change(Process& child, ChildChange change, std::uint32_t) {
+    fake::record().changes.emplace_back(&child, change);
 }
 
 }  // namespace kernel::task

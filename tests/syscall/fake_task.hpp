@@ -29,14 +29,15 @@ struct Record {
     std::vector<task::Timer*> timers;  // armed, in order
     std::uint32_t reschedules{0};
     std::uint32_t yields{0};
-    std::vector<std::pair<CpuId, bool>> cpus_set;      // online or not, in order
-    std::map<task::Process*, std::int32_t> ended;      // process -> wait status
-    std::map<task::Process*, std::uint32_t> groups;    // process -> ceiling
-    std::map<task::Task*, sched::Donation> donations;  // what each task is lent
-    std::string console;                               // what was written
-    std::size_t console_room{1 << 20};                 // bytes the console takes before it says TryAgain
-    std::string input;                                 // what can be read from the terminal
-    std::vector<std::string> log;                      // lines of the kernel's log
+    std::vector<std::pair<CpuId, bool>> cpus_set;                       // online or not, in order
+    std::map<task::Process*, std::int32_t> ended;                       // process -> wait status
+    std::map<task::Process*, std::uint32_t> groups;                     // process -> ceiling
+    std::vector<std::pair<task::Process*, task::ChildChange>> changes;  // what a parent would be told
+    std::map<task::Task*, sched::Donation> donations;                   // what each task is lent
+    std::string console;                                                // what was written
+    std::size_t console_room{1 << 20};  // bytes the console takes before it says TryAgain
+    std::string input;                  // what can be read from the terminal
+    std::vector<std::string> log;       // lines of the kernel's log
 };
 [[nodiscard]] Record& record();
 // The run queue of the only hart: tasks are never on it, but what they are lent and granted goes through it.

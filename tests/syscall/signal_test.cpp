@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 #include "fake_task.hpp"
 #include "task/lifecycle.hpp"
 
@@ -47,10 +50,57 @@ TEST_F(Signals, TheDefaultEndsTheProcess) {
 }
 
 TEST_F(Signals, SomeAreIgnoredByDefault) {
-    for (const std::uint32_t signal : {17U, 18U, 19U, 20U, 21U, 22U, 23U, 28U}) {
+    for (const std::uint32_t signal : {17U, 18U, 23U, 28U}) {
         EXPECT_EQ(kill_self(signal), 0);
         EXPECT_EQ(end(), std::nullopt) << signal;
     }
+}
+
+TEST_F(Signals, AStopHoldsEveryThreadUntilItIsContinued) {
+    using Changes = std::vector<std::pair<task::Process*, task::ChildChange>>;
+    kill_self(task::signal::kStop);
+    EXPECT_EQ(task(0).run_state.load(), task::RunState::Blocking) << "the one that took it";
+    EXPECT_EQ(fake::record().changes, Changes{}) << "the other has not stopped yet";
+    deliver(task(1));
+    EXPECT_EQ(task(1).run_state.load(), task::RunState::Blocking);
+    const Changes stopped{{&process(), task::ChildChange::Stopped}};
+    EXPECT_EQ(fake::record().changes, stopped);
+    const task::SignalInfo info = task::SignalInfo::sent(task::signal::kFromUser, TaskId{5});
+    EXPECT_TRUE(task::signal_process(process(), task::signal::kTerminate, info).ok());
+    EXPECT_EQ(end(), std::nullopt) << "what would end it waits";
+    EXPECT_EQ(fake::record().woken.size(), 0U);
+    EXPECT_TRUE(task::signal_process(process(), task::signal::kContinue, info).ok());
+    EXPECT_EQ(fake::record().woken.size(), 2U);
+    const Changes continued{{&process(), task::ChildChange::Stopped},
+                            {&process(), task::ChildChange::Continued}};
+    EXPECT_EQ(fake::record().changes, continued);
+    for (const std::size_t n : {0U, 1U}) {
+        std::exchange(task(n).resume, nullptr)(task(n));
+    }
+    deliver(task(0));
+    EXPECT_EQ(end(), task::status_signaled(task::signal::kTerminate));
+}
+
+TEST_F(Signals, AKillDoesNotWaitForAStoppedProcess) {
+    kill_self(task::signal::kStop);
+    deliver(task(1));
+    EXPECT_TRUE(task::signal_process(process(), task::signal::kKill, {}).ok());
+    EXPECT_EQ(end(), task::status_signaled(task::signal::kKill));
+}
+
+TEST_F(Signals, StopsAndSigcontTakeEachOthersPlace) {
+    constexpr std::uint32_t kSuspend = task::signal::kTerminalStop;
+    for (const std::size_t n : {0U, 1U}) {
+        change_mask(n, kBlock, kSuspend);
+        put(kMemory, task::signal::bit(task::signal::kContinue));
+        ASSERT_EQ(call_as(n, Syscall::rt_sigprocmask, {kBlock, kMemory, 0, 8}), 0);
+    }
+    EXPECT_EQ(kill_self(kSuspend), 0);
+    EXPECT_EQ(process().signals.pending.set(), task::signal::bit(kSuspend));
+    EXPECT_EQ(kill_self(task::signal::kContinue), 0);
+    EXPECT_EQ(process().signals.pending.set(), task::signal::bit(task::signal::kContinue));
+    EXPECT_EQ(kill_self(kSuspend), 0);
+    EXPECT_EQ(process().signals.pending.set(), task::signal::bit(kSuspend));
 }
 
 TEST_F(Signals, IgnoringIsObeyedExceptForKill) {
@@ -143,7 +193,7 @@ class SignalWaits : public Signals {
     nexus_abi::siginfo info() { return get<nexus_abi::siginfo>(kInfo); }
     void child_ends(std::int32_t wait_status) {
         const LockGuard guard{task::family_lock()};
-        task::signal_child_ended(process(), TaskId{77}, wait_status);
+        task::signal_child_changed(process(), TaskId{77}, wait_status);
     }
 };
 

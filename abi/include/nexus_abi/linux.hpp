@@ -156,6 +156,20 @@ struct sched_param {
     std::int32_t priority;
 };
 
+// struct sched_attr of sched_setattr(2), as of SCHED_ATTR_SIZE_VER1.
+struct linux_sched_attr {
+    std::uint32_t size;
+    std::uint32_t policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime_ns;  // SCHED_OTHER, SCHED_BATCH: the slice, 0 = the default
+    std::uint64_t deadline_ns;
+    std::uint64_t period_ns;
+    std::uint32_t util_min;
+    std::uint32_t util_max;
+};
+
 // struct sigaction as the system call sees it (no sa_restorer on riscv).
 struct kernel_sigaction {
     std::uint64_t handler;  // 0 = SIG_DFL, 1 = SIG_IGN

@@ -10,11 +10,17 @@
 namespace nexus_abi {
 
 inline constexpr std::uint32_t kTcgets = 0x5401;
-inline constexpr std::uint32_t kTcsets = 0x5402;   // now
-inline constexpr std::uint32_t kTcsetsw = 0x5403;  // after output is sent
-inline constexpr std::uint32_t kTcsetsf = 0x5404;  // the same, and pending input is thrown away
+inline constexpr std::uint32_t kTcsets = 0x5402;     // now
+inline constexpr std::uint32_t kTcsetsw = 0x5403;    // after output is sent
+inline constexpr std::uint32_t kTcsetsf = 0x5404;    // the same, and pending input is thrown away
+inline constexpr std::uint32_t kTcflsh = 0x540b;     // argument: 0 input, 1 output, 2 both
+inline constexpr std::uint32_t kTiocsctty = 0x540e;  // argument 1: even if another session has it
+inline constexpr std::uint32_t kTiocgpgrp = 0x540f;
+inline constexpr std::uint32_t kTiocspgrp = 0x5410;
 inline constexpr std::uint32_t kTiocgwinsz = 0x5413;
 inline constexpr std::uint32_t kTiocswinsz = 0x5414;
+inline constexpr std::uint32_t kTiocnotty = 0x5422;
+inline constexpr std::uint32_t kTiocgsid = 0x5429;
 
 // Linux' struct ktermios without the speeds, which glibc and musl both expect from TCGETS.
 struct termios {
@@ -66,6 +72,7 @@ inline constexpr std::uint32_t kEchoe = 0000020;    // erasing is shown by remov
 inline constexpr std::uint32_t kEchok = 0000040;    // killing the line is shown
 inline constexpr std::uint32_t kEchonl = 0000100;   // newline is shown even without kEcho
 inline constexpr std::uint32_t kNoflsh = 0000200;   // a signal keeps pending input
+inline constexpr std::uint32_t kTostop = 0000400;   // the background is stopped when it writes, too
 inline constexpr std::uint32_t kEchoctl = 0001000;  // control characters are shown as ^X
 inline constexpr std::uint32_t kEchoke = 0004000;   // killing the line is shown by removing it
 inline constexpr std::uint32_t kIexten = 0100000;   // Ctrl-W erases a word
