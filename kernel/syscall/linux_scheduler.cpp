@@ -82,8 +82,6 @@ QosClass class_of(Policy policy) {
     }
 }
 
-constexpr std::uint32_t kPriorityShift = 8;  // Task::linux_policy
-
 // What a task's policy looks like: what was set, unless its class was changed to another one since.
 struct Seen {
     Policy policy{};
@@ -94,13 +92,12 @@ struct Seen {
 
 Seen look_at(task::Task& task) {
     const sched::Attributes attributes = task::read_attributes(task);
-    const std::uint32_t set = task.linux_policy.load();
-    constexpr std::uint32_t kByte = 0xff;
-    const auto policy = static_cast<Policy>(set & kByte);
+    const task::LinuxPolicy set = task.linux_policy.load();
+    const auto policy = static_cast<Policy>(set.policy);
     const bool resets = (attributes.flags & nexus_abi::kAttrResetOnSpawn) != 0;
     if (class_of(policy) == attributes.qos_class) {
         return {.policy = policy,
-                .priority = static_cast<std::int32_t>(set >> kPriorityShift & kByte),
+                .priority = set.priority,
                 .resets_on_fork = resets,
                 .latency = attributes.latency};
     }
@@ -120,6 +117,12 @@ struct Wanted {
     bool has_slice{false};
     Duration slice{};
 };
+
+void note_nice(task::Task& task, std::int32_t nice) {
+    task::LinuxPolicy told = task.linux_policy.load();
+    told.nice = static_cast<std::int8_t>(nice);
+    task.linux_policy.store(told);
+}
 
 // The rest of a policy call, once its arguments have been read: errors in Linux' order.
 SysResult set_policy(Caller& caller, std::int32_t tid, const Wanted& wanted) {
@@ -155,14 +158,13 @@ SysResult set_policy(Caller& caller, std::int32_t tid, const Wanted& wanted) {
         change.fields |= nexus_abi::kFieldLatency;
         change.latency = wanted.slice;
     }
+    const std::int32_t nice = task.linux_policy.load().nice;
     SysResult outcome = change_attributes(caller, tid, change, 0);
     if (!outcome.has_value() || outcome.value() == 0) {
-        task.linux_policy.store(static_cast<std::uint32_t>(wanted.policy) |
-                                static_cast<std::uint32_t>(wanted.priority) << kPriorityShift |
-                                (wanted.resets_on_fork ? task::Task::kResetsOnFork : 0));
-        if (wanted.has_nice) {
-            task.nice = wanted.nice;
-        }
+        task.linux_policy.store({.policy = static_cast<std::uint8_t>(wanted.policy),
+                                 .priority = static_cast<std::uint8_t>(wanted.priority),
+                                 .nice = static_cast<std::int8_t>(wanted.has_nice ? wanted.nice : nice),
+                                 .resets_on_fork = wanted.resets_on_fork});
     }
     return outcome;
 }
@@ -285,7 +287,7 @@ SysResult sys_sched_getattr(Caller& caller, std::int32_t tid, Out<linux_sched_at
     if (is_realtime(now.policy)) {
         answer.priority = static_cast<std::uint32_t>(now.priority);
     } else {
-        answer.nice = (*target)->nice;
+        answer.nice = (*target)->linux_policy.load().nice;
         answer.runtime_ns = static_cast<std::uint64_t>(
             (now.latency.is_zero() ? sched::row_of(task::read_standing(**target).effective).task_request
                                    : now.latency)
@@ -385,7 +387,7 @@ SysResult sys_setpriority(Caller& caller, std::uint32_t which, std::uint32_t who
     }
     SysResult outcome = change_attributes(caller, static_cast<std::int32_t>(who), *change, 0);
     if (!outcome.has_value() || outcome.value() == 0) {
-        (*target)->nice = nice;
+        note_nice(**target, nice);
         return outcome;
     }
     // The target is the caller's to change: what is refused is the value.
@@ -402,7 +404,7 @@ SysResult sys_getpriority(Caller& caller, std::uint32_t which, std::uint32_t who
         return target.error();
     }
     // 1..40: the system call cannot return what looks like an error.
-    return static_cast<std::uint64_t>(kNiceMax + 1 - (*target)->nice);
+    return static_cast<std::uint64_t>(kNiceMax + 1 - (*target)->linux_policy.load().nice);
 }
 
 SysResult sys_getcpu(Caller& caller, Out<std::uint32_t> cpu, Out<std::uint32_t> node, std::uint64_t) {

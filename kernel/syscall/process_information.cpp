@@ -14,6 +14,8 @@
 #include "task/dispatcher.hpp"
 #include "task/file_table.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
+#include "task/signal.hpp"
 
 namespace kernel::syscall {
 
@@ -103,10 +105,10 @@ void describe_arguments(task::Process& process, LineWriter& out) {
     }
 }
 
-char letter_of(nexus_abi::TaskState state) {
+char letter_of(nexus_abi::TaskState state, bool is_stopped) {
     switch (state) {
         case nexus_abi::TaskState::Blocked:
-            return 'S';
+            return is_stopped ? 'T' : 'S';
         case nexus_abi::TaskState::Dead:
             return 'Z';
         default:
@@ -114,10 +116,10 @@ char letter_of(nexus_abi::TaskState state) {
     }
 }
 
-std::string_view word_of(nexus_abi::TaskState state) {
+std::string_view word_of(nexus_abi::TaskState state, bool is_stopped) {
     switch (state) {
         case nexus_abi::TaskState::Blocked:
-            return "S (sleeping)";
+            return is_stopped ? "T (stopped)" : "S (sleeping)";
         case nexus_abi::TaskState::Dead:
             return "Z (zombie)";
         default:
@@ -132,6 +134,10 @@ struct Facts {
     nexus_abi::sched_snapshot_entry entry;
     task::Usage usage;
     task::Usage children;
+    bool is_stopped{false};
+    bool has_terminal{false};
+    TaskId group{};
+    TaskId session{};
     std::uint32_t threads{0};
 };
 
@@ -141,7 +147,11 @@ Facts facts_of(task::Task& task, bool is_thread) {
                 .task = task,
                 .entry = snapshot_of(task),
                 .usage = is_thread ? task::task_usage(task) : task::process_usage(process),
-                .children = {}};
+                .children = {},
+                .is_stopped = task::is_stopped(process),
+                .has_terminal = task::has_terminal(process),
+                .group = task::group_of(process),
+                .session = task::session_of(process)};
     const LockGuard guard{task::family_lock()};
     facts.threads = process.thread_count;
     facts.children = process.dead_children;
@@ -153,10 +163,18 @@ void describe_stat(const Facts& facts, LineWriter& out) {
     constexpr std::uint32_t kTerminal = 5U << 8 | 1U;
     const Memory memory = memory_of(facts.process);
     out << facts.entry.tid << " (" << text_of(facts.task.name()) << ") "
-        << letter_of(static_cast<nexus_abi::TaskState>(facts.entry.state)) << ' ' << facts.entry.parent << ' '
-        << facts.entry.pid << ' ' << facts.entry.pid << ' ' << kTerminal << " -1 0 0 0 0 0 "  // flags, faults
+        << letter_of(static_cast<nexus_abi::TaskState>(facts.entry.state), facts.is_stopped) << ' '
+        << facts.entry.parent << ' ' << facts.group << ' ' << facts.session << ' '
+        << (facts.has_terminal ? kTerminal : 0) << ' ';
+    if (facts.has_terminal) {
+        out << task::foreground_group();
+    } else {
+        out << "-1";
+    }
+    const int nice{facts.task.linux_policy.load().nice};
+    out << " 0 0 0 0 0 "  // flags, faults
         << facts.usage.runtime.ns() / kNsPerTick << " 0 " << facts.children.runtime.ns() / kNsPerTick << " 0 "
-        << 20 + facts.task.nice << ' ' << facts.task.nice << ' ' << facts.threads << " 0 "  // interval timer
+        << 20 + nice << ' ' << nice << ' ' << facts.threads << " 0 "  // interval timer
         << facts.process.born_ns / kNsPerTick << ' ' << memory.mapped_bytes << ' ' << memory.resident_pages
         << " 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 "  // limit, addresses, signals, wait channel,
                                                                 // exit signal
@@ -168,8 +186,8 @@ void describe_status(const Facts& facts, LineWriter& out) {
     const std::uint64_t mapped_kib = memory.mapped_bytes / kKib;
     const std::uint64_t resident_kib = memory.resident_pages * mm::kPageSize / kKib;
     out << "Name:\t" << text_of(facts.task.name()) << "\nUmask:\t0022\nState:\t"
-        << word_of(static_cast<nexus_abi::TaskState>(facts.entry.state)) << "\nTgid:\t" << facts.entry.pid
-        << "\nNgid:\t0\nPid:\t" << facts.entry.tid << "\nPPid:\t" << facts.entry.parent
+        << word_of(static_cast<nexus_abi::TaskState>(facts.entry.state), facts.is_stopped) << "\nTgid:\t"
+        << facts.entry.pid << "\nNgid:\t0\nPid:\t" << facts.entry.tid << "\nPPid:\t" << facts.entry.parent
         << "\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t" << task::FileTable::kMaxFiles
         << "\nGroups:\t\n";
     const auto put_kib = [&](std::string_view name, std::uint64_t kib) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // setitimer(2) and timer_create(2). What alarms do is in task/alarm.cpp.
+#include <array>
+
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
@@ -18,7 +20,8 @@ constexpr std::int32_t kClockRealtime = 0;
 constexpr std::int32_t kClockMonotonic = 1;
 constexpr std::int32_t kClockBootTime = 7;
 constexpr std::uint32_t kTimerAbsolute = 1;
-constexpr std::int32_t kIntervalReal = 0;  // ITIMER_REAL
+constexpr std::int32_t kClockProcessCpu = 2;
+constexpr std::int32_t kClockThreadCpu = 3;
 constexpr std::int32_t kNotifySignal = 0;
 constexpr std::int32_t kNotifyNone = 1;
 constexpr std::int32_t kNotifyThread = 4;  // SIGEV_THREAD_ID
@@ -63,12 +66,62 @@ Result<task::AlarmNotice> read_notice(Caller& caller, In<sigevent_t> event) {
     return notice;
 }
 
+// What a timer of this clock counts: of the caller's own process and threads. CPU clocks by id are encoded as
+// clock_gettime() takes them. Errors: InvalidArgument, NotSupported.
+Result<void> read_clock(Caller& caller, std::int32_t clock, task::AlarmNotice& notice) {
+    constexpr std::int32_t kOfThread = 4;
+    constexpr std::int32_t kKindMask = 3;
+    constexpr std::int32_t kKinds = 3;
+    switch (clock) {
+        case kClockRealtime:
+        case kClockMonotonic:
+        case kClockBootTime:
+            notice.counts_from_1970 = clock == kClockRealtime;
+            return {};
+        case kClockProcessCpu:
+            notice.clock = task::AlarmClock::ProcessCpu;
+            return {};
+        case kClockThreadCpu:
+            notice.clock = task::AlarmClock::ThreadCpu;
+            notice.measured = caller.task.tid();
+            return {};
+        default:
+            break;
+    }
+    if (clock >= 0) {
+        return clock < kClockBootTime ? Error::NotSupported : Error::InvalidArgument;
+    }
+    if ((clock & kKindMask) >= kKinds) {
+        return Error::InvalidArgument;
+    }
+    const auto id = static_cast<std::uint32_t>(~(clock >> 3));
+    if ((clock & kOfThread) == 0) {
+        notice.clock = task::AlarmClock::ProcessCpu;
+        return id == 0 || TaskId{id} == caller.process.pid() ? Result<void>{} : Error::InvalidArgument;
+    }
+    notice.clock = task::AlarmClock::ThreadCpu;
+    notice.measured = id == 0 ? caller.task.tid() : TaskId{id};
+    const Ref<task::Task> thread = task::find_task(notice.measured);
+    return thread && &thread->process() == &caller.process ? Result<void>{} : Error::InvalidArgument;
+}
+
+// ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF. All CPU time counts as the program's own.
+Result<Ref<task::Alarm>> interval_timer(Caller& caller, std::int32_t which) {
+    constexpr std::array<task::AlarmNotice, task::kIntervalTimers> kNotices{{
+        {.signal = task::signal::kAlarm},
+        {.signal = task::signal::kVirtualAlarm, .clock = task::AlarmClock::ProcessCpu},
+        {.signal = task::signal::kProfiling, .clock = task::AlarmClock::ProcessCpu},
+    }};
+    const auto number = static_cast<std::uint32_t>(which);
+    if (number >= kNotices.size()) {
+        return Error::InvalidArgument;
+    }
+    return caller.process.alarms.interval_timer(caller.process, number, kNotices[number]);
+}
+
 }  // namespace
 
 SysResult sys_timer_create(Caller& caller, std::int32_t clock, In<sigevent_t> event, Out<std::int32_t> id) {
-    if (clock != kClockRealtime && clock != kClockMonotonic && clock != kClockBootTime) {
-        return clock < 0 || clock <= kClockBootTime ? Error::NotSupported : Error::InvalidArgument;
-    }
     task::AlarmNotice notice{.signal = task::signal::kAlarm};
     if (!event.is_null()) {
         const auto wanted = read_notice(caller, event);
@@ -77,7 +130,9 @@ SysResult sys_timer_create(Caller& caller, std::int32_t clock, In<sigevent_t> ev
         }
         notice = *wanted;
     }
-    notice.counts_from_1970 = clock == kClockRealtime;
+    if (const auto read = read_clock(caller, clock, notice); !read.ok()) {
+        return read.error();
+    }
     notice.has_value = !event.is_null();
     const auto created = caller.process.alarms.create(caller.process, notice);
     if (!created.ok()) {
@@ -107,7 +162,7 @@ SysResult sys_timer_settime(Caller& caller, std::uint32_t id, std::uint32_t flag
     const Instant due = value->is_zero() ? Instant::never()
                         : (flags & kTimerAbsolute) != 0
                             ? to_instant(*value, (*alarm)->notice.counts_from_1970)
-                            : now.plus_saturating(*value);
+                            : (*alarm)->clock_time(now).plus_saturating(*value);
     (*alarm)->set(due, *interval, now);
     return old.is_null() ? SysResult{std::uint64_t{0}}
                          : SysResult{mm::copy_out(caller.space(), old, to_itimerspec(before))};
@@ -132,19 +187,13 @@ SysResult sys_timer_delete(Caller& caller, std::uint32_t id) {
 }
 
 SysResult sys_getitimer(Caller& caller, std::int32_t which, Out<itimerval> value) {
-    if (which != kIntervalReal) {
-        return Error::InvalidArgument;
-    }
-    const auto alarm = caller.process.alarms.interval_timer(caller.process, {.signal = task::signal::kAlarm});
+    const auto alarm = interval_timer(caller, which);
     return alarm.ok()
                ? SysResult{mm::copy_out(caller.space(), value, to_itimerval((*alarm)->read(arch::now())))}
                : SysResult{alarm.error()};
 }
 
 SysResult sys_setitimer(Caller& caller, std::int32_t which, In<itimerval> value, Out<itimerval> old) {
-    if (which != kIntervalReal) {
-        return Error::InvalidArgument;
-    }
     const auto wanted = mm::copy_in(caller.space(), value);
     if (!wanted.ok()) {
         return wanted.error();
@@ -154,13 +203,14 @@ SysResult sys_setitimer(Caller& caller, std::int32_t which, In<itimerval> value,
     if (!first.ok() || !interval.ok()) {
         return Error::InvalidArgument;
     }
-    const auto alarm = caller.process.alarms.interval_timer(caller.process, {.signal = task::signal::kAlarm});
+    const auto alarm = interval_timer(caller, which);
     if (!alarm.ok()) {
         return alarm.error();
     }
     const Instant now = arch::now();
     const task::AlarmTime before = (*alarm)->read(now);
-    (*alarm)->set(first->is_zero() ? Instant::never() : now.plus_saturating(*first), *interval, now);
+    (*alarm)->set(first->is_zero() ? Instant::never() : (*alarm)->clock_time(now).plus_saturating(*first),
+                  *interval, now);
     return old.is_null() ? SysResult{std::uint64_t{0}}
                          : SysResult{mm::copy_out(caller.space(), old, to_itimerval(before))};
 }

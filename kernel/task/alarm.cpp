@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mm/slab.hpp"
+#include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 #include "task/process.hpp"
 #include "task/signal.hpp"
@@ -31,13 +32,38 @@ void Alarm::last_reference_gone(Alarm& alarm) {
     pool.destroy(&alarm);
 }
 
+Instant Alarm::clock_time(Instant now) const {
+    switch (notice.clock) {
+        case AlarmClock::Boot:
+            return now;
+        case AlarmClock::ProcessCpu:
+            return Instant{} + process_usage(*process_).runtime;
+        case AlarmClock::ThreadCpu:
+            break;
+    }
+    const Ref<Task> task = find_task(notice.measured);
+    return task && &task->process() == process_.get() ? Instant{} + task_usage(*task).runtime : Instant{};
+}
+
+void Alarm::arm(Instant now, Instant shown) {
+    if (notice.clock == AlarmClock::Boot) {
+        arm_alarm(timer, due_);
+        return;
+    }
+    const Duration left = due_ <= shown ? Duration{} : due_ - shown;
+    // A process uses CPU time on as many harts as there are.
+    const std::int64_t harts = notice.clock == AlarmClock::ProcessCpu ? online_cpus().count() : 1;
+    const Duration soonest = Duration::nanoseconds(left.ns() / harts);
+    arm_alarm(timer, now.plus_saturating(soonest < kCpuTimeStep ? kCpuTimeStep : soonest));
+}
+
 void Alarm::set(Instant due, Duration interval, Instant now) {
     const LockGuard guard{lock_};
     cancel_timer(timer);
     due_ = due;
     interval_ = interval;
     if (!due.is_never()) {
-        arm_alarm(timer, due <= now ? now : due);
+        arm(now, clock_time(now));
     }
 }
 
@@ -47,32 +73,43 @@ AlarmTime Alarm::read(Instant now) const {
         return {.left = {}, .interval = interval_};
     }
     // One that is due and has not gone off yet is still set.
-    return {.left = due_ <= now ? Duration::nanoseconds(1) : due_ - now, .interval = interval_};
+    const Instant shown = clock_time(now);
+    return {.left = due_ <= shown ? Duration::nanoseconds(1) : due_ - shown, .interval = interval_};
 }
 
 void Alarm::go_off(Instant now) {
     std::uint32_t overruns = 0;
     {
         const LockGuard guard{lock_};
-        if (due_ > now) {
-            return;  // it was set anew meanwhile
+        const Instant shown = clock_time(now);
+        if (due_ > shown) {
+            // It was set anew meanwhile, or counts CPU time that was not used yet.
+            if (notice.clock != AlarmClock::Boot && !due_.is_never()) {
+                cancel_timer(timer);
+                arm(now, shown);
+            }
+            return;
         }
         if (interval_.is_zero()) {
             due_ = Instant::never();
         } else {
-            const std::int64_t missed = (now - due_).ns() / interval_.ns();
+            const std::int64_t missed = (shown - due_).ns() / interval_.ns();
             constexpr std::int64_t kMost = 0x7fff'ffff;
             overruns = static_cast<std::uint32_t>(missed < kMost ? missed : kMost);
             due_ = due_.plus_saturating(Duration::nanoseconds((missed + 1) * interval_.ns()));
-            const Instant soonest = now + kShortestPeriod;
             cancel_timer(timer);
-            arm_alarm(timer, due_ < soonest ? soonest : due_);
+            if (notice.clock == AlarmClock::Boot) {
+                const Instant soonest = now + kShortestPeriod;
+                arm_alarm(timer, due_ < soonest ? soonest : due_);
+            } else {
+                arm(now, shown);
+            }
         }
     }
     if (notice.signal == 0) {
         return;
     }
-    const SignalInfo info = id == kIntervalTimer
+    const SignalInfo info = id >= kIntervalTimer
                                 ? SignalInfo{.code = signal::kFromKernel}
                                 : SignalInfo::of_timer(id, overruns, notice.has_value ? notice.value : id);
     if (notice.thread == TaskId{}) {
@@ -98,12 +135,14 @@ Result<std::uint32_t> AlarmTable::create(Process& process, const AlarmNotice& no
     return Error::TryAgain;
 }
 
-Result<Ref<Alarm>> AlarmTable::interval_timer(Process& process, const AlarmNotice& notice) {
+Result<Ref<Alarm>> AlarmTable::interval_timer(Process& process, std::uint32_t which,
+                                              const AlarmNotice& notice) {
     const LockGuard guard{lock_};
-    if (!alarms_[kIntervalTimer]) {
-        alarms_[kIntervalTimer] = TRY(Alarm::create(process, kIntervalTimer, notice));
+    const std::uint32_t id = kIntervalTimer + which;
+    if (!alarms_[id]) {
+        alarms_[id] = TRY(Alarm::create(process, id, notice));
     }
-    return alarms_[kIntervalTimer].clone();
+    return alarms_[id].clone();
 }
 
 Result<Ref<Alarm>> AlarmTable::find(std::uint32_t id) const {
@@ -115,7 +154,7 @@ Result<Ref<Alarm>> AlarmTable::find(std::uint32_t id) const {
 }
 
 Result<void> AlarmTable::remove(std::uint32_t id) {
-    if (id > kIntervalTimer) {
+    if (id >= kAllTimers) {
         return Error::InvalidArgument;
     }
     Ref<Alarm> removed;
@@ -130,8 +169,8 @@ Result<void> AlarmTable::remove(std::uint32_t id) {
     return {};
 }
 
-void AlarmTable::remove_all(bool with_interval_timer) {
-    for (std::uint32_t id = 0; id < kMaxTimers + (with_interval_timer ? 1U : 0U); ++id) {
+void AlarmTable::remove_all(bool with_interval_timers) {
+    for (std::uint32_t id = 0; id < (with_interval_timers ? kAllTimers : kMaxTimers); ++id) {
         static_cast<void>(remove(id));
     }
 }

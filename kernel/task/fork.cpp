@@ -52,9 +52,8 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     task->entity.attributes = inherited_attributes(caller, task->entity.limits);
     TRY(inherit_shared(*task, &caller));
     if ((read_attributes(caller).flags & nexus_abi::kAttrResetOnSpawn) == 0) {
-        task->nice = caller.nice;
         task->linux_policy.store(caller.linux_policy.load());
-    } else if ((caller.linux_policy.load() & Task::kResetsOnFork) != 0) {
+    } else if (caller.linux_policy.load().resets_on_fork) {
         task->entity.attributes.flags &= ~nexus_abi::kAttrResetOnSpawn;
     }
     task->clear_child_tid = options.clear_child_tid;

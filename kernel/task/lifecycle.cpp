@@ -358,7 +358,6 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     }
     task.clear_child_tid = options.clear_child_tid;
     task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    task.nice = caller.nice;
     task.linux_policy.store(caller.linux_policy.load());
     task.entity.attributes = sched::inherit_for_thread(read_attributes(caller));
     task.entity.limits = read_limits(caller);

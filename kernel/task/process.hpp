@@ -123,7 +123,7 @@ class Process : public RefCounted<Process> {
     IntrusiveList<Process, &Process::change_node> changed;  // children whose change is not None
     ChildChange change{ChildChange::None};
     std::uint32_t change_signal{0};  // Stopped: by what
-    std::uint32_t stop_round{0};     // how often its threads were told to stop
+    std::uint8_t stop_round{0};      // how often its threads were told to stop; wraps
     bool has_executed{false};        // execve: its parent may no longer change its process group
     // From its birth until it is waited for; see process_group.hpp.
     Ref<ProcessGroup> process_group;

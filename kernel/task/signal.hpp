@@ -49,7 +49,9 @@ inline constexpr std::uint32_t kStop = 19;
 inline constexpr std::uint32_t kTerminalStop = 20;    // SIGTSTP
 inline constexpr std::uint32_t kTerminalInput = 21;   // SIGTTIN
 inline constexpr std::uint32_t kTerminalOutput = 22;  // SIGTTOU
-inline constexpr std::uint32_t kWindowChange = 28;    // SIGWINCH
+inline constexpr std::uint32_t kVirtualAlarm = 26;
+inline constexpr std::uint32_t kProfiling = 27;
+inline constexpr std::uint32_t kWindowChange = 28;  // SIGWINCH
 inline constexpr std::uint32_t kBadCall = 31;
 
 // kernel_sigaction::handler and ::flags.

@@ -46,6 +46,15 @@ class Process;
 //   Running  -> Dead       exit
 enum class RunState : std::uint32_t { Running, Blocking, Woken, Blocked, Ready, Dead };
 
+// What Linux' scheduling calls set last, for them to tell; the scheduler does not look at it. One word.
+struct LinuxPolicy {
+    std::uint8_t policy{0};    // SCHED_*
+    std::uint8_t priority{0};  // of SCHED_FIFO and SCHED_RR
+    std::int8_t nice{0};
+    bool resets_on_fork{false};  // SCHED_RESET_ON_FORK: a child does not have ResetOnSpawn
+};
+static_assert(sizeof(LinuxPolicy) == 4);
+
 class Task : public RefCounted<Task> {
   public:
     // For how many harts the time of each task is kept. Pre: called once, before the first task.
@@ -80,8 +89,10 @@ class Task : public RefCounted<Task> {
     Wait wait;
     // What it waits for and owns of PI futexes; see pi_state.hpp.
     PiWaiter pi_waiter;
-    [[no_unique_address]] PiOwner pi_owner;  // its last bytes are free for the next member
-    std::int32_t nice{0};                    // the task's own
+    [[no_unique_address]] PiOwner pi_owner;  // its last bytes are free for the next members
+    bool is_stopped{false};      // counted in ProcessSignals::stopped_threads, and guarded as they are
+    std::uint8_t stop_round{0};  // Process::stop_round when it was told to stop last; guarded likewise
+    std::atomic<LinuxPolicy> linux_policy{};
     // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that
     // was cut in pieces, or waits and looks again, goes on.
     void (*resume)(Task&){nullptr};
@@ -116,8 +127,7 @@ class Task : public RefCounted<Task> {
     std::uint32_t exec_files{0};
     Error unborn_error{};  // why it will not be born; set with unborn_fails
     bool unborn_fails{false};
-    bool has_saved_mask{false};  // saved_mask holds one
-    bool is_stopped{false};      // counted in ProcessSignals::stopped_threads, guarded as they are
+    bool has_saved_mask{false};              // saved_mask holds one
     OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
     std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread
 
@@ -137,13 +147,8 @@ class Task : public RefCounted<Task> {
     std::uint64_t saved_mask{0};             // in force again behind rt_sigsuspend; see kMaskWork
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
     AlternateStack alternate_stack;
-    ListNode thread_node;  // on Process::threads
-    // What Linux' policy calls set last: policy in bits 0..7, priority in 8..15, and whether a fork resets
-    // it, once. Atomic.
-    static constexpr std::uint32_t kResetsOnFork = 1U << 31;
-    std::atomic<std::uint32_t> linux_policy{0};
-    std::uint32_t stop_round{0};  // Process::stop_round when it was told to stop last; guarded likewise
-    std::uint64_t fp_epoch{0};    // identifies the last save or restore of fp; 0 = never loaded on a hart
+    ListNode thread_node;       // on Process::threads
+    std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
     arch::FpState fp{};
 
   private:

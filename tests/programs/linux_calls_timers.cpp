@@ -65,7 +65,7 @@ void use_the_interval_timer() {
     sigtimedwait(&set, nullptr, &now);
     equal("alarm", alarm(100), 0);
     equal("what is left", alarm(0), 100);
-    fails("the others are not there", setitimer(ITIMER_PROF, &none, nullptr), EINVAL);
+    fails("there are no others", setitimer(static_cast<__itimer_which_t>(3), &none, nullptr), EINVAL);
     const itimerval wrong{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 1'000'000}};
     fails("a second of microseconds", setitimer(ITIMER_REAL, &wrong, nullptr), EINVAL);
 }
@@ -165,6 +165,55 @@ void tell_a_thread_or_nobody() {
     succeeds("delete", timer_delete(silent));
 }
 
+std::int64_t cpu_ns(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+// Uses CPU time until `handled` is not 0 any more; how much since `start`.
+std::int64_t use_until_handled(clockid_t clock, std::int64_t start) {
+    while (handled == 0) {
+    }
+    return cpu_ns(clock) - start;
+}
+
+void count_cpu_time() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { handled.fetch_add(1); };
+    const timespec pause{.tv_sec = 0, .tv_nsec = 10 * kMillisecond};
+    constexpr std::int64_t kUsed = 2 * kMillisecond;
+    struct Kind {
+        int which;
+        int signal;
+    };
+    for (const auto& [which, signal] : {Kind{ITIMER_PROF, SIGPROF}, Kind{ITIMER_VIRTUAL, SIGVTALRM}}) {
+        sigaction(signal, &action, nullptr);
+        handled = 0;
+        const std::int64_t start = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+        const itimerval once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = kUsed / 1000}};
+        succeeds("setitimer", setitimer(which, &once, nullptr));
+        nanosleep(&pause, nullptr);
+        truth("sleeping does not count", handled == 0 || cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - start >= kUsed);
+        truth("after as much as was asked for", use_until_handled(CLOCK_PROCESS_CPUTIME_ID, start) >= kUsed);
+        itimerval left{};
+        succeeds("getitimer", getitimer(which, &left));
+        truth("it is over", left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+    }
+    sigaction(SIGUSR2, &action, nullptr);
+    handled = 0;
+    const timer_t timer = create(SIGUSR2, SIGEV_SIGNAL, 0, CLOCK_THREAD_CPUTIME_ID);
+    const std::int64_t start = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+    const itimerspec repeated{.it_interval = {.tv_sec = 0, .tv_nsec = kMillisecond},
+                              .it_value = {.tv_sec = 0, .tv_nsec = kUsed}};
+    succeeds("settime", timer_settime(timer, 0, &repeated, nullptr));
+    truth("of a thread", use_until_handled(CLOCK_THREAD_CPUTIME_ID, start) >= kUsed);
+    while (handled < 3) {
+    }
+    truth("again and again", cpu_ns(CLOCK_THREAD_CPUTIME_ID) - start >= kUsed + 2 * kMillisecond);
+    succeeds("delete", timer_delete(timer));
+}
+
 void refuse() {
     // Not through the library, which keeps ids of its own.
     int id = 0;
@@ -195,6 +244,7 @@ constexpr checks::Case kCases[]{
     {"use timers", use_timers},
     {"count overruns", count_overruns},
     {"tell a thread or nobody", tell_a_thread_or_nobody},
+    {"count CPU time", count_cpu_time},
     {"refuse", refuse},
 };
 
