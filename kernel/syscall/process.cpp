@@ -301,19 +301,6 @@ SysResult sys_setsid(Caller& caller) {
 SysResult sys_gettid(Caller& caller) {
     return std::uint64_t{caller.task.tid().value()};
 }
-SysResult sys_getuid(Caller&) {
-    return std::uint64_t{0};
-}
-SysResult sys_geteuid(Caller&) {
-    return std::uint64_t{0};
-}
-SysResult sys_getgid(Caller&) {
-    return std::uint64_t{0};
-}
-SysResult sys_getegid(Caller&) {
-    return std::uint64_t{0};
-}
-
 SysResult sys_prctl(Caller& caller, std::uint32_t option, std::uint64_t a, std::uint64_t, std::uint64_t,
                     std::uint64_t) {
     if (option == kPrctlSetName) {

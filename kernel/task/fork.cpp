@@ -42,6 +42,7 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     child.set_pid(task->tid());
     child.leader = task.clone();
     child.rights = parent.rights;
+    child.identity.copy_from(parent.identity);
     child.program = parent.program;
     child.set_arguments({.arguments = VirtAddr{parent.arguments_start.load(std::memory_order_relaxed)},
                          .bytes = parent.arguments_bytes.load(std::memory_order_relaxed)});

@@ -18,6 +18,21 @@ SpinLock& family_lock() {
     return family;
 }
 
+void Identity::copy_from(const Identity& parent) {
+    const auto copy = [](Ids& to, const Ids& from) {
+        to.real.store(from.real.load());
+        to.effective.store(from.effective.load());
+        to.saved.store(from.saved.load());
+    };
+    copy(user, parent.user);
+    copy(group, parent.group);
+    const std::uint32_t count = parent.group_count.load();
+    for (std::uint32_t i = 0; i < count; ++i) {
+        groups[i].store(parent.groups[i].load());
+    }
+    group_count.store(count);
+}
+
 Usage& Usage::operator+=(const Usage& other) {
     runtime += other.runtime;
     voluntary_switches += other.voluntary_switches;

@@ -80,6 +80,23 @@ struct ArgumentsPlace {
     std::uint64_t bytes{0};
 };
 
+// User and group ids (credentials(7)): labels that programs set and read; what a process may do is decided by
+// its rights alone. Written by the process itself; atomic, one by one.
+struct Identity {
+    static constexpr std::uint32_t kMaxGroups = 32;
+    struct Ids {
+        std::atomic<std::uint32_t> real{0};
+        std::atomic<std::uint32_t> effective{0};
+        std::atomic<std::uint32_t> saved{0};
+    };
+    Ids user;
+    Ids group;
+    std::atomic<std::uint32_t> group_count{0};
+    std::array<std::atomic<std::uint32_t>, kMaxGroups> groups{};
+    // fork.
+    void copy_from(const Identity& parent);
+};
+
 class Process : public RefCounted<Process> {
   public:
     // An empty process with one reference, no parent, no tasks. Errors: NoMemory.
@@ -106,6 +123,7 @@ class Process : public RefCounted<Process> {
     }
     std::int64_t born_ns{0};  // since boot; immutable once its first task exists
     std::uint64_t rights{0};  // kRight*; only shrinks, written by the process itself or before it runs
+    Identity identity;
     std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 
     // Guarded by family_lock().

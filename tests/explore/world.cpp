@@ -13,6 +13,7 @@
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/task_table.hpp"
 
 namespace explore {
@@ -469,6 +470,7 @@ Ref<Task> next_task(TaskId after) {
 void deliver_signals(Task&) {}
 void Alarm::go_off(Instant) {}
 void Alarm::last_reference_gone(Alarm&) {}
+void ProcessGroup::last_reference_gone(ProcessGroup&) {}
 Alarm::~Alarm() = default;
 void end_killed_task(Task& task) {
     task.exit_begun = true;

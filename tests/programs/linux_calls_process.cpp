@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The Linux block's calls about the process, its signals, the machine, and scheduling as Linux has it.
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -332,6 +333,32 @@ void choose_attributes() {
     succeeds("back", set_attributes({}));
 }
 
+void change_ids() {
+    truth("everybody begins as root", getuid() == 0 && geteuid() == 0 && getgid() == 0 && getegid() == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        uid_t real = 0;
+        uid_t effective = 0;
+        uid_t saved = 0;
+        const gid_t groups[]{5, 6, 7};
+        gid_t told[3]{};
+        bool right = setgroups(3, groups) == 0 && getgroups(0, nullptr) == 3 && getgroups(3, told) == 3 &&
+                     told[2] == 7 && getgroups(2, told) == -1 && errno == EINVAL;
+        right = right && setresgid(1, 2, 3) == 0 && getegid() == 2 && getgid() == 1;
+        right = right && setresuid(10, 11, 12) == 0 && getresuid(&real, &effective, &saved) == 0 &&
+                real == 10 && effective == 11 && saved == 12;
+        right = right && setuid(99) == -1 && errno == EPERM && setuid(12) == 0 && geteuid() == 12 &&
+                getuid() == 10;
+        right = right && setgroups(0, nullptr) == -1 && errno == EPERM && setgid(9) == -1 && errno == EPERM;
+        right = right && setreuid(12, 10) == 0 && getuid() == 12 && geteuid() == 10;
+        _exit(right ? 0 : 1);
+    }
+    int status = -1;
+    equal("a child", waitpid(child, &status, 0), child);
+    equal("changes its ids", status, 0);
+    truth("its parent's stay", getuid() == 0 && getgroups(0, nullptr) == 0);
+}
+
 constexpr checks::Case kCases[]{
     {"identify", identify},
     {"describe the machine", describe_the_machine},
@@ -341,6 +368,7 @@ constexpr checks::Case kCases[]{
     {"ignore signals", ignore_signals},
     {"block signals", block_signals},
     {"choose cpus", choose_cpus},
+    {"change ids", change_ids},
     {"choose attributes", choose_attributes},
     {"choose policies", choose_policies},
     {"be nice", be_nice},
