@@ -15,6 +15,7 @@
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
+#include "task/process_group.hpp"
 #include "task/signal.hpp"
 #include "task/signal_delivery.hpp"
 #include "task/task_table.hpp"
@@ -125,6 +126,10 @@ SyscallTest::~SyscallTest() {
     others_.push_back(std::move(process_));
     for (const Ref<task::Process>& process : others_) {
         process->leader.reset();
+        {
+            const LockGuard guard{task::family_lock()};
+            task::leave_group(*process).reset();  // its group keeps the task that keeps it
+        }
         while (!process->space().teardown_step(mm::AddressSpace::kPagesPerStep)) {
         }
         mm::AddressSpace::destroy(&process->space());
