@@ -117,6 +117,9 @@ void enter_hart(CpuId cpu, void (*next)()) {
 }
 
 void prepare_this_hart() {
+    if (command_line().general_paths) {
+        arch::use_general_paths();
+    }
     arch::set_hart_state();
     const arch::CoreIds core{.vendor = arch::sbi::vendor_id(),
                              .architecture = arch::sbi::architecture_id(),

@@ -163,6 +163,11 @@ bool CommandLine::accept_known(const Word& word) {
         log_level = kQuietLevel;
     } else if (word.key == "neuron.selftest") {
         read_name(word, selftest);
+    } else if (word.key == "neuron.paths") {
+        general_paths = word.value == "general";
+        if (!general_paths) {
+            note("wants general after =", word.whole);
+        }
     } else if (word.key == "neuron.break") {
         read_name(word, break_feature);
     } else if (word.key == "neuron.trace") {

@@ -57,7 +57,8 @@ __attribute__((no_sanitize("address"))) void copy_words_shifted(AliasWord* to, c
 }
 
 void copy_up(Byte* to, const Byte* from, std::size_t bytes) {
-    if (bytes >= kSmall) {
+    const bool is_aligned = (misalignment(to) | misalignment(from)) == 0;
+    if (bytes >= kSmall || is_aligned) {
         for (; misalignment(to) != 0; --bytes) {
             *to++ = *from++;
         }

@@ -149,7 +149,12 @@ class AddressSpace {
     template <class Use>
     [[nodiscard]] Result<void> with_page(VirtAddr va, Access access, Use&& use) EXCLUDES(lock_) {
         LockGuard guard{lock_};
-        const PhysAddr frame = TRY(resolve(va, access));
+        // What the page table lets the program do itself at this moment, its call may do without a look at
+        // the mappings: an entry never allows more than its mapping did when it was last stored, and is
+        // stored anew before a change of the mapping is done.
+        const PteSlot slot = page_table_.find_slot(va);
+        const Pte pte = slot ? slot.load() : Pte{};
+        const PhysAddr frame = pte.lets_user(access) ? pte.frame() : TRY(resolve(va, access));
         use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(frame)), kPageSize});
         return {};
     }

@@ -62,6 +62,14 @@ class Pte {
     [[nodiscard]] constexpr bool is_leaf() const { return is_valid() && !is_table(); }
     // A leaf or a parked page: the entry owns a reference to frame().
     [[nodiscard]] constexpr bool is_resident() const { return is_leaf() || (bits_ & kParked) != 0; }
+    // Whether a program may access the page through this entry as it is: hardware would not fault.
+    [[nodiscard]] constexpr bool lets_user(Access access) const {
+        const std::uint64_t right = access == Access::Read    ? kRead
+                                    : access == Access::Write ? kWrite
+                                                              : kExecute;
+        const std::uint64_t needed = kValid | kUser | right;
+        return (bits_ & needed) == needed;
+    }
     [[nodiscard]] constexpr bool is_shared() const { return (bits_ & kShared) != 0; }
     [[nodiscard]] constexpr bool is_user() const { return (bits_ & kUser) != 0; }
     [[nodiscard]] constexpr bool has_accessed() const { return (bits_ & kAccessed) != 0; }

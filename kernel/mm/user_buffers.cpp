@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "mm/user_buffers.hpp"
 
-#include <algorithm>
-
 #include "mm/user_memory.hpp"
 
 namespace kernel::mm {
 
-Result<UserBuffers::Piece> UserBuffers::next(std::uint64_t limit) {
+Result<void> UserBuffers::next_vector() {
     while (left_ == 0 && vectors_left_ > 0) {
         const nexus_abi::iovec vector = TRY(copy_in(space_, vectors_));
         if (static_cast<std::int64_t>(vector.length) < 0) {
@@ -18,13 +16,10 @@ Result<UserBuffers::Piece> UserBuffers::next(std::uint64_t limit) {
         vectors_ = nexus_abi::In<nexus_abi::iovec>{user_address(vectors_).value() + sizeof(vector)};
         --vectors_left_;
     }
-    const Piece piece{.start = at_, .bytes = std::min(left_, limit)};
-    at_ = at_ + piece.bytes;
-    left_ -= piece.bytes;
-    return piece;
+    return {};
 }
 
-Result<void> UserBuffers::skip(std::uint64_t bytes) {
+Result<void> UserBuffers::pass_over(std::uint64_t bytes) {
     while (bytes > 0) {
         const Piece piece = TRY(next(bytes));
         if (piece.bytes == 0) {
@@ -35,7 +30,7 @@ Result<void> UserBuffers::skip(std::uint64_t bytes) {
     return {};
 }
 
-Result<std::uint64_t> UserBuffers::count_up_to(std::uint64_t limit) const {
+Result<std::uint64_t> UserBuffers::add_up_to(std::uint64_t limit) const {
     UserBuffers ahead{*this};
     std::uint64_t bytes = 0;
     while (bytes < limit) {

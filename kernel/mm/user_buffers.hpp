@@ -30,17 +30,37 @@ class UserBuffers {
     };
     // The next part of at most `limit` (> 0) bytes. Errors: BadAddress; InvalidArgument for a negative vector
     // length.
-    [[nodiscard]] Result<Piece> next(std::uint64_t limit);
+    [[nodiscard]] Result<Piece> next(std::uint64_t limit) {
+        if (left_ == 0 && vectors_left_ > 0) [[unlikely]] {
+            TRY(next_vector());
+        }
+        const Piece piece{.start = at_, .bytes = left_ < limit ? left_ : limit};
+        at_ = at_ + piece.bytes;
+        left_ -= piece.bytes;
+        return piece;
+    }
     // Passes over `bytes`, or to the end. Errors as next().
-    [[nodiscard]] Result<void> skip(std::uint64_t bytes);
+    [[nodiscard]] Result<void> skip(std::uint64_t bytes) {
+        return bytes == 0 ? Result<void>{} : pass_over(bytes);
+    }
     // How many bytes are left, or `limit` if that is less. Errors as next().
-    [[nodiscard]] Result<std::uint64_t> count_up_to(std::uint64_t limit) const;
+    [[nodiscard]] Result<std::uint64_t> count_up_to(std::uint64_t limit) const {
+        if (left_ >= limit || vectors_left_ == 0) [[likely]] {
+            return left_ < limit ? left_ : limit;
+        }
+        return add_up_to(limit);
+    }
     // Copies from the sequence until `to` is full or the sequence ends; returns how many. Errors as next().
     [[nodiscard]] Result<std::size_t> gather(std::span<char> to);
 
     [[nodiscard]] AddressSpace& space() const { return space_; }
 
   private:
+    // Goes to the next vector that is not empty, if there is one.
+    [[nodiscard]] Result<void> next_vector();
+    [[nodiscard]] Result<void> pass_over(std::uint64_t bytes);
+    [[nodiscard]] Result<std::uint64_t> add_up_to(std::uint64_t limit) const;
+
     AddressSpace& space_;
     nexus_abi::In<nexus_abi::iovec> vectors_;
     std::uint32_t vectors_left_{0};

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 
@@ -56,11 +57,30 @@ using nexus_abi::Out;
 template <class T>
 concept UserCopyable = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 
+// A T at an address that suits it lies in one page: it is moved by the loads and stores the compiler makes of
+// an assignment. Other addresses, which programs rarely pass, take the way of sequences of bytes.
+template <class T>
+[[nodiscard]] constexpr bool is_in_one_place(VirtAddr at) {
+    return at.value() % alignof(T) == 0 && page_offset(at.value()) <= kPageSize - sizeof(T) &&
+           is_user_range(at, sizeof(T));
+}
+inline constexpr std::size_t kMovedAtOnce = 64;  // more is copied in a loop
+
 // One T from user space; InOut pointers work as In and Out do.
 template <class T, template <class> class Pointer>
     requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, Out<T>>)
 [[nodiscard]] Result<T> copy_in(AddressSpace& space, Pointer<T> from) {
     T value{};
+    const VirtAddr at = nexus_abi::UserPtrAccess::address(from);
+    if constexpr (sizeof(T) <= kMovedAtOnce) {
+        if (is_in_one_place<T>(at)) [[likely]] {
+            TRY(space.with_page(at, Access::Read, [&](std::span<std::byte, kPageSize> page) {
+                const std::byte* const there = page.data() + page_offset(at.value());
+                std::memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
+            }));
+            return value;
+        }
+    }
     TRY(copy_from_user(space, std::as_writable_bytes(std::span{&value, 1}),
                        nexus_abi::UserPtrAccess::address(from)));
     return value;
@@ -74,6 +94,15 @@ template <class T>
 template <class T, template <class> class Pointer>
     requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, In<T>>)
 [[nodiscard]] Result<void> copy_out(AddressSpace& space, Pointer<T> to, const T& value) {
+    const VirtAddr at = nexus_abi::UserPtrAccess::address(to);
+    if constexpr (sizeof(T) <= kMovedAtOnce) {
+        if (is_in_one_place<T>(at)) [[likely]] {
+            return space.with_page(at, Access::Write, [&](std::span<std::byte, kPageSize> page) {
+                std::byte* const there = page.data() + page_offset(at.value());
+                std::memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
+            });
+        }
+    }
     return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), std::as_bytes(std::span{&value, 1}));
 }
 template <class T>

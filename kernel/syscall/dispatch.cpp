@@ -16,10 +16,9 @@ namespace kernel::syscall {
 
 namespace {
 
-using arch::TrapFrame;
 using nexus_abi::Support;
 
-using Entry = SysResult (*)(Caller&, const TrapFrame&);
+using Entry = SysResult (*)(task::Task&);
 
 // A register as C sees the parameter: a 32-bit integer is its lower half, whatever the upper half holds.
 template <class T>
@@ -38,16 +37,13 @@ template <class... Arguments, SysResult (*Function)(Caller&, Arguments...)>
 struct Unpack<Function> {
     static_assert(sizeof...(Arguments) <= 6, "a system call has six argument registers");
 
-    static SysResult call(Caller& caller, const TrapFrame& frame) {
-        return spread(caller, frame, std::index_sequence_for<Arguments...>{});
-    }
+    static SysResult call(task::Task& task) { return spread(task, std::index_sequence_for<Arguments...>{}); }
 
   private:
-    // `frame` is not looked at by calls without arguments.
     template <std::size_t... I>
-    static SysResult spread(Caller& caller, [[maybe_unused]] const TrapFrame& frame,
-                            std::index_sequence<I...>) {
-        return Function(caller, from_register<Arguments>(frame.argument(I))...);
+    static SysResult spread(task::Task& task, std::index_sequence<I...>) {
+        Caller caller{task};
+        return Function(caller, from_register<Arguments>(task.frame.argument(I))...);
     }
 };
 
@@ -55,21 +51,21 @@ struct Unpack<Function> {
 constinit bool reports_refused{false};
 constinit std::array<std::atomic<std::uint64_t>, nexus_abi::kNeuronBlockEnd / 64> named_numbers{};
 
-void name_refused(Caller& caller, std::uint64_t number) {
+void name_refused(const task::Task& task, std::uint64_t number) {
     if (number >= nexus_abi::kNeuronBlockEnd) {
         return;
     }
     const std::uint64_t bit = std::uint64_t{1} << (number % 64);
     if ((named_numbers[number / 64].fetch_or(bit) & bit) == 0) {
-        const task::Task::Name name = caller.task.name();
+        const task::Task::Name name = task.name();
         log::info("system call ", number, " is not supported: ", std::string_view{name.data()}, " (tid ",
-                  caller.task.tid(), ")");
+                  task.tid(), ")");
     }
 }
 
-SysResult refuse(Caller& caller, const TrapFrame& frame) {
+SysResult refuse(task::Task& task) {
     if (reports_refused) {
-        name_refused(caller, frame.syscall_number());
+        name_refused(task, task.frame.syscall_number());
     }
     return Error::NotImplemented;
 }
@@ -79,10 +75,25 @@ constexpr Entry entry_for() {
     if constexpr (support == Support::Implemented) {
         return &Unpack<Function>::call;
     } else if constexpr (support == Support::Accepted) {
-        return [](Caller&, const TrapFrame&) { return SysResult{std::uint64_t{0}}; };
+        return [](task::Task&) { return SysResult{std::uint64_t{0}}; };
     } else {
         return &refuse;
     }
+}
+
+// How much of the caller's registers is in its frame when a handler runs.
+enum class Frame : std::uint8_t {
+    Whole,
+    Part,  // what C++ functions may overwrite (arguments, ra, sp, tp) and pc
+};
+
+// These read or replace all registers: a new task starts with them, the other two end with others. Debug
+// builds put junk where a part of a frame has no registers, so a call that is missing here shows.
+using nexus_abi::Syscall;
+constexpr std::array kNeedsWholeFrame{Syscall::clone, Syscall::execve, Syscall::rt_sigreturn};
+
+SysResult ask_for_whole_frame(task::Task&) {
+    return SysResult::needs_whole_frame();
 }
 
 struct Row {
@@ -108,7 +119,7 @@ consteval std::uint32_t end_of_block(std::uint32_t begin, std::uint32_t end) {
 }
 
 // The table of one block, index = number - Begin; what the rows do not name is refused.
-template <std::uint32_t Begin, std::uint32_t End>
+template <Frame Saved, std::uint32_t Begin, std::uint32_t End>
 consteval auto make_table() {
     std::array<Entry, end_of_block(Begin, End) - Begin> table{};
     table.fill(&refuse);
@@ -117,22 +128,33 @@ consteval auto make_table() {
             table[row.number - Begin] = row.entry;
         }
     }
+    for (const Syscall call : kNeedsWholeFrame) {
+        const auto number = static_cast<std::uint32_t>(call);
+        if (Saved == Frame::Part && number >= Begin && number < End) {
+            table[number - Begin] = &ask_for_whole_frame;
+        }
+    }
     return table;
 }
-constexpr auto kLinuxTable = make_table<0, nexus_abi::kLinuxBlockEnd>();
-constexpr auto kNeuronTable = make_table<nexus_abi::kLinuxBlockEnd, nexus_abi::kNeuronBlockEnd>();
+template <Frame Saved>
+constexpr auto kLinuxTable = make_table<Saved, 0, nexus_abi::kLinuxBlockEnd>();
+template <Frame Saved>
+constexpr auto kNeuronTable = make_table<Saved, nexus_abi::kLinuxBlockEnd, nexus_abi::kNeuronBlockEnd>();
 
+template <Frame Saved>
 constexpr Entry find_entry(std::uint64_t number) {
-    if (number < kLinuxTable.size()) {
-        return kLinuxTable[number];
+    if (number < kLinuxTable<Saved>.size()) [[likely]] {
+        return kLinuxTable<Saved>[number];
     }
     const std::uint64_t index = number - nexus_abi::kLinuxBlockEnd;  // wraps for the gap between the tables
-    return index < kNeuronTable.size() ? kNeuronTable[index] : &refuse;
+    return index < kNeuronTable<Saved>.size() ? kNeuronTable<Saved>[index] : &refuse;
 }
 
 constexpr std::uint64_t kEcallBytes = 4;  // there is no compressed ecall
 
-void settle(task::Task& caller, const SysResult& outcome) {
+}  // namespace
+
+void settle_call(task::Task& caller, const SysResult& outcome) {
     if (outcome.has_value()) {
         caller.call_progress = 0;
         caller.frame.set_result(outcome.value());
@@ -144,24 +166,25 @@ void settle(task::Task& caller, const SysResult& outcome) {
     }
 }
 
-}  // namespace
-
 void report_refused_calls(bool on) {
     reports_refused = on;
 }
 
 SysResult dispatch(task::Task& task) {
-    Caller caller{task};
-    return find_entry(task.frame.syscall_number())(caller, task.frame);
+    return find_entry<Frame::Whole>(task.frame.syscall_number())(task);
+}
+
+SysResult dispatch_with_part_of_frame(task::Task& task) {
+    return find_entry<Frame::Part>(task.frame.syscall_number())(task);
 }
 
 void handle_syscall(task::Task& caller) {
     caller.frame.pc += kEcallBytes;
-    settle(caller, dispatch(caller));
+    settle_call(caller, dispatch(caller));
 }
 
 void rerun_syscall(task::Task& caller) {
-    settle(caller, dispatch(caller));
+    settle_call(caller, dispatch(caller));
 }
 
 }  // namespace kernel::syscall

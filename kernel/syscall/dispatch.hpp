@@ -65,6 +65,12 @@ struct Handler<SysResult(Arguments...)> {
 // numbers are NotImplemented. Pre: the task runs on this hart.
 SysResult dispatch(task::Task& caller);
 
+// The same while only those registers are in the frame that a C++ function may overwrite, and pc. A call that
+// needs all of them is not run and returns SysResult::needs_whole_frame().
+SysResult dispatch_with_part_of_frame(task::Task& caller);
+// What an outcome means for the task's registers and progress.
+void settle_call(task::Task& caller, const SysResult& outcome);
+
 // A system call trap: steps over the ecall, dispatches, stores the result. A call that is not finished
 // (SysResult::again()) leaves the task on its ecall, so that it traps again once it runs again; how far it
 // came is in Task::call_progress. Handlers treat that as they treat an argument: a program may arrange for

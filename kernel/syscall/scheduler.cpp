@@ -309,8 +309,7 @@ sched_snapshot_entry snapshot_of(task::Task& task) {
 }
 
 TaskId parent_pid(task::Process& process) {
-    const LockGuard guard{task::family_lock()};
-    return process.parent == nullptr ? TaskId{0} : process.parent->pid();
+    return TaskId{process.parent_pid.load(std::memory_order_relaxed)};
 }
 
 }  // namespace kernel::syscall

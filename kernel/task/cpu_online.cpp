@@ -114,6 +114,7 @@ bool send_tasks_away(Hart& hart) {
 void set_possible_cpus(CpuMask cpus) {
     possible_mask = cpus;
     Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
+    cpus.for_each([](CpuId cpu) { arch::cpu_locals[cpu.value()].scheduling = &hart_of(cpu); });
 }
 CpuMask possible_cpus() {
     return possible_mask;

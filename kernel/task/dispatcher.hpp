@@ -132,8 +132,13 @@ void poll_if_due();
 
 // Times kernel sections with interrupts off (debug builds): from entry, or from the start of a resumed piece,
 // to the end. `what`: system call number, or bit 63 | scause.
+#ifdef NEURON_DEBUG
 void note_section_start();
 void note_section_end(std::uint64_t what);
+#else
+inline void note_section_start() {}
+inline void note_section_end(std::uint64_t) {}
+#endif
 
 // ---- Statistics ----
 

@@ -89,6 +89,7 @@ void tell_child_changed(Process& parent, Process& child) REQUIRES(family_lock())
 // waits for it finds out that there is nobody to wait for. Returns what goes once the lock is dropped.
 Ref<ProcessGroup> forget_child(Process& parent, Process& child) REQUIRES(family_lock()) {
     unlink_child(child);
+    child.parent_pid.store(0, std::memory_order_relaxed);
     wake_waits_for(parent, child, false);
     Ref<ProcessGroup> group = leave_group(child);
     child.leader.reset();
@@ -186,6 +187,7 @@ std::int32_t status_of_change(const Process& child) REQUIRES(family_lock()) {
 
 void link_child(Process& parent, Process& child) {
     child.parent = &parent;
+    child.parent_pid.store(parent.pid().value(), std::memory_order_relaxed);
     child.previous_sibling = nullptr;
     child.next_sibling = parent.first_child;
     if (parent.first_child != nullptr) {
@@ -276,6 +278,7 @@ ReapOutcome reap_child(Process& parent, const ChildQuery& query, Task* wait_in, 
     parent.dead_children += child.usage;
     parent.zombies.remove(*ended);
     unlink_child(*ended);
+    ended->parent_pid.store(0, std::memory_order_relaxed);
     wake_waits_for(parent, *ended, false);
     leader = std::move(ended->leader);
     group = leave_group(*ended);

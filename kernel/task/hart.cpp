@@ -220,9 +220,6 @@ void note_section_end(std::uint64_t what) {
         hart.section_max_what.store(what, std::memory_order_relaxed);
     }
 }
-#else
-void note_section_start() {}
-void note_section_end(std::uint64_t) {}
 #endif
 
 }  // namespace kernel::task

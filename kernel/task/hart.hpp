@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "arch/contract.hpp"
+#include "arch/riscv64/cpu_local.hpp"
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
@@ -86,8 +87,9 @@ extern constinit std::array<Hart, kMaxCpus> harts;
 [[nodiscard]] inline Hart& hart_of(CpuId cpu) {
     return harts[cpu.value()];
 }
+// Pre: set_possible_cpus() was called.
 [[nodiscard]] inline Hart& this_hart() {
-    return harts[arch::current_cpu().value()];
+    return *static_cast<Hart*>(arch::cpu_local().scheduling);
 }
 [[nodiscard]] Task& task_of(sched::Entity& entity);
 

@@ -128,6 +128,8 @@ class Process : public RefCounted<Process> {
 
     // Guarded by family_lock().
     Process* parent{nullptr};
+    // Its pid, 0 without one: readable without the lock. While it changes hands it keeps the old value.
+    std::atomic<std::uint32_t> parent_pid{0};
     IntrusiveList<Task, &Task::thread_node> threads;
     std::uint32_t thread_count{0};
     // Children alive or not yet waited for, newest first; linked by sibling pointers.

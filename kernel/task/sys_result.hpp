@@ -32,8 +32,16 @@ class [[nodiscard]] SysResult {
         return result;
     }
 
+    // Nothing was done: the call runs once all registers of the caller are in its frame.
+    [[nodiscard]] static SysResult needs_whole_frame() {
+        SysResult result;
+        result.whole_frame_ = true;
+        return result;
+    }
+
     [[nodiscard]] bool has_value() const { return has_value_; }
     [[nodiscard]] bool wants_again() const { return again_; }
+    [[nodiscard]] bool wants_whole_frame() const { return whole_frame_; }
     // Pre: has_value().
     [[nodiscard]] std::int64_t value() const { return value_; }
 
@@ -42,6 +50,7 @@ class [[nodiscard]] SysResult {
     std::int64_t value_{0};
     bool has_value_{true};
     bool again_{false};
+    bool whole_frame_{false};
 };
 
 }  // namespace kernel::task

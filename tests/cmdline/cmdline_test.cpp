@@ -73,6 +73,15 @@ TEST(CommandLine, KnownWords) {
     EXPECT_THAT(line->init_arguments, IsEmpty());
 }
 
+TEST(CommandLine, TakesGeneralPathsOnlyWhenAsked) {
+    EXPECT_FALSE(parsed("")->general_paths);
+    EXPECT_TRUE(parsed("neuron.paths=general")->general_paths);
+    EXPECT_THAT(problems(*parsed("neuron.paths=general")), IsEmpty());
+    EXPECT_FALSE(parsed("neuron.paths=short")->general_paths);
+    EXPECT_THAT(problems(*parsed("neuron.paths=short")),
+                ElementsAre("command line: neuron.paths=short: wants general after ="));
+}
+
 TEST(CommandLine, TracesOnlyWhenAsked) {
     EXPECT_TRUE(parsed("neuron.trace=refused")->report_refused_calls);
     EXPECT_THAT(problems(*parsed("neuron.trace=refused")), IsEmpty());

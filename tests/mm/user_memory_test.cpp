@@ -174,5 +174,51 @@ TEST_F(UserMemoryTest, WritingASharedPageCopiesItFirst) {
     ASSERT_TRUE(unmap_all(space(), mapped, kPageSize).ok());
 }
 
+// A copy to or from a page the table lets the program use does not ask the mappings; a fault always does.
+// Both must say the same of every page, whatever became of it, before and after it is resident.
+TEST_F(UserMemoryTest, ACopyIsAllowedWhatAFaultIsAllowed) {
+    constexpr std::array kAll{kNoAccess, kReadOnly, kReadWrite, kReadExecute};
+    const std::vector<std::byte> contents(kPageSize, std::byte{0x11});
+    FileObject file{"/bin/x", contents};
+    const VirtAddr copied = kBase + 16 * kPageSize;
+    const VirtAddr faulted = copied + kPageSize;
+    const auto allowed = [&](VirtAddr page, bool by_fault, Access access) {
+        if (by_fault) {
+            return space().handle_fault(page, access).ok();
+        }
+        return access == Access::Write
+                   ? copy_out(space(), out<std::uint64_t>(page + 8), std::uint64_t{7}).ok()
+                   : copy_in(space(), in<std::uint64_t>(page + 8)).ok();
+    };
+    std::uint32_t granted = 0;
+    for (const Protection first : kAll) {
+        for (const Protection then : kAll) {
+            for (const bool is_file : {false, true}) {
+                for (const VirtAddr page : {copied, faulted}) {
+                    const MapRequest request{page, kPageSize, first, Placement::FixedNoReplace};
+                    ASSERT_TRUE(is_file ? space().map_file(request, {&file, 0, kPageSize}).ok()
+                                        : space().map_anonymous(request).ok());
+                }
+                for (const bool is_changed : {false, true}) {
+                    if (is_changed) {
+                        ASSERT_TRUE(protect_all(space(), copied, 2 * kPageSize, then).ok());
+                    }
+                    for (const Access access : {Access::Read, Access::Write, Access::Write, Access::Read}) {
+                        const bool by_copy = allowed(copied, false, access);
+                        EXPECT_EQ(by_copy, allowed(faulted, true, access));
+                        EXPECT_EQ(by_copy, allowed(copied, true, access));
+                        granted += by_copy ? 1 : 0;
+                    }
+                }
+                ASSERT_TRUE(unmap_all(space(), copied, 2 * kPageSize).ok());
+            }
+        }
+    }
+    EXPECT_EQ(granted, 2U * (2U * 4U * (2U + 4U + 2U)));
+    const PhysAddr cached = *file.frame_of(0, false);
+    EXPECT_EQ(frame_bytes(cached)[8], std::byte{0x11}) << "a file's own page was written";
+    frames().unref(cached);
+}
+
 }  // namespace
 }  // namespace kernel::mm

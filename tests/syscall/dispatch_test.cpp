@@ -79,6 +79,34 @@ TEST_F(Dispatch, UpperHalvesOfIntsAreIgnored) {
     EXPECT_EQ(call(Syscall::close, 0x0000'0000'ffff'ffff), error(Error::BadDescriptor));
 }
 
+// With a part of the registers at hand, a call does what it does with all of them, or asks for them.
+TEST_F(Dispatch, APartOfTheFrameIsEnoughForAllCallsButThree) {
+    std::uint32_t asked = 0;
+    for (std::uint32_t number = 0; number < nexus_abi::kNeuronBlockEnd; ++number) {
+        const auto call = static_cast<Syscall>(number);
+        task().frame.set_reg(17, number);
+        const arch::TrapFrame before = task().frame;
+        if (call == Syscall::clone || call == Syscall::execve || call == Syscall::rt_sigreturn) {
+            const task::SysResult outcome = syscall::dispatch_with_part_of_frame(task());
+            EXPECT_TRUE(outcome.wants_whole_frame()) << number;
+            EXPECT_FALSE(outcome.has_value()) << number;
+            EXPECT_EQ(task().frame.x, before.x) << number;
+            ++asked;
+        }
+    }
+    EXPECT_EQ(asked, 3U);
+    for (const Syscall call :
+         {Syscall::gettid, Syscall::getppid, Syscall::clone3, Syscall::sched_get_priority_max}) {
+        task().frame = {};
+        task().frame.set_reg(17, static_cast<std::uint64_t>(call));
+        const task::SysResult with_part = syscall::dispatch_with_part_of_frame(task());
+        const task::SysResult with_all = syscall::dispatch(task());
+        ASSERT_TRUE(with_part.has_value() && with_all.has_value());
+        EXPECT_EQ(with_part.value(), with_all.value());
+        EXPECT_FALSE(with_all.wants_whole_frame());
+    }
+}
+
 TEST_F(Dispatch, AWaitingCallRunsAgainWithItsArguments) {
     EXPECT_EQ(call(Syscall::read, 0, fake::kMemory, 10), std::nullopt);
     fake::record().input = "typed\n";

@@ -20,3 +20,6 @@
 // struct SecondaryBoot: what hart_start passes to a starting hart.
 #define BOOT_SATP 0
 #define BOOT_CPU_LOCAL 8
+
+// scause: an ecall in user mode (csr.hpp asserts it).
+#define CAUSE_ECALL 8

@@ -21,6 +21,7 @@ struct CpuLocal {
     std::uint64_t entry_ticks{0};  // counter at the last entry into the kernel
     CpuId cpu{};
     HartId hart{};
+    void* scheduling{nullptr};  // task::Hart of this hart; the task layer's
 };
 static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
 static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);

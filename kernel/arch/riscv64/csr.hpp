@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "arch/riscv64/asm_offsets.hpp"
+
 namespace kernel::arch::riscv64 {
 
 // Numbers: Priv chapter 2, table 2.3 (supervisor) and 2.2 (unprivileged counters).
@@ -102,6 +104,7 @@ inline constexpr std::uint64_t kLoadAccessFault = 5;
 inline constexpr std::uint64_t kStoreMisaligned = 6;
 inline constexpr std::uint64_t kStoreAccessFault = 7;
 inline constexpr std::uint64_t kEcallFromUser = 8;
+static_assert(kEcallFromUser == CAUSE_ECALL);
 inline constexpr std::uint64_t kEcallFromSupervisor = 9;
 inline constexpr std::uint64_t kInstructionPageFault = 12;
 inline constexpr std::uint64_t kLoadPageFault = 13;

@@ -5,6 +5,9 @@
 #include "arch/riscv64/cpu.hpp"
 #include "arch/riscv64/csr.hpp"
 
+extern "C" const char trap_entry[];
+extern "C" const char trap_entry_whole[];
+
 namespace kernel::arch {
 
 namespace {
@@ -14,6 +17,9 @@ using riscv64::Csr;
 using riscv64::read_csr;
 using riscv64::set_csr_bits;
 using riscv64::write_csr;
+
+// Written by the boot hart before others start.
+constinit bool has_general_paths_only = false;
 
 constexpr std::uint64_t kUserCounters = 7;  // scounteren: cycle, time, instret
 
@@ -44,7 +50,13 @@ std::optional<std::uint64_t> try_read_senvcfg() {
 
 }  // namespace
 
+void use_general_paths() {
+    has_general_paths_only = true;
+}
+
 void set_hart_state() {
+    const char* const entry = has_general_paths_only ? trap_entry_whole : trap_entry;
+    write_csr<Csr::Stvec>(reinterpret_cast<std::uint64_t>(entry));
     if (try_read_senvcfg().has_value()) {
         write_csr<Csr::Senvcfg>(0);
     }

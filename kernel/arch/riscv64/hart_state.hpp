@@ -23,9 +23,13 @@ struct HartState {
 };
 
 // Interrupt sources on, user counters readable as the firmware allows, no user environment features, floating
-// point clean, user mode next, and the timer disarmed. Pre: interrupts are off and trap.S is in stvec; the
+// point clean, user mode next, and the timer disarmed. Pre: interrupts are off; the
 // clock is configured. Each hart, once, before it takes tasks.
 void set_hart_state();
+
+// Every system call is a trap like any other from now on, without the short cuts of trap.S. Boot, before
+// set_hart_state().
+void use_general_paths();
 
 [[nodiscard]] HartState read_hart_state();
 

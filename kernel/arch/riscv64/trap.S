@@ -9,8 +9,49 @@
 //   hart's stack: no state of an earlier entry is kept there. FP registers stay in the hart: the kernel has no FP
 //   instruction but in the two functions at the end of this file (tests/lint/check_kernel_code.py).
 //   Exit: trap_handle returns the frame to resume, which may belong to another task than the one that came in.
+//
+// System calls
+//   A call first saves what C++ may overwrite: the caller-saved registers, sp, tp and pc. gp and s0..s11 stay in the hart,
+//   where C++ leaves them as they are (it has no use for gp), and so does sepc, which no kernel code writes on the way.
+//   trap_call then says which of three ways it goes on:
+//     straight back   the task runs on at once: only what was saved is loaded again, all of it, so no register of the
+//                     kernel is seen by the program. Nothing else looks at the frame meanwhile: it is this task's.
+//     leave           somebody else may run: the frame is completed first and is then like that of any trap
+//     whole frame     the handler reads or writes all registers (fork, rt_sigreturn): likewise, before it runs
+//   trap_entry_whole is trap_entry without that: every call is a trap like any other (neuron.paths=general).
 
 #include "arch/riscv64/asm_offsets.hpp"
+
+// Switches to the kernel's tp and saves the registers a C++ function may overwrite, but for tp and a0, which are still in
+// sscratch and CPU_SCRATCH. After it: a0 = frame.
+.macro save_caller_saved
+    csrrw tp, sscratch, tp          // tp = CpuLocal and sscratch = user tp, or tp = 0 from the kernel
+    beqz tp, trap_from_kernel
+    sd a0, CPU_SCRATCH(tp)
+    ld a0, CPU_FRAME(tp)
+    .irp n, 1,2,5,6,7,11,12,13,14,15,16,17,28,29,30,31
+    sd x\n, FRAME_REG(\n)(a0)
+    .endr
+.endm
+
+// Completes the frame in a0, on the kernel's stack.
+.macro save_the_rest
+    .irp n, 3,8,9,18,19,20,21,22,23,24,25,26,27
+    sd x\n, FRAME_REG(\n)(a0)
+    .endr
+    mv fp, zero                     // ends backtraces
+    mv ra, zero
+.endm
+
+// Saves tp, a0 and the address in t2, and goes to the kernel's stack.
+.macro enter_kernel
+    ld t0, CPU_SCRATCH(tp)
+    csrrw t1, sscratch, zero        // from here on a trap is the kernel's own
+    sd t0, FRAME_REG(10)(a0)
+    sd t1, FRAME_REG(4)(a0)
+    sd t2, FRAME_PC(a0)
+    ld sp, CPU_STACK_TOP(tp)
+.endm
 
 .section .text.trap, "ax"
 .balign 4
@@ -18,27 +59,45 @@
 .type trap_entry, @function
 trap_entry:
     .cfi_startproc simple
-    csrrw tp, sscratch, tp          // tp = CpuLocal and sscratch = user tp, or tp = 0 from the kernel
-    beqz tp, trap_from_kernel
-    sd a0, CPU_SCRATCH(tp)
-    ld a0, CPU_FRAME(tp)
-    sd ra, FRAME_REG(1)(a0)
-    sd sp, FRAME_REG(2)(a0)
-    sd gp, FRAME_REG(3)(a0)
-    .irp n, 5,6,7,8,9,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    sd x\n, FRAME_REG(\n)(a0)
-    .endr
-    ld t0, CPU_SCRATCH(tp)
-    csrrw t1, sscratch, zero        // from here on a trap is the kernel's own
+    save_caller_saved
+    csrr t0, scause
+    li t1, CAUSE_ECALL
     csrr t2, sepc
-    sd t0, FRAME_REG(10)(a0)
-    sd t1, FRAME_REG(4)(a0)
-    sd t2, FRAME_PC(a0)
-    ld sp, CPU_STACK_TOP(tp)
+    bne t0, t1, trap_other
+    addi t2, t2, 4                  // behind the ecall; there is no compressed one
+    csrw sepc, t2
+    enter_kernel
+    jal trap_call                   // (frame) -> a0 = result, a1 = what next
+    beqz a1, 1f
+    // Straight back. FRAME_PC is not loaded: sepc is as it was set above.
+    ld t0, CPU_FRAME(tp)
+#if CPU_SCRATCH != 0
+#error "sc has no offset"
+#endif
+    sc.d zero, zero, (tp)           // ends a reservation, as in return_to_user
+    csrw sscratch, tp
+    .irp n, 1,2,6,7,11,12,13,14,15,16,17,28,29,30,31
+    ld x\n, FRAME_REG(\n)(t0)
+    .endr
+    ld tp, FRAME_REG(4)(t0)
+    ld t0, FRAME_REG(5)(t0)
+    sret
+1:  mv a1, a0
+    ld a0, CPU_FRAME(tp)
+    save_the_rest
+    call trap_leave                 // (frame, what trap_call returned) -> frame to resume
+    j return_to_user
+
+.globl trap_entry_whole
+.balign 4
+trap_entry_whole:
+    save_caller_saved
+    csrr t2, sepc
+trap_other:
+    enter_kernel
+    save_the_rest
     csrr a1, scause
     csrr a2, stval
-    mv fp, zero
-    mv ra, zero
     call trap_handle                // (frame, scause, stval) -> frame to resume
     .cfi_endproc
     // falls through

@@ -16,6 +16,7 @@ struct CpuLocal {
     std::uint64_t entry_ticks{0};
     CpuId cpu{};
     HartId hart{};
+    void* scheduling{nullptr};
 };
 extern std::array<CpuLocal, kMaxCpus> cpu_locals;
 [[nodiscard]] CpuLocal& cpu_local();

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A system call between trap.S and its handler, while only a part of the registers is in the frame.
+//
+// Most calls change nothing about who runs. Such a call goes straight back to its program, past
+// task::exit_to_user(); task/straight_back.hpp says when and why. Every other one completes its frame and
+// takes that path. With neuron.paths=general (arch::use_general_paths()) all do: the same handlers, the whole
+// frame, no short cut.
+#include <cstdint>
+
+#include "arch/riscv64/trap_frame.hpp"
+#include "syscall/dispatch.hpp"
+#include "task/dispatcher.hpp"
+#include "task/straight_back.hpp"
+
+namespace kernel::init {
+
+namespace {
+
+// In a0 and a1.
+struct CallExit {
+    std::uint64_t value;        // straight back: the call's result; else what trap_leave() is to do
+    std::uint64_t is_straight;  // 0 or 1
+};
+
+// What trap_leave() is to do once the frame is complete.
+constexpr std::uint64_t kTakeExitPath = 0;
+constexpr std::uint64_t kRunCall = 1;
+
+void mark_missing_registers([[maybe_unused]] arch::TrapFrame& frame) {
+#ifdef NEURON_DEBUG
+    constexpr std::uint64_t kJunk = 0x6a75'6e6b'6a75'6e6b;
+    for (const std::uint32_t missing : {3U, 8U, 9U, 18U, 19U, 20U, 21U, 22U, 23U, 24U, 25U, 26U, 27U}) {
+        frame.set_reg(missing, kJunk);
+    }
+#endif
+}
+
+}  // namespace
+
+// Pre: interrupts off, tp and sp as trap.S says; the current task's frame holds what C++ may overwrite, and
+// pc behind the ecall.
+extern "C" CallExit trap_call(arch::TrapFrame* frame) {
+    task::note_section_start();
+    mark_missing_registers(*frame);
+    task::Hart& hart = task::this_hart();
+    task::Task& caller = *hart.current;
+    const task::SysResult outcome = syscall::dispatch_with_part_of_frame(caller);
+    if (outcome.has_value()) [[likely]] {
+        caller.call_progress = 0;
+        if (task::may_go_straight_back(hart, caller)) [[likely]] {
+            task::note_section_end(frame->syscall_number());
+            return {static_cast<std::uint64_t>(outcome.value()), 1};
+        }
+    }
+    if (outcome.wants_whole_frame()) {
+        return {kRunCall, 0};
+    }
+    syscall::settle_call(caller, outcome);
+    return {kTakeExitPath, 0};
+}
+
+// Pre: as trap_call(), and the frame is complete.
+extern "C" arch::TrapFrame* trap_leave(arch::TrapFrame* frame, std::uint64_t what) {
+    const std::uint64_t number = frame->syscall_number();
+    if (what == kRunCall) {
+        syscall::rerun_syscall(task::current_task());
+    }
+    task::note_section_end(number);
+    return task::exit_to_user();
+}
+
+}  // namespace kernel::init
