@@ -68,6 +68,11 @@ class Pipe : public RefCounted<Pipe> {
     // What a call returns whose turn is Wait or Busy.
     [[nodiscard]] SysResult wait_or_fail(Task& caller, Side side, const Turn& turn, bool is_nonblocking)
         REQUIRES(waiters_.lock());
+    void wake_one(Side side) REQUIRES(waiters_.lock()) {
+        if (!waiters_.empty()) {
+            waiters_.wake_one_locked(key(side), 0);
+        }
+    }
     void close(Side side) EXCLUDES(waiters_.lock());
     // Takes the pollers' mark away; true: call poll_changed(name_) once the lock is free.
     [[nodiscard]] bool take_mark() REQUIRES(waiters_.lock()) { return std::exchange(is_watched_, false); }
@@ -140,11 +145,11 @@ void Pipe::end_read(std::uint64_t bytes) {
         is_reading_ = false;
         ring_.remove(bytes);
         if (ring_.used() > 0 || !has_writer_) {
-            waiters_.wake_one_locked(key(Side::Reader), 0);
+            wake_one(Side::Reader);
         }
         // Less room is of no use to those who wait for room for a whole message.
         if (ring_.room() >= kAtomicBytes) {
-            waiters_.wake_one_locked(key(Side::Writer), 0);
+            wake_one(Side::Writer);
             was_watched = take_mark();
         }
     }
@@ -160,11 +165,11 @@ void Pipe::end_write(std::uint64_t bytes) {
         is_writing_ = false;
         ring_.add(bytes);
         if (ring_.used() > 0) {
-            waiters_.wake_one_locked(key(Side::Reader), 0);
+            wake_one(Side::Reader);
             was_watched = take_mark();
         }
         if (ring_.room() >= kAtomicBytes || !has_reader_) {
-            waiters_.wake_one_locked(key(Side::Writer), 0);
+            wake_one(Side::Writer);
         }
     }
     if (was_watched) {
@@ -186,7 +191,7 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
             return wait_or_fail(caller, Side::Reader, turn, is_nonblocking);
         }
         if (turn.kind == Turn::Kind::End) {
-            waiters_.wake_one_locked(key(Side::Reader), 0);  // for them it has ended too
+            wake_one(Side::Reader);  // for them it has ended too
             return std::uint64_t{0};
         }
     }
@@ -223,7 +228,7 @@ SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
             return wait_or_fail(caller, Side::Writer, turn, is_nonblocking);
         }
         if (turn.kind == Turn::Kind::End) {
-            waiters_.wake_one_locked(key(Side::Writer), 0);
+            wake_one(Side::Writer);
         }
     }
     if (turn.kind == Turn::Kind::End) {
@@ -260,7 +265,7 @@ void Pipe::close(Side side) {
     {
         const LockGuard guard{waiters_.lock()};
         (side == Side::Reader ? has_reader_ : has_writer_) = false;
-        waiters_.wake_one_locked(key(side == Side::Reader ? Side::Writer : Side::Reader), 0);
+        wake_one(side == Side::Reader ? Side::Writer : Side::Reader);
         was_watched = take_mark();
     }
     if (was_watched) {

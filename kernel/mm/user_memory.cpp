@@ -31,6 +31,12 @@ Result<void> for_each_part(AddressSpace& space, VirtAddr start, std::uint64_t by
     return {};
 }
 
+// Whether [start, start + bytes) is part of one page of user space, as nearly all that is copied is: then
+// there is nothing to go through part by part. False for no bytes at all, which are fine anywhere.
+bool is_in_one_page(VirtAddr start, std::uint64_t bytes) {
+    return bytes - 1 < kPageSize - page_offset(start.value()) && is_user_range(start, 1);
+}
+
 template <class Use>
 Result<std::uint32_t> with_word(AddressSpace& space, VirtAddr word, Access access, Use&& use) {
     if (word.value() % sizeof(std::uint32_t) != 0) {
@@ -50,6 +56,11 @@ Result<std::uint32_t> with_word(AddressSpace& space, VirtAddr word, Access acces
 }  // namespace
 
 Result<void> copy_from_user(AddressSpace& space, std::span<std::byte> to, VirtAddr from) {
+    if (is_in_one_page(from, to.size())) [[likely]] {
+        return space.with_page(from, Access::Read, [&](Page page) {
+            std::memcpy(to.data(), page.data() + page_offset(from.value()), to.size());
+        });
+    }
     return for_each_part(space, from, to.size(), Access::Read,
                          [&](std::span<std::byte> part, std::uint64_t done) {
                              std::memcpy(to.data() + done, part.data(), part.size());
@@ -57,6 +68,11 @@ Result<void> copy_from_user(AddressSpace& space, std::span<std::byte> to, VirtAd
 }
 
 Result<void> copy_to_user(AddressSpace& space, VirtAddr to, std::span<const std::byte> from) {
+    if (is_in_one_page(to, from.size())) [[likely]] {
+        return space.with_page(to, Access::Write, [&](Page page) {
+            std::memcpy(page.data() + page_offset(to.value()), from.data(), from.size());
+        });
+    }
     return for_each_part(space, to, from.size(), Access::Write,
                          [&](std::span<std::byte> part, std::uint64_t done) {
                              std::memcpy(part.data(), from.data() + done, part.size());

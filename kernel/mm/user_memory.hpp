@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <type_traits>
 
@@ -61,8 +60,9 @@ concept UserCopyable = std::is_trivially_copyable_v<T> && std::has_unique_object
 // an assignment. Other addresses, which programs rarely pass, take the way of sequences of bytes.
 template <class T>
 [[nodiscard]] constexpr bool is_in_one_place(VirtAddr at) {
+    // No page reaches over either end of user space.
     return at.value() % alignof(T) == 0 && page_offset(at.value()) <= kPageSize - sizeof(T) &&
-           is_user_range(at, sizeof(T));
+           is_user_range(at, 1);
 }
 inline constexpr std::size_t kMovedAtOnce = 64;  // more is copied in a loop
 
@@ -76,7 +76,7 @@ template <class T, template <class> class Pointer>
         if (is_in_one_place<T>(at)) [[likely]] {
             TRY(space.with_page(at, Access::Read, [&](std::span<std::byte, kPageSize> page) {
                 const std::byte* const there = page.data() + page_offset(at.value());
-                std::memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
+                __builtin_memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
             }));
             return value;
         }
@@ -99,7 +99,7 @@ template <class T, template <class> class Pointer>
         if (is_in_one_place<T>(at)) [[likely]] {
             return space.with_page(at, Access::Write, [&](std::span<std::byte, kPageSize> page) {
                 std::byte* const there = page.data() + page_offset(at.value());
-                std::memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
+                __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
             });
         }
     }

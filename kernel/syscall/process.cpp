@@ -270,7 +270,7 @@ SysResult sys_getpid(Caller& caller) {
     return std::uint64_t{caller.process.pid().value()};
 }
 SysResult sys_getppid(Caller& caller) {
-    return std::uint64_t{parent_pid(caller.process).value()};
+    return caller.process.parent_pid.load(std::memory_order_relaxed);
 }
 SysResult sys_setpgid(Caller& caller, std::int32_t pid, std::int32_t group) {
     if (group < 0) {

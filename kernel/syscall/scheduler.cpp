@@ -309,7 +309,7 @@ sched_snapshot_entry snapshot_of(task::Task& task) {
 }
 
 TaskId parent_pid(task::Process& process) {
-    return TaskId{process.parent_pid.load(std::memory_order_relaxed)};
+    return TaskId{static_cast<std::uint32_t>(process.parent_pid.load(std::memory_order_relaxed))};
 }
 
 }  // namespace kernel::syscall

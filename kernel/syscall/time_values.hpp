@@ -16,7 +16,9 @@ inline constexpr std::int64_t kNsPerMicrosecond = 1'000;
 
 // Pre: duration >= 0.
 [[nodiscard]] constexpr nexus_abi::timespec to_timespec(Duration duration) {
-    return {.seconds = duration.ns() / kNsPerSecond, .nanoseconds = duration.ns() % kNsPerSecond};
+    const std::int64_t seconds = duration.ns() / kNsPerSecond;
+    // Not %, of which a compiler makes another division.
+    return {.seconds = seconds, .nanoseconds = duration.ns() - seconds * kNsPerSecond};
 }
 [[nodiscard]] constexpr nexus_abi::timeval to_timeval(Duration duration) {
     return {.seconds = duration.ns() / kNsPerSecond,

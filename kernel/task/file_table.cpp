@@ -49,8 +49,14 @@ Result<FileTable::Slot*> FileTable::used_slot(std::int32_t descriptor) const {
 }
 
 Result<Ref<OpenFile>> FileTable::find(std::int32_t descriptor) const {
+    // A negative one is larger than any.
+    const auto index = static_cast<std::uint32_t>(descriptor);
     const LockGuard guard{lock_};
-    return Ref<OpenFile>::share(*TRY(used_slot(descriptor))->file);
+    OpenFile* const file = index < capacity() ? slot(index).file : nullptr;
+    if (file == nullptr) {
+        return Error::BadDescriptor;
+    }
+    return Ref<OpenFile>::share(*file);
 }
 
 Result<void> FileTable::close(std::int32_t descriptor) {

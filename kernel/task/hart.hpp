@@ -33,7 +33,11 @@ namespace kernel::task {
 enum class Presence : std::uint32_t { Absent, Online, Leaving, Offline };
 
 struct alignas(64) Hart {
-    SpinLock lock{LockRank::Hart};
+    // Hart-local, looked at by every system call.
+    Task* current{nullptr};
+    bool recheck{false};  // queue, timers or current changed: the fast way out is not open
+
+    alignas(64) SpinLock lock{LockRank::Hart};
     sched::RunQueue queue GUARDED_BY(lock);
     TimerQueue timers GUARDED_BY(lock);
     // What the one-shot timer is set to; kTimerFired after an interrupt, so that it is set again in any case.
@@ -52,14 +56,12 @@ struct alignas(64) Hart {
     WaitQueue gone;
 
     // Hart-local from here on.
-    alignas(64) Task* current{nullptr};
-    Task* arrivals{nullptr};           // what was taken out of the inbox and not yet looked at
-    mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
+    alignas(64) Task* arrivals{nullptr};  // what was taken out of the inbox and not yet looked at
+    mm::AddressSpace* space{nullptr};     // in satp; null: the kernel's own
     // The time at which a round of timers expires: what it wakes is put in place at that instant. never()
     // outside.
     Instant round{Instant::never()};
     bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
-    bool recheck{false};        // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
     bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
     bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due

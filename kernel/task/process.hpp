@@ -98,6 +98,10 @@ struct Identity {
 };
 
 class Process : public RefCounted<Process> {
+    // In front, within reach of one load: calls look at it.
+    TaskId pid_{};
+    mm::AddressSpace* space_{nullptr};
+
   public:
     // An empty process with one reference, no parent, no tasks. Errors: NoMemory.
     static Result<Ref<Process>> create();
@@ -129,7 +133,7 @@ class Process : public RefCounted<Process> {
     // Guarded by family_lock().
     Process* parent{nullptr};
     // Its pid, 0 without one: readable without the lock. While it changes hands it keeps the old value.
-    std::atomic<std::uint32_t> parent_pid{0};
+    std::atomic<std::uint64_t> parent_pid{0};
     IntrusiveList<Task, &Task::thread_node> threads;
     std::uint32_t thread_count{0};
     // Children alive or not yet waited for, newest first; linked by sibling pointers.
@@ -181,9 +185,6 @@ class Process : public RefCounted<Process> {
     friend class ::kernel::mm::ObjectPool;
     Process() = default;
     ~Process();  // where ProcessGroup is complete
-
-    TaskId pid_{};
-    mm::AddressSpace* space_{nullptr};
 };
 
 // What the task used so far.

@@ -21,36 +21,27 @@ class [[nodiscard]] SysResult {
         : value_{result.ok() ? 0 : -static_cast<std::int64_t>(result.error())} {}
 
     // The task waits (see wait.hpp): whoever ends the wait provides the result.
-    [[nodiscard]] static SysResult blocked() { return SysResult{}; }
+    [[nodiscard]] static SysResult blocked() { return SysResult{Kind::None}; }
     // The registers are already as they should be (exit, exec): a0 is not touched.
-    [[nodiscard]] static SysResult no_result() { return SysResult{}; }
+    [[nodiscard]] static SysResult no_result() { return SysResult{Kind::None}; }
     // Not finished within one kernel section: the call runs again, with its arguments, after others had their
     // turn.
-    [[nodiscard]] static SysResult again() {
-        SysResult result;
-        result.again_ = true;
-        return result;
-    }
-
+    [[nodiscard]] static SysResult again() { return SysResult{Kind::Again}; }
     // Nothing was done: the call runs once all registers of the caller are in its frame.
-    [[nodiscard]] static SysResult needs_whole_frame() {
-        SysResult result;
-        result.whole_frame_ = true;
-        return result;
-    }
+    [[nodiscard]] static SysResult needs_whole_frame() { return SysResult{Kind::WholeFrame}; }
 
-    [[nodiscard]] bool has_value() const { return has_value_; }
-    [[nodiscard]] bool wants_again() const { return again_; }
-    [[nodiscard]] bool wants_whole_frame() const { return whole_frame_; }
+    [[nodiscard]] bool has_value() const { return kind_ == Kind::Value; }
+    [[nodiscard]] bool wants_again() const { return kind_ == Kind::Again; }
+    [[nodiscard]] bool wants_whole_frame() const { return kind_ == Kind::WholeFrame; }
     // Pre: has_value().
     [[nodiscard]] std::int64_t value() const { return value_; }
 
   private:
-    SysResult() : has_value_{false} {}
+    // A whole register, so that nothing is cut or put together on the way from a handler.
+    enum class Kind : std::uint64_t { Value, None, Again, WholeFrame };
+    explicit SysResult(Kind kind) : kind_{kind} {}
     std::int64_t value_{0};
-    bool has_value_{true};
-    bool again_{false};
-    bool whole_frame_{false};
+    Kind kind_{Kind::Value};
 };
 
 }  // namespace kernel::task

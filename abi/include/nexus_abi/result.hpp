@@ -19,17 +19,17 @@ template <>
 class [[nodiscard]] Result<void> {
   public:
     constexpr Result() = default;
+    // Pre: error is one of Error's values, none of which is 0.
     constexpr Result(Error error)
-        : error_{error}, ok_{false} {}  // NOLINT(google-explicit-constructor): `return Error::X`
+        : error_{error} {}  // NOLINT(google-explicit-constructor): `return Error::X`
 
-    [[nodiscard]] constexpr bool ok() const { return ok_; }
-    constexpr explicit operator bool() const { return ok_; }
+    [[nodiscard]] constexpr bool ok() const { return error_ == Error{}; }
+    constexpr explicit operator bool() const { return ok(); }
     // Pre: !ok().
     [[nodiscard]] constexpr Error error() const { return error_; }
 
   private:
-    Error error_{};
-    bool ok_{true};
+    Error error_{};  // 0: success, so that a Result<void> is one register to return and to ask
 };
 
 // T must be cheap to default-construct (an id, a pointer, a number, a small aggregate).
@@ -38,25 +38,25 @@ class [[nodiscard]] Result {
     static_assert(std::is_default_constructible_v<T>);
 
   public:
-    constexpr Result(T value) : value_{std::move(value)}, ok_{true} {}  // NOLINT(google-explicit-constructor)
-    constexpr Result(Error error) : error_{error} {}                    // NOLINT(google-explicit-constructor)
+    constexpr Result(T value) : value_{std::move(value)} {}  // NOLINT(google-explicit-constructor)
+    // Pre: as for Result<void>.
+    constexpr Result(Error error) : error_{error} {}  // NOLINT(google-explicit-constructor)
 
-    [[nodiscard]] constexpr bool ok() const { return ok_; }
-    constexpr explicit operator bool() const { return ok_; }
+    [[nodiscard]] constexpr bool ok() const { return error_ == Error{}; }
+    constexpr explicit operator bool() const { return ok(); }
     // Pre: ok().
     [[nodiscard]] constexpr T& operator*() & { return value_; }
     [[nodiscard]] constexpr const T& operator*() const& { return value_; }
     [[nodiscard]] constexpr T&& operator*() && { return std::move(value_); }
     constexpr T* operator->() { return &value_; }
     constexpr const T* operator->() const { return &value_; }
-    [[nodiscard]] constexpr T value_or(T fallback) const { return ok_ ? value_ : fallback; }
+    [[nodiscard]] constexpr T value_or(T fallback) const { return ok() ? value_ : fallback; }
     // Pre: !ok().
     [[nodiscard]] constexpr Error error() const { return error_; }
 
   private:
     T value_{};
-    Error error_{};
-    bool ok_{false};
+    Error error_{};  // 0: there is a value
 };
 
 }  // namespace nexus_abi
