@@ -154,7 +154,7 @@ constexpr std::uint64_t kEcallBytes = 4;  // there is no compressed ecall
 
 }  // namespace
 
-void settle_call(task::Task& caller, const SysResult& outcome) {
+void settle_call(task::Task& caller, SysResult outcome) {
     if (outcome.has_value()) {
         caller.call_progress = 0;
         caller.frame.set_result(outcome.value());

@@ -69,7 +69,7 @@ SysResult dispatch(task::Task& caller);
 // needs all of them is not run and returns SysResult::needs_whole_frame().
 SysResult dispatch_with_part_of_frame(task::Task& caller);
 // What an outcome means for the task's registers and progress.
-void settle_call(task::Task& caller, const SysResult& outcome);
+void settle_call(task::Task& caller, SysResult outcome);
 
 // A system call trap: steps over the ecall, dispatches, stores the result. A call that is not finished
 // (SysResult::again()) leaves the task on its ecall, so that it traps again once it runs again; how far it
