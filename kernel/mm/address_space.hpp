@@ -217,6 +217,14 @@ class AddressSpace {
     [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> make_resident(const Place& place, VirtAddr page, Access access)
         REQUIRES(lock_);
+    // A frame with what the mapping's file has there, for make_resident().
+    struct FileFrame {
+        PhysAddr frame;
+        bool is_shared{false};  // it is the file's own
+        bool is_fenced{false};  // instruction fetch knows of its contents
+    };
+    [[nodiscard]] static Result<FileFrame> frame_from_file(const Mapping& mapping, std::uint64_t distance,
+                                                           Access access);
     // The same for a page that is resident.
     [[nodiscard]] Result<PhysAddr> allow(const Place& place, VirtAddr page, Access access) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot)

@@ -113,7 +113,7 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     return lost;
 }
 
-inline PhysAddr FrameAllocator::hand_out(HartCache& cache, std::uint32_t count) {
+[[gnu::always_inline]] inline PhysAddr FrameAllocator::hand_out(HartCache& cache, std::uint32_t count) {
     const PhysAddr frame = cache.frames[--count];
     cache.count.store(count, std::memory_order_relaxed);
     BuddyRegion& region = region_of(frame);
@@ -124,7 +124,7 @@ inline PhysAddr FrameAllocator::hand_out(HartCache& cache, std::uint32_t count) 
     return frame;
 }
 
-Result<PhysAddr> FrameAllocator::allocate_frame() {
+[[gnu::always_inline]] inline Result<PhysAddr> FrameAllocator::take_frame() {
     if (should_fail_allocation()) {
         return Error::NoMemory;
     }
@@ -139,8 +139,12 @@ Result<PhysAddr> FrameAllocator::allocate_frame() {
     return hand_out(cache, count);
 }
 
+Result<PhysAddr> FrameAllocator::allocate_frame() {
+    return take_frame();
+}
+
 Result<PhysAddr> FrameAllocator::allocate_zeroed_frame() {
-    const PhysAddr frame = TRY(allocate_frame());
+    const PhysAddr frame = TRY(take_frame());
     arch::zero_page(phys_to_virt(frame));
     return frame;
 }

@@ -87,6 +87,8 @@ class FrameAllocator {
         return regions_[0].contains(frame) ? regions_[0] : regions_[further_region(frame)];
     }
     [[nodiscard, gnu::noinline]] std::size_t further_region(PhysAddr frame) const;
+    // allocate_frame(), inlined into both that are on the fault path.
+    [[nodiscard]] Result<PhysAddr> take_frame() EXCLUDES(lock_);
     // Takes the last of the cache's `count` frames. Pre: count > 0.
     [[nodiscard]] PhysAddr hand_out(HartCache& cache, std::uint32_t count);
     [[nodiscard]] HartCache& this_hart();

@@ -116,36 +116,39 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
     const Mapping& mapping = *place.mapping;
     const PteSlot slot = place.slot ? place.slot : TRY(page_table_.make_slot(page));
     const std::uint64_t distance = page - mapping.start;
-    bool shared = false;
-    bool is_fenced = false;
-    PhysAddr frame;
+    FileFrame made;
     if (mapping.file_bytes <= distance) {
-        frame = TRY(frames().allocate_zeroed_frame());
+        made.frame = TRY(frames().allocate_zeroed_frame());
     } else {
-        const std::uint64_t from_file = mapping.file_bytes - distance;
-        const std::uint64_t offset = mapping.file_offset + distance;
-        const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->contents().size();
-        if (!is_whole) {
-            frame = TRY(copy_file_part(*mapping.file, offset, from_file));
-        } else {
-            is_fenced = mapping.protection.execute;
-            frame = TRY(mapping.file->frame_of(offset >> kPageShift, is_fenced));
-            shared = true;
-        }
-        if (shared && access == Access::Write) {
-            // What take_private_copy() would do of it, but that no hart has seen the file's frame here.
-            const Result<PhysAddr> copy = copy_of(frame);
-            frames().unref(frame);
-            frame = TRY(copy);
-            shared = false;
-        }
+        made = TRY(frame_from_file(mapping, distance, access));
     }
-    if (mapping.protection.execute && !is_fenced) {
+    if (mapping.protection.execute && !made.is_fenced) {
         fence_instructions();
     }
-    slot.store(Pte::leaf(frame, mapping.protection, PageOwner::User, shared));
+    slot.store(Pte::leaf(made.frame, mapping.protection, PageOwner::User, made.is_shared));
     resident_pages_.fetch_add(1, std::memory_order_relaxed);
-    return frame;
+    return made.frame;
+}
+
+// Not inlined: what it needs registers for, a first touch of anonymous memory would save and restore.
+[[gnu::noinline]] Result<AddressSpace::FileFrame> AddressSpace::frame_from_file(const Mapping& mapping,
+                                                                                std::uint64_t distance,
+                                                                                Access access) {
+    const std::uint64_t from_file = mapping.file_bytes - distance;
+    const std::uint64_t offset = mapping.file_offset + distance;
+    const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->contents().size();
+    if (!is_whole) {
+        return FileFrame{.frame = TRY(copy_file_part(*mapping.file, offset, from_file))};
+    }
+    const bool executes = mapping.protection.execute;
+    const PhysAddr frame = TRY(mapping.file->frame_of(offset >> kPageShift, executes));
+    if (access != Access::Write) {
+        return FileFrame{.frame = frame, .is_shared = true, .is_fenced = executes};
+    }
+    // What take_private_copy() would do of it, but that no hart has seen the file's frame here.
+    const Result<PhysAddr> copy = copy_of(frame);
+    frames().unref(frame);
+    return FileFrame{.frame = TRY(copy)};
 }
 
 Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot) {
