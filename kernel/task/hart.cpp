@@ -25,12 +25,11 @@ constexpr std::uint32_t kExpiredPerRound = 16;
 // Alarms likewise: each sends a signal.
 constexpr std::uint32_t kAlarmsPerRound = 4;
 
-constexpr Duration slack_of(sched::QosClass effective) {
-    return effective <= sched::QosClass::Normal ? kTimerSlack : Duration{};
-}
-
-constexpr Duration advance_of(sched::QosClass effective) {
-    return effective <= sched::QosClass::Normal ? Duration{} : kWakeAdvance;
+// Whether its sleeps end at their instants: by its class, or because it asked for less latency than the
+// slack.
+bool is_punctual(const sched::Entity& entity) {
+    const Duration hint = entity.attributes.latency;
+    return entity.effective() > sched::QosClass::Normal || (!hint.is_zero() && hint < kTimerSlack);
 }
 
 }  // namespace
@@ -121,9 +120,12 @@ void arm_timer(Timer& timer, Instant deadline) {
     Hart& hart = this_hart();
     const LockGuard guard{hart.lock};
     timer.cpu = hart.queue.cpu();
-    const sched::QosClass effective = timer.wait->task->entity.effective();
     timer.due = deadline;
-    hart.timers.add(timer, deadline - advance_of(effective), slack_of(effective));
+    if (is_punctual(timer.wait->task->entity)) {
+        hart.timers.add(timer, deadline - kWakeAdvance, Duration{});
+    } else {
+        hart.timers.add(timer, deadline, kTimerSlack);
+    }
     hart.recheck = true;
 }
 

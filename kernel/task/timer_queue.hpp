@@ -20,10 +20,10 @@ struct Wait;
 class Alarm;
 
 // How late the deadline of a task of class Idle or Normal may be noticed. Interactive and PerfBurst have
-// none.
+// none, nor has who has a latency hint below it.
 inline constexpr Duration kTimerSlack = Duration::milliseconds(1);
 
-// How much earlier the wake-up of an Interactive or PerfBurst task begins than it is due: about what it takes
+// How much earlier the wake-up of a task without slack begins than it is due: about what it takes
 // from the timer's interrupt to the task. Nobody is early: who is there before the instant waits for it on
 // the way out (Task::due), a few microseconds at most.
 inline constexpr Duration kWakeAdvance = Duration::nanoseconds(3000);
