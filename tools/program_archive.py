@@ -3,9 +3,9 @@
 """Packs programs, and what they need, into an initial archive that starts the first of them.
 
 Each PROGRAM is a file of this machine, which becomes /bin/NAME, or one of --root, by its path there. With --root the whole
-folder goes in, at /; with --needed only the programs, their interpreter and their libraries (ELF DT_NEEDED, looked up as
-the dynamic loader does). The archive holds files only: a symbolic link becomes a copy of what it leads to within the root,
-and one that leads nowhere is left out. Where a root has no /lib, /bin or /sbin of its own, those of /usr count, as in Debian.
+folder goes in, at /, with its symbolic links; with --needed only the programs, their interpreter and their libraries (ELF
+DT_NEEDED, looked up as the dynamic loader does). A root that has no /bin, /sbin or /lib gets links to those of /usr, as
+Debian's packages expect.
 Prints the words of the kernel's command line: init=PATH -- ARGUMENT...
 """
 
@@ -51,8 +51,7 @@ def read_elf(path, name):
     """The dynamic part of a riscv64 program or library; raises ProgramError with `name` in it."""
     data = path.read_bytes()
     if data[:4] != ELF_MAGIC:
-        kind = "a script: start its interpreter with it as an argument" if data[:2] == b"#!" else "not an ELF file"
-        raise ProgramError(f"{name}: not a riscv64 program, but {kind}")
+        raise ProgramError(f"{name}: not a riscv64 program, but not an ELF file at all")
     if len(data) < 64 or data[4] != 2 or data[5] != 1:
         raise ProgramError(f"{name}: not a riscv64 program, but a 32-bit, big-endian or cut ELF file")
     kind, machine = struct.unpack_from("<HH", data, 16)
@@ -97,6 +96,13 @@ def parse_dynamic(data):
                tuple(folder for folders in search for folder in folders.split(":")))
 
 
+def script_words(path):
+    """What stands behind #! on a script's first line; None for what is no script."""
+    with path.open("rb") as file:
+        line = file.readline(256)  # as much as the kernel looks at
+    return line[2:].decode(errors="replace").split() if line[:2] == b"#!" else None
+
+
 class Root:
     """A folder of this machine that is the guest's /."""
 
@@ -104,60 +110,63 @@ class Root:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise ProgramError(f"--root {folder}: no such directory")
-        self.merged = [top for top in MERGED_FOLDERS if not self.find(top) and self.find("/usr" + top)]
+        self.merged = [top for top in MERGED_FOLDERS
+                       if not os.path.lexists(f"{self.folder}{top}") and (self.folder / f"usr{top}").is_dir()]
 
     def find(self, path):
-        """The file or directory of this machine that `path` is, through links that stay within the root; None without."""
-        return self._follow([part for part in path.split("/") if part], 0)
+        """The file of this machine that a guest path leads to, with links as the guest sees them; None without."""
+        real = self._resolve(path)
+        found = self.folder / real[1:] if real else None
+        return found if found and found.is_file() else None
 
-    def _follow(self, parts, links):
-        place = []  # of the root, resolved so far
+    def real_path(self, path):
+        """A guest path without links, the last part excepted; None where there is no such folder."""
+        folder = self._resolve(posixpath.dirname(path))
+        return folder and posixpath.join(folder, posixpath.basename(path))
+
+    def _resolve(self, path):
+        place, parts, links = [], path.split("/"), 0
         while parts:
             part, *parts = parts
-            if part in (".", ".."):
+            if part in ("", ".", ".."):
                 place = place[:-1] if part == ".." else place
                 continue
             here = self.folder.joinpath(*place, part)
-            if here.is_symlink():
-                target = os.readlink(here)
-                if links == MAX_LINKS:
-                    return None
+            if not place and f"/{part}" in self.merged:
+                place = ["usr", part]
+            elif here.is_symlink():
                 links += 1
+                if links > MAX_LINKS:
+                    return None
+                target = os.readlink(here)
                 place = [] if target.startswith("/") else place
-                parts = [name for name in target.split("/") if name] + list(parts)
-                continue
-            if not here.exists():
+                parts = [*target.split("/"), *parts]
+            elif here.exists():
+                place.append(part)
+            else:
                 return None
-            place.append(part)
-        return self.folder.joinpath(*place)
+        return "/" + "/".join(place)
 
-    def find_file(self, path):
-        """As find(), for files, and with /usr before it where the root has no folder of the first name."""
-        for candidate in (path, "/usr" + path if path.startswith(tuple(top + "/" for top in self.merged)) else path):
-            found = self.find(candidate)
-            if found and found.is_file():
-                return found
-        return None
-
-    def files(self):
-        """{guest path: path of this machine} of everything."""
-        result = {}
-        self._collect("", self.folder.resolve(), (self.folder.resolve(),), result)
-        for path, source in list(result.items()):
-            top = path.removeprefix("/usr")
-            if path.startswith("/usr/") and top.startswith(tuple(folder + "/" for folder in self.merged)):
-                result.setdefault(top, source)
+    def entries(self):
+        """{guest path: (mode, data)} of everything."""
+        result = {top: link_to(f"usr{top}") for top in self.merged}
+        for path in sorted(self.folder.rglob("*")):
+            name = "/" + path.relative_to(self.folder).as_posix()
+            if path.is_symlink():
+                result[name] = link_to(os.readlink(path))
+            elif path.is_file():
+                result[name] = file_entry(path)
         return result
 
-    def _collect(self, path, folder, above, result):
-        for entry in sorted(folder.iterdir()):
-            found = self.find(f"{path}/{entry.name}")
-            if found is None:
-                continue
-            if found.is_file():
-                result[f"{path}/{entry.name}"] = found
-            elif found.is_dir() and found.resolve() not in above:  # a link to a folder above it has no end
-                self._collect(f"{path}/{entry.name}", found.resolve(), (*above, found.resolve()), result)
+
+def file_entry(path):
+    """What mkinitrd.pack() takes for a file of this machine."""
+    return stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644), path.read_bytes()
+
+
+def link_to(target):
+    """The same for a symbolic link."""
+    return stat.S_IFLNK | 0o777, target.encode()
 
 
 class Collection:
@@ -173,16 +182,26 @@ class Collection:
         if not source.stat().st_mode & stat.S_IXUSR:
             raise ProgramError(f"{program}: not executable (chmod +x)")
         self.files[path] = source
+        words = script_words(source)
+        if words is not None:
+            if not words:
+                raise ProgramError(f"{program}: a script that names no interpreter behind #!")
+            _, interpreter = self._add(words[0], program, "interpreter", (words[0],))
+            self._add_needed(words[0], words[0], read_elf(interpreter, words[0]))
+            return path
         elf = read_elf(source, program)
-        if elf.interpreter:
-            self._add(elf.interpreter, program, "interpreter", (elf.interpreter,))
-        elif elf.needed:
+        if elf.needed and not elf.interpreter:
             raise ProgramError(f"{program}: a library, not a program: it names no interpreter")
-        self._add_libraries(program, path, elf)
+        self._add_needed(program, path, elf)
         return path
 
+    def _add_needed(self, user, path, elf):
+        if elf.interpreter:
+            self._add(elf.interpreter, user, "interpreter", (elf.interpreter,))
+        self._add_libraries(user, path, elf)
+
     def _place(self, program):
-        inside = self.root.find_file(program) if self.root and program.startswith("/") else None
+        inside = self.root.find(program) if self.root and program.startswith("/") else None
         if inside:
             return program, inside
         source = pathlib.Path(program)
@@ -191,11 +210,12 @@ class Collection:
             raise ProgramError(f"{program}: no such file{where}")
         if self.root and source.resolve().is_relative_to(self.root.folder.resolve()):
             return "/" + source.resolve().relative_to(self.root.folder.resolve()).as_posix(), source
-        return f"/bin/{source.name}", source
+        path = f"/bin/{source.name}"
+        return (self.root and self.root.real_path(path)) or path, source
 
     def _add(self, name, user, role, candidates):
         for candidate in candidates:
-            found = self.root.find_file(candidate) if self.root else None
+            found = self.root.find(candidate) if self.root else None
             if found:
                 self.files[candidate] = found
                 return candidate, found
@@ -234,15 +254,13 @@ def build(programs, root=None, needed_only=False, extra=None):
     root = Root(root) if root else None
     collection = Collection(root)
     paths = [collection.add_program(program) for program in programs]
-    files = dict(collection.files)
+    entries = {path: file_entry(source) for path, source in collection.files.items()}
     if root and not needed_only:
-        files = {**root.files(), **files}
-    contents = {}
-    for path, source in files.items():
-        mode = stat.S_IFREG | (0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
-        contents[mkinitrd.destination(path)] = (mode, source.read_bytes())
-    for path, content in (extra or {}).items():
-        contents[mkinitrd.destination(path)] = content
+        # What the programs need is in the root; a program of this machine is not.
+        outside = {path: entry for path, entry in entries.items() if not root.find(path)}
+        entries = {**root.entries(), **outside}
+    entries.update(extra or {})
+    contents = {mkinitrd.destination(path): entry for path, entry in entries.items()}
     return mkinitrd.pack(contents), paths[0]
 
 

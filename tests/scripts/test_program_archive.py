@@ -43,17 +43,19 @@ def elf(machine=243, kind=3, interpreter=LOADER, needed=(), runpath="", elf_clas
 
 
 def names(archive):
-    """The regular files of an archive."""
-    result, place = set(), 0
+    """What an archive has besides directories; {path: target} of links behind them."""
+    result, links, place = set(), {}, 0
     while True:
         fields = [int(archive[place + 6 + 8 * i:place + 14 + 8 * i], 16) for i in range(13)]
         name = archive[place + 110:place + 110 + fields[11] - 1].decode()
         if name == "TRAILER!!!":
-            return result
+            return (result, links) if links else result
+        place = place + 110 + fields[11] + 3 & ~3
         if fields[1] & 0o170000 == 0o100000:
             result.add("/" + name)
-        place = (place + 110 + fields[11] + 3 & ~3) + fields[6]
-        place = place + 3 & ~3
+        elif fields[1] & 0o170000 == 0o120000:
+            links["/" + name] = archive[place:place + fields[6]].decode()
+        place = place + fields[6] + 3 & ~3
 
 
 class ProgramArchiveTest(unittest.TestCase):
@@ -83,7 +85,8 @@ class ProgramArchiveTest(unittest.TestCase):
     def test_what_is_no_program_is_named(self):
         self.refused("/none: no such file$", ["/none"])
         self.refused("text: not a riscv64 program, but not an ELF file", [self.put("text", b"hello")])
-        self.refused("script: .* a script: start its interpreter", [self.put("script", b"#!/bin/sh\n")])
+        self.refused("script: needs the interpreter /bin/sh, and there is no --root", [self.put("script", b"#! /bin/sh -e\n")])
+        self.refused("empty: a script that names no interpreter", [self.put("empty", b"#! \n")])
         self.refused("x86: .* one for x86-64", [self.put("x86", elf(machine=62))])
         self.refused("odd: .* one for machine 4711", [self.put("odd", elf(machine=4711))])
         self.refused("small: .* 32-bit", [self.put("small", elf(elf_class=1))])
@@ -128,13 +131,34 @@ class ProgramArchiveTest(unittest.TestCase):
 
     def test_the_whole_root(self):
         self.put("root/usr/lib/ld.so.1", elf(interpreter=""))
+        self.put("root/usr/bin/other", b"")
         self.put("root/etc/motd", b"hello", 0o644)
         os.symlink("nowhere", self.root / "etc/dangling")
         os.symlink("..", self.root / "etc/above")
         os.symlink("/usr/lib", self.root / "usr/lib64")
         archive, path = program_archive.build([self.put("program", elf())], self.root)
-        self.assertEqual(path, "/bin/program")
-        self.assertEqual(names(archive), {"/bin/program", LOADER, "/usr/lib/ld.so.1", "/usr/lib64/ld.so.1", "/etc/motd"})
+        self.assertEqual(path, "/usr/bin/program", "a link is no folder to put something into")
+        files, links = names(archive)
+        self.assertEqual(files, {"/usr/bin/program", "/usr/bin/other", "/usr/lib/ld.so.1", "/etc/motd"})
+        self.assertEqual(links, {"/bin": "usr/bin", "/lib": "usr/lib", "/etc/dangling": "nowhere", "/etc/above": "..",
+                                 "/usr/lib64": "/usr/lib"})
+
+    def test_a_script(self):
+        self.put("root/bin/sh", elf(needed=["libx.so.1"]))
+        script = self.put("script", b"#!/bin/sh -e\necho hello\n")
+        self.refused("/bin/sh: needs the interpreter /lib/ld.so.1", [script], self.root)
+        self.put("root/lib/ld.so.1", elf(interpreter=""))
+        self.put("root/lib/libx.so.1", elf(interpreter=""))
+        archive, path = program_archive.build([script], self.root, needed_only=True)
+        self.assertEqual(path, "/bin/script")
+        self.assertEqual(names(archive), {"/bin/script", "/bin/sh", LOADER, "/lib/libx.so.1"})
+
+    def test_links_without_an_end_lead_nowhere(self):
+        (self.root / "lib").mkdir()
+        os.symlink("b", self.root / "lib/a")
+        os.symlink("/lib/a", self.root / "lib/b")
+        program = self.put("program", elf(interpreter="/lib/a"))
+        self.refused("needs the interpreter /lib/a, which is not in", [program], self.root)
 
     def test_a_program_of_the_root_by_its_path_on_this_machine(self):
         program = self.put("root/usr/bin/program", elf(interpreter=""))
