@@ -21,6 +21,7 @@ stages=(
     "lint     320 house rules, clang-tidy, thread-safety analysis"
     "icount    90 boots with 1 to 4 harts, twice the same, and the negative controls"
     "figures   90 shares, lag, latency, budgets and costs in figures, against their limits"
+    "scale     90 ten thousand threads, a thousand processes, what independent harts share"
     "mttcg    100 boots with a host thread per hart"
     "debug    100 boots of the debug image, system calls"
     "boards   45 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
@@ -83,6 +84,7 @@ run_stage() {
         lint) run_ctest host -L lint; run_ctest riscv-release -L lint ;;
         icount) run_ctest riscv-release -L 'icount|determinism|control' ;;
         figures) run_ctest riscv-release -L figures ;;
+        scale) run_ctest riscv-release -L scale ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
         debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;

@@ -83,6 +83,8 @@ def command(options, plan):
         line += ["-cpu", options.cpu or cell.cpu]
     line += lane_arguments(options.lane, options.smp, options.turn_us)
     line += plan.arguments
+    if options.plugin:
+        line += ["-plugin", options.plugin]
     if options.gdb:
         line += ["-S", "-s"]
     return line
@@ -208,6 +210,7 @@ def parse(arguments):
     parser.add_argument("--append", default="", help="kernel command line")
     parser.add_argument("--timeout", type=float, default=300, help="seconds of wall time; 0 = none")
     parser.add_argument("--interactive", action="store_true", help="UART on this terminal; Ctrl-A x leaves")
+    parser.add_argument("--plugin", default="", metavar="FILE[,ARGUMENT]", help="a TCG plugin that watches the run")
     parser.add_argument("--gdb", action="store_true", help="wait for a debugger on port 1234")
     parser.add_argument("--digests", action="store_true", help="print the SHA-256 of what the kernel is booted from")
     parser.add_argument("--print", action="store_true", help="print the QEMU command and do not run it")

@@ -79,7 +79,8 @@ struct BreakResult {
 // 1).
 inline constexpr std::uint64_t kFlushEverything = ~std::uint64_t{0};
 
-class AddressSpace {
+// Whole lines: harts that run different processes write to no common one.
+class alignas(64) AddressSpace {
   public:
     // Dropping a page takes about 100 instructions, sharing it with a child 150, looking at an entry 25, and
     // a step is to stay below 20 000.

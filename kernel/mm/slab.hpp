@@ -82,9 +82,10 @@ class ObjectPool {
   public:
     constexpr ObjectPool() : cache_{sizeof(T) < 16 ? 16 : sizeof(T), alignof(T)} {}
 
-    // Behind each object there are this many bytes for it, uninitialised. Pre: a multiple of alignof(T); none
-    // was created yet.
-    void set_tail_bytes(std::size_t bytes) { cache_.set_object_bytes(sizeof(T) + bytes, alignof(T)); }
+    // Behind each object there are this many bytes for it, uninitialised; both together are whole cache
+    // lines, so that harts that use different objects write to no common one. Pre: a multiple of alignof(T);
+    // none was created yet.
+    void set_tail_bytes(std::size_t bytes) { cache_.set_object_bytes(sizeof(T) + bytes, 64); }
     // NoMemory when there is none.
     template <class... Arguments>
     [[nodiscard]] Result<T*> create(Arguments&&... arguments) {

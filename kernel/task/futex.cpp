@@ -23,7 +23,8 @@ constexpr std::uint64_t kWordBytes = sizeof(std::uint32_t);
 constexpr std::int64_t kTimedOut = -static_cast<std::int64_t>(Error::TimedOut);
 constexpr std::int64_t kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
 
-struct FutexBucket : WaitQueue {
+// A line of its own: harts that use different futexes mostly write to no common one.
+struct alignas(64) FutexBucket : WaitQueue {
     constexpr FutexBucket() : WaitQueue{LockRank::FutexBucket} {}
 };
 constinit std::array<FutexBucket, kBuckets> buckets;

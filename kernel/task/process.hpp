@@ -97,7 +97,8 @@ struct Identity {
     void copy_from(const Identity& parent);
 };
 
-class Process : public RefCounted<Process> {
+// Whole lines: harts that run different processes write to no common one.
+class alignas(64) Process : public RefCounted<Process> {
     // In front, within reach of one load: calls look at it.
     TaskId pid_{};
     mm::AddressSpace* space_{nullptr};

@@ -14,7 +14,8 @@
 
 namespace kernel::arch {
 
-struct CpuLocal {
+// A line of its own: each entry into the kernel writes to it.
+struct alignas(64) CpuLocal {
     std::uint64_t scratch{0};      // trap.S, between two instructions
     TrapFrame* frame{nullptr};     // where the next entry from user mode stores its registers
     std::uint64_t stack_top{0};    // this hart's kernel stack
