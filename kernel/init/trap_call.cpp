@@ -51,11 +51,13 @@ extern "C" CallExit trap_call(arch::TrapFrame* frame) {
             task::note_section_end(frame->syscall_number());
             return {static_cast<std::uint64_t>(outcome.value()), 1};
         }
-    }
-    if (outcome.wants_whole_frame()) {
+        caller.frame.set_result(outcome.value());
+    } else if (outcome.wants_whole_frame()) {
         return {kRunCall, 0};
+    } else if (outcome.wants_again()) {
+        // Not `outcome` itself, which would have to be in memory then for every call.
+        syscall::settle_call(caller, task::SysResult::again());
     }
-    syscall::settle_call(caller, outcome);
     return {kTakeExitPath, 0};
 }
 
