@@ -49,6 +49,7 @@ void change_places(Task& task) {
     } else {
         return_space(process);
     }
+    let_own_pi_futexes(task);
     reset_signal_handlers(task);
     process.alarms.remove_all(false);
     {

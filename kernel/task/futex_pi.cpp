@@ -374,6 +374,11 @@ bool pass_on_pi_futexes(Task& task) {
     return account.held.empty();
 }
 
+void let_own_pi_futexes(Task& task) {
+    const LockGuard guard{sleepers.lock()};
+    task.pi_owner.has_exited = false;
+}
+
 void refresh_pi_waiter(Task& task) {
     const LockGuard guard{sleepers.lock()};
     PiState* const state = task.pi_waiter.state;

@@ -36,9 +36,11 @@ SysResult futex_try_lock_pi(Task& caller, FutexWord word);
 // Passes the lock on, or frees it. Errors: NotPermitted (the caller does not have it), InvalidArgument.
 SysResult futex_unlock_pi(Task& caller, FutexWord word);
 
-// For thread exit: passes on what the running task still owns, a bounded number at a time; true when nothing
-// is left. From the first call on it can own nothing more. Pre: its address space is still there.
+// For thread exit and exec: passes on what the running task still owns, a bounded number at a time; true when
+// nothing is left. From the first call on it can own nothing more. Pre: its address space is still there.
 [[nodiscard]] bool pass_on_pi_futexes(Task& task);
+// For exec: in the new program it can again. Pre: pass_on_pi_futexes() was true.
+void let_own_pi_futexes(Task& task);
 
 // The class or a hint of a task was changed: what it lends, and its place among waiters, follows. Takes the
 // PI lock; pre: no lock of that rank or above is held.

@@ -5,12 +5,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -179,6 +181,33 @@ void pass_on_at_the_end() {
     fails("it ended, too, and nobody waited", futex(&word, FUTEX_LOCK_PI), ESRCH);
 }
 
+// The first thread of a program that was not spawned but came by execve owns like any other.
+int own_after_exec() {
+    Word word{0};
+    futex(&word, FUTEX_LOCK_PI);
+    constexpr long kUndecided = -2;
+    std::atomic<long> result{kUndecided};
+    std::thread waiter{[&] { result = futex(&word, FUTEX_LOCK_PI); }};
+    // It waits, or was refused.
+    while ((word.load() & FUTEX_WAITERS) == 0 && result == kUndecided) {
+        sched_yield();
+    }
+    futex(&word, FUTEX_UNLOCK_PI);
+    waiter.join();
+    return result == 0 ? 0 : 1;
+}
+
+void own_in_the_next_program() {
+    const pid_t child = fork();
+    if (child == 0) {
+        execl(checks::program, checks::program, "after-exec", nullptr);
+        _exit(127);
+    }
+    int status = -1;
+    equal("it ends", waitpid(child, &status, 0), child);
+    equal("the waiter got the lock", status, 0);
+}
+
 // Waiters in a chain when the process ends, which the program that checks this one would not survive if the
 // kernel got it wrong.
 void leave_with_waiters() {
@@ -195,13 +224,19 @@ void leave_with_waiters() {
 }
 
 constexpr checks::Case kCases[]{
-    {"exclude each other", exclude_each_other}, {"tell what is wrong", tell_what_is_wrong},
-    {"refuse circles", refuse_circles},         {"pass on at the end", pass_on_at_the_end},
+    {"exclude each other", exclude_each_other},
+    {"tell what is wrong", tell_what_is_wrong},
+    {"refuse circles", refuse_circles},
+    {"pass on at the end", pass_on_at_the_end},
+    {"own in the next program", own_in_the_next_program},
     {"leave with waiters", leave_with_waiters},
 };
 
 }  // namespace
 
-int main(int, char** argv) {
+int main(int argc, char** argv) {
+    if (argc > 1 && std::string_view{argv[1]} == "after-exec") {
+        return own_after_exec();
+    }
     return checks::run(argv[0], kCases);
 }
