@@ -8,6 +8,8 @@
 #include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
 #include "task/futex_pi.hpp"
+#include "task/futex_robust.hpp"
+#include "task/lifecycle.hpp"
 
 namespace kernel::syscall {
 
@@ -102,6 +104,33 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
             return task::futex_unlock_pi(caller.task, word);
     }
     return Error::NotImplemented;
+}
+
+SysResult sys_set_robust_list(Caller& caller, std::uint64_t head, std::uint64_t length) {
+    if (length != task::kRobustHeadBytes) {
+        return Error::InvalidArgument;
+    }
+    caller.task.robust_list = head;
+    return 0U;
+}
+
+SysResult sys_get_robust_list(Caller& caller, std::int32_t tid, Out<std::uint64_t> head,
+                              Out<std::uint64_t> length) {
+    std::uint64_t list = caller.task.robust_list;
+    if (tid != 0) {
+        const Ref<task::Task> found = task::find_task(TaskId{static_cast<std::uint32_t>(tid)});
+        if (!found) {
+            return Error::NoProcess;
+        }
+        if (&found->process() != &caller.process) {
+            return Error::NotPermitted;
+        }
+        list = found->robust_list;
+    }
+    if (const auto copied = mm::copy_out(caller.space(), length, task::kRobustHeadBytes); !copied.ok()) {
+        return copied.error();
+    }
+    return mm::copy_out(caller.space(), head, list);
 }
 
 }  // namespace kernel::syscall

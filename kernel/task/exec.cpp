@@ -6,6 +6,7 @@
 #include "arch/contract.hpp"
 #include "task/dispatcher.hpp"
 #include "task/futex_pi.hpp"
+#include "task/futex_robust.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/program.hpp"
@@ -61,7 +62,7 @@ void change_places(Task& task) {
 }
 
 void continue_exec(Task& task) {
-    if (!pass_on_pi_futexes(task)) {
+    if (!release_robust_futexes(task) || !pass_on_pi_futexes(task)) {
         go_on(task, &continue_exec);
         return;
     }

@@ -374,6 +374,22 @@ bool pass_on_pi_futexes(Task& task) {
     return account.held.empty();
 }
 
+Result<void> give_up_pi_futex(Task& task, VirtAddr word) {
+    mm::AddressSpace& space = task.process().space();
+    const LockGuard guard{sleepers.lock()};
+    const std::uint32_t value = TRY(mm::fetch_op_word(space, word, mm::WordOperation::Or, 0));
+    if (TaskId{value & kTidMask} != task.tid()) {
+        return {};
+    }
+    PiState* const state = find_state(reinterpret_cast<std::uint64_t>(&space), word.value());
+    if (state == nullptr || state->owner != &task) {
+        return mm::store_word(space, word, kOwnerDied);
+    }
+    const bool is_written = pass_on(task, *state, kOwnerDied);
+    pass_donation_on(task);
+    return is_written ? Result<void>{} : Result<void>{Error::BadAddress};
+}
+
 void let_own_pi_futexes(Task& task) {
     const LockGuard guard{sleepers.lock()};
     task.pi_owner.has_exited = false;

@@ -7,8 +7,8 @@
 // unlock there". Programs lock a free word (0 -> id) and unlock one without bit 31 (id -> 0) on their own.
 //
 // An owner that ends: the first of its waiters gets the lock, with bit 30 set. Who comes later, when nobody
-// waits and the word still names a thread that is gone, gets NoProcess; the word is not repaired (robust
-// lists are not supported).
+// waits and the word still names a thread that is gone, gets NoProcess; the words of locks on the owner's
+// robust list are repaired (futex_robust.hpp).
 //
 // Chains (a waits for b, who waits for c) are followed over kMaxPiChain links. A wait that would close a
 // circle, or whose chain is longer, is refused with Deadlock.
@@ -39,6 +39,9 @@ SysResult futex_unlock_pi(Task& caller, FutexWord word);
 // For thread exit and exec: passes on what the running task still owns, a bounded number at a time; true when
 // nothing is left. From the first call on it can own nothing more. Pre: its address space is still there.
 [[nodiscard]] bool pass_on_pi_futexes(Task& task);
+// For thread exit and exec, a lock of the robust list: lets go of it if the running task has it, as above, or
+// marks the word of one that nobody waits for. An address that cannot be written is an error.
+Result<void> give_up_pi_futex(Task& task, VirtAddr word);
 // For exec: in the new program it can again. Pre: pass_on_pi_futexes() was true.
 void let_own_pi_futexes(Task& task);
 

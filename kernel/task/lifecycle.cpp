@@ -13,6 +13,7 @@
 #include "task/family.hpp"
 #include "task/futex.hpp"
 #include "task/futex_pi.hpp"
+#include "task/futex_robust.hpp"
 #include "task/hart.hpp"
 #include "task/process_group.hpp"
 #include "task/program.hpp"
@@ -135,7 +136,8 @@ void end_thread(Task& task) {
     Process& process = task.process();
     task.exit_begun = true;
     lift_budget(task);
-    if (!pass_on_pi_futexes(task) || !discard_unborn_step(task) || !discard_spare_space_step(task)) {
+    if (!discard_unborn_step(task) || !release_robust_futexes(task) || !pass_on_pi_futexes(task) ||
+        !discard_spare_space_step(task)) {
         task.resume = &end_thread;
         request_reschedule();
         return;

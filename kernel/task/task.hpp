@@ -119,10 +119,12 @@ class Task : public RefCounted<Task> {
     Ref<SharedGroup> group;
     Instant due;  // not to return to user mode before it; 0 = at once
 
-    // A fork in pieces: the child so far, and from where on its memory is still to be copied. Own.
+    // A fork in pieces: the child so far, and from where on its memory is still to be copied. Behind it, in
+    // exec and at the end: the next entry of the robust list (futex_robust.hpp). Own.
     Ref<Process> unborn;
     VirtAddr unborn_next{};
-    // execve: the space to come, then the one to be taken apart; and how far its closing of files has come.
+    // execve: the space to come, then the one to be taken apart; and how far its closing of files has come,
+    // before that and at the end how far the walk over the robust list.
     mm::AddressSpace* spare_space{nullptr};
     std::uint32_t exec_files{0};
     Error unborn_error{};  // why it will not be born; set with unborn_fails
@@ -132,6 +134,7 @@ class Task : public RefCounted<Task> {
     std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread
 
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
+    std::uint64_t robust_list{0};      // as above; 0 = none. See futex_robust.hpp
     // Written only by the task itself, under the lock of its process's signals, which guards the rest.
     std::atomic<std::uint64_t> signal_mask{0};
     PendingSignals pending_signals;   // sent to this task

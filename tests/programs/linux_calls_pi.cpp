@@ -181,6 +181,74 @@ void pass_on_at_the_end() {
     fails("it ended, too, and nobody waited", futex(&word, FUTEX_LOCK_PI), ESRCH);
 }
 
+// A thread ends with robust mutexes, more than are marked in one go; the next owner of each learns of it.
+void tell_of_dead_owners(int protocol) {
+    constexpr std::size_t kMutexes = 50;
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    equal("robust", pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST), 0);
+    equal("its protocol", pthread_mutexattr_setprotocol(&attributes, protocol), 0);
+    std::array<pthread_mutex_t, kMutexes> mutexes;
+    int failures = 0;
+    for (pthread_mutex_t& mutex : mutexes) {
+        failures += pthread_mutex_init(&mutex, &attributes) != 0 ? 1 : 0;
+    }
+    equal("there are such mutexes", failures, 0);
+    std::atomic<bool> has_them{false};
+    std::atomic<bool> may_end{false};
+    std::thread owner{[&] {
+        for (pthread_mutex_t& mutex : mutexes) {
+            pthread_mutex_lock(&mutex);
+        }
+        has_them = true;
+        has_them.notify_all();
+        may_end.wait(false);
+    }};
+    has_them.wait(false);
+    std::atomic<int> woken{-1};
+    std::thread waiter{[&] {
+        woken = pthread_mutex_lock(&mutexes[0]);
+        pthread_mutex_consistent(&mutexes[0]);
+        pthread_mutex_unlock(&mutexes[0]);
+    }};
+    may_end = true;
+    may_end.notify_all();
+    owner.join();
+    waiter.join();
+    equal("who waited, or came behind, is told", woken, EOWNERDEAD);
+    equal("once", pthread_mutex_lock(&mutexes[0]), 0);
+    equal("unlock", pthread_mutex_unlock(&mutexes[0]), 0);
+    int told = 0;
+    for (std::size_t n = 1; n < kMutexes; ++n) {
+        told += pthread_mutex_lock(&mutexes[n]) == EOWNERDEAD ? 1 : 0;
+        pthread_mutex_unlock(&mutexes[n]);
+    }
+    equal("of each of the others", told, kMutexes - 1);
+    equal("not made consistent, it is lost", pthread_mutex_lock(&mutexes[1]), ENOTRECOVERABLE);
+}
+
+void robust() {
+    tell_of_dead_owners(PTHREAD_PRIO_NONE);
+    tell_of_dead_owners(PTHREAD_PRIO_INHERIT);
+    struct robust_list_head head{};
+    robust_list_head* own = nullptr;
+    std::size_t length = 0;
+    succeeds("the C library has a list", syscall(SYS_get_robust_list, 0, &own, &length));
+    equal("of this size", static_cast<std::int64_t>(length), sizeof head);
+    fails("another size", syscall(SYS_set_robust_list, &head, sizeof head - 1), EINVAL);
+    fails("a list of nobody's", syscall(SYS_get_robust_list, 30'000, &own, &length), ESRCH);
+    // Neither a list that bites its tail nor one that is not there keeps a thread from its end.
+    std::thread{[&] {
+        static robust_list entry{&entry};
+        static robust_list_head circle{.list = {&entry}, .futex_offset = 8, .list_op_pending = nullptr};
+        syscall(SYS_set_robust_list, &circle, sizeof circle);
+    }}.join();
+    std::thread{[] {
+        syscall(SYS_set_robust_list, bad_pointer<robust_list_head>(), sizeof(robust_list_head));
+    }}.join();
+    succeeds("and this thread keeps its own", syscall(SYS_get_robust_list, 0, &own, &length));
+}
+
 // The first thread of a program that was not spawned but came by execve owns like any other.
 int own_after_exec() {
     Word word{0};
@@ -229,6 +297,7 @@ constexpr checks::Case kCases[]{
     {"refuse circles", refuse_circles},
     {"pass on at the end", pass_on_at_the_end},
     {"own in the next program", own_in_the_next_program},
+    {"robust", robust},
     {"leave with waiters", leave_with_waiters},
 };
 
