@@ -8,6 +8,7 @@ usage() {
     cat <<'TEXT'
 usage: scripts/soak.sh [--minutes N] [--seed N] [--only FILTER] [--once]
        scripts/soak.sh boots [options]: boots of the stand-ins; scripts/soak.sh boots --help
+       scripts/soak.sh suites [options]: all of other people's tests; scripts/suites.sh --help
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next rounds count on by a million (default: the time)
   --only     GoogleTest filter: the tests whose names match, as in 'Differential.*'
@@ -19,6 +20,13 @@ TEXT
 if [ "${1-}" = boots ]; then
     shift
     exec "$(dirname "$0")/soak-boots.sh" "$@"
+fi
+
+if [ "${1-}" = suites ]; then
+    shift
+    "$(dirname "$0")/suites.sh" --all "$@" || exit 1
+    # What only spins runs where instructions are not counted; four harts race.
+    exec "$(dirname "$0")/suites.sh" --all --lane mttcg --smp 4 "$@"
 fi
 
 minutes=60 seed=$(date +%s) only='*' once=false
