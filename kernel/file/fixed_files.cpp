@@ -5,7 +5,6 @@
 
 #include "arch/contract.hpp"
 #include "file/seekable.hpp"
-#include "lib/format.hpp"
 #include "mm/frames.hpp"
 #include "mm/slab.hpp"
 
@@ -20,9 +19,7 @@ class InitrdFile final : public ConstantFile {
         return Mappable{.object = &object_, .bytes = object_.contents().size()};
     }
     [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
-        LineWriter out{to};
-        out << (object_.path().starts_with('/') ? "" : "/") << object_.path();
-        return out.is_truncated() ? Result<std::string_view>{Error::NameTooLong} : out.text();
+        return object_.link_text(to);
     }
     Result<Ref<OpenFile>> reopen(std::uint32_t flags) override {
         return open_initrd_file(object_, flags, status_);

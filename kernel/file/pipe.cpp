@@ -36,7 +36,7 @@ class Pipe : public RefCounted<Pipe> {
     static void last_reference_gone(Pipe& pipe);
 
     SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking);
-    SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking);
+    SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet = false);
     void close_reader() { close(Side::Reader); }
     void close_writer() { close(Side::Writer); }
     // kPollIn and kPollHangUp; kPollOut and kPollError.
@@ -208,7 +208,14 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
     return total > 0 ? SysResult{total} : SysResult{copied};
 }
 
-SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
+// What a write to nobody does beside failing.
+void signal_broken_pipe(Task& caller) {
+    static_cast<void>(
+        task::signal_task(caller, task::signal::kPipe,
+                          task::SignalInfo::sent(task::signal::kFromUser, caller.process().pid())));
+}
+
+SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet) {
     mm::AddressSpace& space = caller.process().space();
     const std::uint64_t before = caller.call_progress;
     const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
@@ -232,9 +239,9 @@ SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
         }
     }
     if (turn.kind == Turn::Kind::End) {
-        static_cast<void>(
-            task::signal_task(caller, task::signal::kPipe,
-                              task::SignalInfo::sent(task::signal::kFromUser, caller.process().pid())));
+        if (!is_quiet) {
+            signal_broken_pipe(caller);
+        }
         return done(Error::BrokenPipe);
     }
     if (turn.kind == Turn::Kind::Fail) {
@@ -318,10 +325,38 @@ class PipeEnd final : public task::OpenFile {
 class Socket final : public task::OpenFile {
   public:
     SysResult read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
-        return in_->read(caller, buffers, is_nonblocking());
+        return receive(caller, buffers, 0);
     }
     SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
-        return out_->write(caller, buffers, is_nonblocking());
+        return send(caller, buffers, 0);
+    }
+    SysResult receive(Task& caller, UserBuffers& buffers, std::uint32_t flags) override {
+        if ((shut_.load(std::memory_order_relaxed) & kShutReading) != 0) {
+            return std::uint64_t{0};
+        }
+        return in_->read(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0);
+    }
+    SysResult send(Task& caller, UserBuffers& buffers, std::uint32_t flags) override {
+        const bool is_quiet = (flags & task::kMessageNoSignal) != 0;
+        if ((shut_.load(std::memory_order_relaxed) & kShutWriting) != 0) {
+            if (!is_quiet) {
+                signal_broken_pipe(caller);
+            }
+            return Error::BrokenPipe;
+        }
+        return out_->write(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0,
+                           is_quiet);
+    }
+    Result<void> shut_down(bool reading, bool writing) override {
+        shut_.fetch_or((reading ? kShutReading : 0) | (writing ? kShutWriting : 0),
+                       std::memory_order_relaxed);
+        if (reading) {
+            in_->close_reader();
+        }
+        if (writing) {
+            out_->close_writer();
+        }
+        return {};
     }
     [[nodiscard]] task::FileStatus status() const override {
         return {.mode = task::kTypeSocket | 0777, .inode = inode_};
@@ -343,6 +378,9 @@ class Socket final : public task::OpenFile {
     ~Socket() = default;
     void close() override;
 
+    static constexpr std::uint32_t kShutReading = 1;
+    static constexpr std::uint32_t kShutWriting = 2;
+    std::atomic<std::uint32_t> shut_{0};
     Ref<Pipe> in_;
     Ref<Pipe> out_;
     const std::uint64_t inode_;

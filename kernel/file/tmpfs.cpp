@@ -119,10 +119,44 @@ void uncharge_node() {
     budget.used.fetch_sub(1, std::memory_order_relaxed);
 }
 
+// The path of a node without leading "/", written from the end of `to` backwards, then moved to the front.
+// Errors: NoEntry when it was removed; NameTooLong.
+Result<std::string_view> path_of(const Node& node, std::span<char> to) {
+    const LockGuard guard{tree};
+    std::size_t start = to.size();
+    const auto put = [&](std::string_view text) {
+        const bool fits = text.size() <= start;
+        start -= fits ? text.size() : 0;
+        text.copy(to.data() + start, fits ? text.size() : 0);
+        return fits;
+    };
+    bool fits = true;
+    const Node* at = &node;
+    for (; at->parent != nullptr && fits; at = at->parent) {
+        fits = put(at->name()) && put("/");
+    }
+    if (at != roots[static_cast<std::size_t>(at->root)] && fits) {
+        return Error::NoEntry;
+    }
+    if (!fits || !put(kMountPoints[static_cast<std::size_t>(at->root)])) {
+        return Error::NameTooLong;
+    }
+    const std::size_t bytes = to.size() - start;
+    std::ranges::copy(to.subspan(start), to.begin());
+    return std::string_view{to.data(), bytes};
+}
+
+// Mappings and processes count as owners like open files.
+constexpr mm::FileKeeper kKeeper{
+    .keep = [](void* owner) { static_cast<void>(Ref<Node>::share(*static_cast<Node*>(owner)).release()); },
+    .let_go = [](void* owner) { Ref<Node>::adopt(*static_cast<Node*>(owner)).reset(); },
+    .link_text = [](const void* owner,
+                    std::span<char> to) { return link_text_of(*static_cast<const Node*>(owner), to); }};
+
 // A new node that is not in the tree yet.
 Result<Ref<Node>> make_node(std::uint32_t mode) {
     TRY(charge_node());
-    const auto node = pool.create(budget, mode);
+    const auto node = pool.create(budget, kKeeper, mode);
     if (!node.ok()) {
         uncharge_node();
         return node.error();
@@ -170,49 +204,6 @@ Result<void> check_replacement(const Node& target, const Node& moved) REQUIRES(t
     return target.children.empty() ? Result<void>{} : Result<void>{Error::NotEmpty};
 }
 
-// The path of a node without leading "/", written from the end of `to` backwards, then moved to the front.
-// Errors: NoEntry when it was removed; NameTooLong.
-Result<std::string_view> path_of(const Node& node, std::span<char> to) {
-    const LockGuard guard{tree};
-    std::size_t start = to.size();
-    const auto put = [&](std::string_view text) {
-        const bool fits = text.size() <= start;
-        start -= fits ? text.size() : 0;
-        text.copy(to.data() + start, fits ? text.size() : 0);
-        return fits;
-    };
-    bool fits = true;
-    const Node* at = &node;
-    for (; at->parent != nullptr && fits; at = at->parent) {
-        fits = put(at->name()) && put("/");
-    }
-    if (at != roots[static_cast<std::size_t>(at->root)] && fits) {
-        return Error::NoEntry;
-    }
-    if (!fits || !put(kMountPoints[static_cast<std::size_t>(at->root)])) {
-        return Error::NameTooLong;
-    }
-    const std::size_t bytes = to.size() - start;
-    std::ranges::copy(to.subspan(start), to.begin());
-    return std::string_view{to.data(), bytes};
-}
-
-// As OpenFile::link_text().
-Result<std::string_view> link_text_of(const Node& node, std::span<char> to) {
-    if (to.empty()) {
-        return Error::NameTooLong;
-    }
-    const auto path = path_of(node, to.subspan(1));
-    LineWriter out{to};
-    if (path.ok()) {
-        to[0] = '/';
-        return std::string_view{to.data(), path->size() + 1};
-    }
-    out << '/' << node.name() << " (deleted)";
-    return path.error() == Error::NoEntry && !out.is_truncated() ? Result<std::string_view>{out.text()}
-                                                                 : Error::NameTooLong;
-}
-
 // ---- Open files
 
 class OpenDirectory final : public Directory {
@@ -223,6 +214,14 @@ class OpenDirectory final : public Directory {
         return link_text_of(*node_, to);
     }
     Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
+    Result<void> set_permissions(std::uint32_t mode) override {
+        node_->set_permissions(mode);
+        return {};
+    }
+    Result<void> set_modified(std::int64_t ns) override {
+        node_->modified_ns.store(static_cast<std::uint64_t>(ns));
+        return {};
+    }
 
   private:
     template <class T>
@@ -253,139 +252,30 @@ Result<DirectoryEntry> OpenDirectory::entry_at(std::uint64_t position, std::span
         .name = {room.data(), bytes}, .inode = next->inode, .mode = next->mode, .next = next->inode + 1};
 }
 
-class MemoryFile final : public SeekableFile {
-  public:
-    task::SysResult read(task::Task& caller, mm::UserBuffers& buffers,
-                         std::optional<std::uint64_t> at) override;
-    task::SysResult write(task::Task& caller, mm::UserBuffers& buffers,
-                          std::optional<std::uint64_t> at) override;
-    [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
-    Result<bool> truncate(std::uint64_t bytes) override { return tmpfs::truncate(*node_, bytes); }
-    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
-        return link_text_of(*node_, to);
-    }
-    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
-
-  private:
-    template <class T>
-    friend class mm::ObjectPool;
-    MemoryFile(Ref<Node> node, std::uint32_t flags) : SeekableFile{flags}, node_{std::move(node)} {}
-    ~MemoryFile() = default;
-    void close() override;
-    [[nodiscard]] std::uint64_t end() const override { return node_->contents.size(); }
-
-    const Ref<Node> node_;
-};
-
 constinit mm::ObjectPool<OpenDirectory> open_directories;
-constinit mm::ObjectPool<MemoryFile> open_files;
 
 void OpenDirectory::close() {
     open_directories.destroy(this);
 }
 
-void MemoryFile::close() {
-    open_files.destroy(this);
-}
-
-// The part of a piece of `bytes` at `position` that lies in one page.
-std::uint64_t within_page(std::uint64_t position, std::uint64_t bytes) {
-    return std::min(bytes, mm::kPageSize - mm::page_offset(position));
-}
-
-// Copies one page's part of a file to the program; what was never written is zero.
-Result<void> read_part(mm::AddressSpace& space, mm::FileObject& contents, std::uint64_t position, VirtAddr to,
-                       std::uint64_t bytes) {
-    const auto frame = contents.existing_frame(position >> mm::kPageShift);
-    if (!frame.ok()) {
-        return mm::zero_user(space, to, bytes);
-    }
-    const auto copied =
-        mm::copy_to_user(space, to, mm::frame_bytes(*frame).subspan(mm::page_offset(position), bytes));
-    mm::frames().unref(*frame);
-    return copied;
-}
-
-Result<void> write_part(mm::AddressSpace& space, mm::FileObject& contents, std::uint64_t position,
-                        VirtAddr from, std::uint64_t bytes) {
-    const PhysAddr frame = TRY(contents.frame_to_write(position >> mm::kPageShift));
-    const auto copied =
-        mm::copy_from_user(space, mm::frame_bytes(frame).subspan(mm::page_offset(position), bytes), from);
-    mm::frames().unref(frame);
-    return copied;
-}
-
-task::SysResult MemoryFile::read(task::Task& caller, mm::UserBuffers& buffers,
-                                 std::optional<std::uint64_t> at) {
-    mm::AddressSpace& space = caller.process().space();
-    mm::FileObject& contents = node_->contents;
-    return transfer(caller, buffers, kStepBytes,
-                    [&](const mm::UserBuffers::Piece& piece, std::uint64_t total) -> Result<std::uint64_t> {
-                        const std::uint64_t start = at ? *at + total : position_.load();
-                        const std::uint64_t size = contents.size();
-                        const std::uint64_t bytes = start < size ? std::min(piece.bytes, size - start) : 0;
-                        for (std::uint64_t done = 0; done < bytes;) {
-                            const std::uint64_t part = within_page(start + done, bytes - done);
-                            TRY(read_part(space, contents, start + done, piece.start + done, part));
-                            done += part;
-                        }
-                        if (!at) {
-                            position_.store(start + bytes);
-                        }
-                        return bytes;
-                    });
-}
-
-// Writers of one file take turns, a step each: what one of them appends in a step is in one piece.
-task::SysResult MemoryFile::write(task::Task& caller, mm::UserBuffers& buffers,
-                                  std::optional<std::uint64_t> at) {
-    if (node_->is_being_written.exchange(1) != 0) {
-        return task::SysResult::again();
-    }
-    mm::AddressSpace& space = caller.process().space();
-    mm::FileObject& contents = node_->contents;
-    const bool appends = (flags() & task::kOpenAppend) != 0;
-    bool must_wait = false;  // for pages of an earlier end to go
-    const auto result = transfer(
-        caller, buffers, kStepBytes,
-        [&](const mm::UserBuffers::Piece& piece, std::uint64_t total) -> Result<std::uint64_t> {
-            const std::uint64_t start = appends ? contents.size() : at ? *at + total : position_.load();
-            if (start >= mm::FileObject::kMaxBytes) {
-                return Error::FileTooBig;
-            }
-            if (start + piece.bytes > contents.size() && !contents.shrink_step()) {
-                must_wait = true;
-                return Error::TryAgain;
-            }
-            const std::uint64_t bytes = std::min(piece.bytes, mm::FileObject::kMaxBytes - start);
-            std::uint64_t done = 0;
-            Result<void> copied;
-            while (done < bytes && copied.ok()) {
-                const std::uint64_t part = within_page(start + done, bytes - done);
-                copied = write_part(space, contents, start + done, piece.start + done, part);
-                done += copied.ok() ? part : 0;
-            }
-            if (done > 0) {
-                contents.grow_to(start + done);
-                node_->modified_ns.store(now_ns());
-                if (!at) {
-                    position_.store(start + done);
-                }
-            }
-            return done > 0 || copied.ok() ? Result<std::uint64_t>{done} : copied.error();
-        });
-    // A part that could not be copied has left a page beyond the end.
-    static_cast<void>(contents.shrink_step());
-    node_->is_being_written.store(0);
-    if (must_wait) {
-        return task::SysResult::again();
-    }
-    return result;
-}
-
 }  // namespace
 
 // ---- Nodes
+
+Result<std::string_view> link_text_of(const Node& node, std::span<char> to) {
+    if (to.empty()) {
+        return Error::NameTooLong;
+    }
+    const auto path = path_of(node, to.subspan(1));
+    LineWriter out{to};
+    if (path.ok()) {
+        to[0] = '/';
+        return std::string_view{to.data(), path->size() + 1};
+    }
+    out << '/' << node.name() << " (deleted)";
+    return path.error() == Error::NoEntry && !out.is_truncated() ? Result<std::string_view>{out.text()}
+                                                                 : Error::NameTooLong;
+}
 
 task::FileStatus Node::status() const {
     return {.mode = mode,
@@ -396,13 +286,8 @@ task::FileStatus Node::status() const {
             .modified_ns = static_cast<std::int64_t>(modified_ns.load())};
 }
 
+// A mapping may have been the last owner: with the lock of its address space held, nothing more is done here.
 void Node::last_reference_gone(Node& node) {
-    node.contents.cut_to(0);
-    if (node.contents.shrink_step()) {
-        pool.destroy(&node);
-        uncharge_node();
-        return;
-    }
     const LockGuard guard{tree};
     gone.push_back(node);
     gone_count.fetch_add(1, std::memory_order_relaxed);
@@ -420,6 +305,7 @@ bool clean_up_step() {
             return true;
         }
     }
+    node->contents.cut_to(0);
     if (!node->contents.shrink_step()) {
         const LockGuard guard{tree};
         gone.push_back(*node);
@@ -428,6 +314,10 @@ bool clean_up_step() {
     pool.destroy(node);
     uncharge_node();
     return gone_count.fetch_sub(1, std::memory_order_relaxed) == 1;
+}
+
+std::uint64_t pages_allowed() {
+    return budget.limit;
 }
 
 std::uint64_t pages_in_use() {
@@ -453,6 +343,18 @@ Result<Ref<Node>> find(Root root, std::string_view path) {
 
 Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode) {
     return create(root, path, task::kTypeRegular | (mode & kPermissions));
+}
+
+Result<Ref<Node>> create_unnamed(std::string_view name, std::uint64_t bytes) {
+    if (bytes > mm::FileObject::kMaxBytes) {
+        return Error::NoMemory;
+    }
+    Ref<Node> made = TRY(make_node(task::kTypeRegular | 0777));
+    made->set_name(name);
+    made->contents.grow_to(bytes);
+    const LockGuard guard{tree};
+    made->inode = next_inode++;
+    return made;
 }
 
 Result<void> create_directory(Root root, std::string_view path, std::uint32_t mode) {
@@ -551,7 +453,7 @@ Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags) {
     if (node.is_directory()) {
         return Ref<task::OpenFile>::adopt(*TRY(open_directories.create(std::move(kept), flags)));
     }
-    return Ref<task::OpenFile>::adopt(*TRY(open_files.create(std::move(kept), flags)));
+    return open_memory_file(std::move(kept), flags);
 }
 
 Result<bool> truncate(Node& node, std::uint64_t bytes) {

@@ -27,6 +27,9 @@ void prepare();
 [[nodiscard]] Result<Ref<Node>> find(Root root, std::string_view path);
 // Errors: NoEntry, NotDirectory (the way there); Exists; NoMemory; NoSpace. `mode`: permissions.
 [[nodiscard]] Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode);
+// A file of this many zero bytes that no path leads to; `name`, at most kMaxName characters, is for /proc.
+// Errors: NoMemory (also beyond FileObject::kMaxBytes), NoSpace.
+[[nodiscard]] Result<Ref<Node>> create_unnamed(std::string_view name, std::uint64_t bytes);
 // `target`: at most kMaxPath - 1 characters.
 Result<void> create_link(Root root, std::string_view path, std::string_view target);
 // Errors: find()'s; InvalidArgument when it is no symbolic link; NameTooLong when `room` is too small.
@@ -50,5 +53,7 @@ Result<bool> truncate(Node& node, std::uint64_t bytes);
 
 // For statistics: frames that files take now.
 [[nodiscard]] std::uint64_t pages_in_use();
+// And may take.
+[[nodiscard]] std::uint64_t pages_allowed();
 
 }  // namespace kernel::file::tmpfs

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "file/directory.hpp"
@@ -33,9 +34,12 @@ class Node : public RefCounted<Node> {
     // Pre: the node is in no directory; at most kMaxName characters.
     void set_name(std::string_view name) { name_bytes_ = name.copy(name_.data(), name_.size()); }
 
-    const std::uint32_t mode;
+    std::atomic<std::uint32_t> mode;  // its type never changes
     std::uint64_t inode{0};
     Root root{};
+    void set_permissions(std::uint32_t permissions) {
+        mode.store((mode.load() & task::kTypeMask) | (permissions & 07777));
+    }
     std::atomic<std::uint64_t> modified_ns{0};  // since boot
     // Whoever writes or cuts has its turn for one step.
     std::atomic<std::uint32_t> is_being_written{0};
@@ -60,11 +64,19 @@ class Node : public RefCounted<Node> {
   private:
     template <class T>
     friend class mm::ObjectPool;
-    Node(mm::PageBudget& budget, std::uint32_t given_mode) : mode{given_mode}, contents{budget} {}
+    Node(mm::PageBudget& budget, const mm::FileKeeper& keeper, std::uint32_t given_mode)
+        : mode{given_mode}, contents{budget, keeper, this} {}
     ~Node() = default;
 
     std::array<char, kMaxName> name_{};
     std::size_t name_bytes_{0};
 };
+
+// ---- Between tmpfs.cpp and tmpfs_file.cpp
+
+// As OpenFile::link_text().
+[[nodiscard]] Result<std::string_view> link_text_of(const Node& node, std::span<char> to);
+// Pre: a regular file. Errors: NoMemory.
+[[nodiscard]] Result<Ref<task::OpenFile>> open_memory_file(Ref<Node> node, std::uint32_t flags);
 
 }  // namespace kernel::file::tmpfs

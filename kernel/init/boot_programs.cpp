@@ -156,7 +156,7 @@ void start_init() {
         log::error("init=", line.init, ": no such program in the initrd");
         give_up();
     }
-    arguments.program = *program;
+    arguments.program = program->get();
     arguments.find_interpreter = &syscall::file_system::find_interpreter;
     bool fits = init_strings.add(line.init);
     arguments.argument_count = 1;

@@ -71,7 +71,7 @@ void signal_faulting(task::Task& task, std::uint64_t cause, std::uint64_t stval,
 
 bool is_mapped(mm::AddressSpace& space, std::uint64_t address) {
     const auto mapping = space.mapping_at_or_above(VirtAddr{address});
-    return mapping.ok() && mapping->contains(VirtAddr{address});
+    return mapping.ok() && mapping->mapping.contains(VirtAddr{address});
 }
 
 void handle_page_fault(task::Task& task, std::uint64_t cause, std::uint64_t stval) {
@@ -84,6 +84,9 @@ void handle_page_fault(task::Task& task, std::uint64_t cause, std::uint64_t stva
     }
     if (result.error() == Error::NoMemory) {
         end_faulting(task, cause, stval, task::signal::kKill, ", out of memory");
+    } else if (task.process().space().is_beyond_file(VirtAddr{stval}, access)) {
+        signal_faulting(task, cause, stval, task::signal::kBus,
+                        task::SignalInfo::fault(task::signal::kNoObject, stval));
     } else {
         const bool mapped = is_mapped(task.process().space(), stval);
         signal_faulting(

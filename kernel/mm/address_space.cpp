@@ -99,11 +99,18 @@ Result<MapResult> AddressSpace::map_file(const MapRequest& request, const FileSl
     if (!is_page_aligned(slice.offset)) {
         return Error::InvalidArgument;
     }
-    const std::uint64_t file_size = slice.file->contents().size();
-    const std::uint64_t available = slice.offset < file_size ? file_size - slice.offset : 0;
-    const std::uint64_t bytes = std::min({slice.bytes, available, request.bytes});
+    if (request.bytes == 0 || request.bytes > kUserTop - kUserBase) {
+        return Error::InvalidArgument;
+    }
+    FileSlice cut = slice;
+    cut.bytes = std::min(slice.bytes, page_up(request.bytes));
+    if (!slice.file->is_memory()) {
+        // It never grows: what lies beyond is plain zero memory.
+        const std::uint64_t file_size = slice.file->size();
+        cut.bytes = std::min(cut.bytes, slice.offset < file_size ? file_size - slice.offset : 0);
+    }
     // Nothing of the file in it: plain zero memory.
-    return map(request, bytes == 0 ? FileSlice{} : FileSlice{slice.file, slice.offset, bytes});
+    return map(request, cut.bytes == 0 ? FileSlice{} : cut);
 }
 
 Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& slice) {
@@ -113,8 +120,17 @@ Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& 
     const std::uint64_t bytes = page_up(request.bytes);
     LockGuard guard{lock_};
     const VirtAddr start = TRY(place(request, bytes));
-    const Mapping mapping{start,      start + bytes, request.protection.normalized(),
-                          slice.file, slice.offset,  slice.bytes};
+    const Mapping mapping{.start = start,
+                          .end = start + bytes,
+                          .protection = request.protection.normalized(),
+                          .file = slice.file,
+                          .file_offset = slice.offset,
+                          .file_bytes = slice.bytes,
+                          .is_shared = slice.is_shared,
+                          .may_write = slice.may_write};
+    if (slice.is_shared) {
+        has_shared_.store(true, std::memory_order_relaxed);
+    }
     if (request.placement != Placement::Fixed) {
         TRY(mappings_.insert(mapping));
         return MapResult{start};
@@ -198,6 +214,9 @@ Result<Progress> AddressSpace::protect(VirtAddr start, std::uint64_t bytes, Prot
             return Error::NoMemory;
         }
         const VirtAddr to = std::min(end, mapping->end);
+        if (wanted.write && !mapping->may_write) {
+            return Error::AccessDenied;
+        }
         // New faults obey at once; pages that are resident follow, in steps if they are many.
         if (mapping->protection != wanted) {
             TRY(mappings_.protect(at, to, wanted));
@@ -288,10 +307,31 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
     return mappings_.count() == 0 && running_cpus_.load().empty();
 }
 
-Result<Mapping> AddressSpace::mapping_at_or_above(VirtAddr va) const {
+Result<AddressSpace::Listed> AddressSpace::mapping_at_or_above(VirtAddr va) const {
     LockGuard guard{lock_};
     const Mapping* mapping = mappings_.find_at_or_above(va);
-    return mapping == nullptr ? Result<Mapping>{Error::NoEntry} : *mapping;
+    if (mapping == nullptr) {
+        return Error::NoEntry;
+    }
+    return Listed{.mapping = *mapping, .file = FileRef{mapping->file}};
+}
+
+bool AddressSpace::is_beyond_file(VirtAddr va, Access access) const {
+    LockGuard guard{lock_};
+    const Mapping* mapping = mappings_.find(va);
+    return mapping != nullptr && permits(mapping->protection, access);
+}
+
+Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr va) const {
+    if (!has_shared_.load(std::memory_order_relaxed)) {
+        return Error::NoEntry;
+    }
+    LockGuard guard{lock_};
+    const Mapping* mapping = mappings_.find(va);
+    if (mapping == nullptr || !mapping->is_shared) {
+        return Error::NoEntry;
+    }
+    return SharedPlace{.file = mapping->file, .offset = mapping->file_offset + (va - mapping->start)};
 }
 
 std::uint64_t AddressSpace::mapped_bytes() const {

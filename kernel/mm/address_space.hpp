@@ -53,11 +53,14 @@ struct MapRequest {
     Placement placement{Placement::Anywhere};
 };
 
-// A private view of a file. Pages past the file's end read as zero.
+// A view of a file. Memory beyond `bytes`, or beyond the end of a constant file, is zero; a page that a
+// memory file does not reach cannot be accessed.
 struct FileSlice {
     FileObject* file{nullptr};
     std::uint64_t offset{0};  // page aligned
     std::uint64_t bytes{0};   // how much of the mapping comes from the file; the rest is zero
+    bool is_shared{false};    // stores go to the file, which is a memory file; `bytes` is all of the mapping
+    bool may_write{true};     // false: a shared view of a file opened to be read
 };
 
 struct MapResult {
@@ -122,7 +125,7 @@ class alignas(64) AddressSpace {
     // cut.
     [[nodiscard]] Result<Progress> unmap(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);
     // mprotect. InvalidArgument: as unmap, and W+X. NoMemory: a hole (what is mapped before it is changed),
-    // or a cut. Length 0 succeeds.
+    // or a cut. AccessDenied: writing to a shared view that may not. Length 0 succeeds.
     [[nodiscard]] Result<Progress> protect(VirtAddr start, std::uint64_t bytes, Protection protection)
         EXCLUDES(lock_);
     // MADV_DONTNEED: drops resident pages; anonymous memory reads as zero again, file pages as the file.
@@ -141,7 +144,8 @@ class alignas(64) AddressSpace {
     // is.
     [[nodiscard]] BreakResult set_break(VirtAddr wanted) EXCLUDES(lock_);
 
-    // Makes one access possible. BadAddress: nothing mapped there, or the access is not allowed. NoMemory.
+    // Makes one access possible. BadAddress: nothing mapped there, the access is not allowed, or the file has
+    // no such page (is_beyond_file()). NoMemory.
     [[nodiscard]] Result<void> handle_fault(VirtAddr va, Access access) EXCLUDES(lock_);
 
     // Calls use(std::span<std::byte, kPageSize>) with the bytes of va's page, faulting it in as
@@ -165,8 +169,22 @@ class alignas(64) AddressSpace {
     // in the space any more.
     [[nodiscard]] bool teardown_step(std::uint32_t max_pages) EXCLUDES(lock_);
 
-    // The mapping at or above va, for listings. NoEntry when there is none.
-    [[nodiscard]] Result<Mapping> mapping_at_or_above(VirtAddr va) const EXCLUDES(lock_);
+    // The mapping at or above va, for listings, and what keeps its file. NoEntry when there is none.
+    struct Listed {
+        Mapping mapping;
+        FileRef file;
+    };
+    [[nodiscard]] Result<Listed> mapping_at_or_above(VirtAddr va) const EXCLUDES(lock_);
+    // Whether va is mapped and the access allowed, so that only its file can have been why it failed.
+    [[nodiscard]] bool is_beyond_file(VirtAddr va, Access access) const EXCLUDES(lock_);
+
+    // What a word in shared memory is called in every process that maps it: its file and its offset there.
+    // NoEntry for memory that is not shared; costs next to nothing in a space that has none.
+    struct SharedPlace {
+        const FileObject* file;
+        std::uint64_t offset;
+    };
+    [[nodiscard]] Result<SharedPlace> shared_place(VirtAddr va) const EXCLUDES(lock_);
     // A snapshot. Atomic.
     [[nodiscard]] std::uint64_t resident_pages() const {
         return resident_pages_.load(std::memory_order_relaxed);
@@ -190,6 +208,7 @@ class alignas(64) AddressSpace {
     // What copy_step() carries over at a time: part of a mapping and its pages, which own a reference each.
     struct Batch {
         Mapping mapping;  // empty: there is none left
+        FileRef file;     // keeps the mapping's
         // The first page_count are set: addresses and entries as numbers, so that the others are not written.
         std::array<std::uint64_t, kPagesPerStep> addresses;
         std::array<std::uint64_t, kPagesPerStep> entries;
@@ -256,6 +275,7 @@ class alignas(64) AddressSpace {
     bool is_torn_down_ GUARDED_BY(lock_){false};
     std::atomic<std::uint64_t> resident_pages_{0};  // written under lock_
     std::atomic<std::uint32_t> holders_{1};
+    std::atomic<bool> has_shared_{false};  // whether there ever was a shared mapping; written under lock_
     AtomicCpuMask active_cpus_;
     AtomicCpuMask running_cpus_;  // harts whose satp is this space now
 };

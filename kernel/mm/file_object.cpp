@@ -41,18 +41,31 @@ FileObject::~FileObject() {
     frames().unref(virt_to_phys(directory_));
 }
 
+Result<std::string_view> FileObject::link_text(std::span<char> to) const {
+    if (keeper_ != nullptr) {
+        return keeper_->link_text(owner_, to);
+    }
+    const std::size_t slash = path_.starts_with('/') ? 0 : 1;
+    if (path_.size() + slash > to.size()) {
+        return Error::NameTooLong;
+    }
+    to[0] = '/';
+    path_.copy(to.data() + slash, path_.size());
+    return std::string_view{to.data(), path_.size() + slash};
+}
+
 Result<PhysAddr> FileObject::frame_of(std::uint64_t index, bool for_execution) {
+    LockGuard guard{lock_};
     if (index >= page_count()) {
         return Error::BadAddress;
     }
-    LockGuard guard{lock_};
     std::uint64_t& entry = *TRY(entry_of(index));
     if (entry == 0) {
         entry = TRY(load_page(index)).value();
     }
     if (for_execution && (entry & kFenced) == 0) {
         fence_instructions();
-        entry |= kFenced;
+        entry |= is_memory() ? 0 : kFenced;
     }
     const PhysAddr frame = page_down(PhysAddr{entry});
     frames().ref(frame);
@@ -170,6 +183,23 @@ bool FileObject::shrink_step() {
         }
     }
     return !has_pages_beyond();
+}
+
+FileHead::FileHead(FileObject& file) : bytes_{file.contents()} {
+    if (!file.is_memory()) {
+        return;
+    }
+    const std::uint64_t bytes = std::min(file.size(), kPageSize);
+    if (const auto frame = file.existing_frame(0); frame.ok()) {
+        frame_ = *frame;
+        bytes_ = frame_bytes(frame_).first(bytes);
+    }
+}
+
+FileHead::~FileHead() {
+    if (frame_.value() != 0) {
+        frames().unref(frame_);
+    }
 }
 
 }  // namespace kernel::mm

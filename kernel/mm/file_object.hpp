@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The pages of one file. A constant file (of the initrd) has contents elsewhere and a page cache: each page
 // is copied into a frame of its own on first use and then shared by every process that maps it; it lives for
-// ever, address spaces keep plain pointers to it. A memory file (of tmpfs) is its pages: what was never
-// written is zero and takes none, and what it may take is limited by a budget it shares with others.
+// ever. A memory file (of tmpfs) is its pages: what was never written is zero and takes none, and what it may
+// take is limited by a budget it shares with others. Who maps it holds a reference, a FileRef, which its
+// owner counts.
 //
 // Concurrency: contents and path are immutable; the pages are guarded by lock_. Whoever holds a reference to
 // a frame may read it without a lock, and write it if the file is a memory file.
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "lib/result.hpp"
 #include "mm/layout.hpp"
@@ -26,6 +28,15 @@ struct PageBudget {
     std::uint64_t limit{0};  // set before the first file
 };
 
+// How the owner of a memory file counts who maps or runs it. let_go() may be called with the lock of an
+// address space held, and does little.
+struct FileKeeper {
+    void (*keep)(void* owner);
+    void (*let_go)(void* owner);
+    // As OpenFile::link_text().
+    Result<std::string_view> (*link_text)(const void* owner, std::span<char> to);
+};
+
 class FileObject {
   public:
     static constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
@@ -34,13 +45,26 @@ class FileObject {
     FileObject(std::string_view path, std::span<const std::byte> contents)
         : path_{path}, contents_{contents}, size_{contents.size()} {}
     // An empty memory file. Pre: the budget lives as long as the file.
-    explicit FileObject(PageBudget& budget) : budget_{&budget} {}
+    FileObject(PageBudget& budget, const FileKeeper& keeper, void* owner)
+        : budget_{&budget}, keeper_{&keeper}, owner_{owner} {}
     FileObject(const FileObject&) = delete;
     FileObject& operator=(const FileObject&) = delete;
     // Pre: nothing maps the file any more. Work grows with the pages; see shrink_step().
     ~FileObject();
 
-    [[nodiscard]] std::string_view path() const { return path_; }
+    // Where it lies, with a leading "/"; written to `to`. Errors: NameTooLong.
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const;
+    // A reference more, and less: FileRef's business. A constant file needs none.
+    void keep() {
+        if (keeper_ != nullptr) {
+            keeper_->keep(owner_);
+        }
+    }
+    void let_go() {
+        if (keeper_ != nullptr) {
+            keeper_->let_go(owner_);
+        }
+    }
     [[nodiscard]] std::span<const std::byte> contents() const { return contents_; }
     [[nodiscard]] bool is_memory() const { return budget_ != nullptr; }
     [[nodiscard]] std::uint64_t size() const { return size_.load(); }
@@ -49,7 +73,8 @@ class FileObject {
     // The frame that holds page `index`, with one more reference, which the caller drops. The tail of the
     // last page is zero. The frame is shared; nobody writes to one of a constant file. `for_execution`: some
     // hart will fetch instructions from it; the first such call makes the copy visible to instruction fetch
-    // everywhere. NoMemory; NoSpace beyond the budget; BadAddress when index >= page_count().
+    // everywhere; of a memory file, which may be written in between, every such call. NoMemory; NoSpace
+    // beyond the budget; BadAddress when index >= page_count().
     [[nodiscard]] Result<PhysAddr> frame_of(std::uint64_t index, bool for_execution) EXCLUDES(lock_);
 
     // ---- Memory files
@@ -83,10 +108,59 @@ class FileObject {
     mutable SpinLock lock_{LockRank::PageCache};
     // Two levels of frames full of entries; made when first needed. 512 x 512 pages bound a file to 1 GiB.
     std::uint64_t* directory_ GUARDED_BY(lock_){nullptr};
-    PageBudget* const budget_{nullptr};   // of a memory file
+    PageBudget* const budget_{nullptr};  // of a memory file, as are the next two
+    const FileKeeper* const keeper_{nullptr};
+    void* const owner_{nullptr};
     std::atomic<std::uint64_t> size_{0};  // written under lock_
     // One past the highest page a memory file may have.
     std::uint64_t top_page_ GUARDED_BY(lock_){0};
+};
+
+// Keeps a file while somebody maps or runs it. Concurrency: belongs to one owner at a time.
+class FileRef {
+  public:
+    FileRef() = default;
+    // Pre: the file is alive.
+    explicit FileRef(FileObject* file) : file_{file} { keep(); }
+    FileRef(const FileRef& other) : file_{other.file_} { keep(); }
+    FileRef(FileRef&& other) noexcept : file_{std::exchange(other.file_, nullptr)} {}
+    FileRef& operator=(FileRef other) noexcept {
+        std::swap(file_, other.file_);
+        return *this;
+    }
+    ~FileRef() {
+        if (file_ != nullptr) {
+            file_->let_go();
+        }
+    }
+
+    [[nodiscard]] FileObject* get() const { return file_; }
+    FileObject& operator*() const { return *file_; }
+    FileObject* operator->() const { return file_; }
+    explicit operator bool() const { return file_ != nullptr; }
+
+  private:
+    void keep() {
+        if (file_ != nullptr) {
+            file_->keep();
+        }
+    }
+    FileObject* file_{nullptr};
+};
+
+// The beginning of a file, to read headers from: all of a constant file, at most the first page of a memory
+// file, whose bytes may change at any time.
+class FileHead {
+  public:
+    explicit FileHead(FileObject& file);
+    FileHead(const FileHead&) = delete;
+    FileHead& operator=(const FileHead&) = delete;
+    ~FileHead();
+    [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+
+  private:
+    std::span<const std::byte> bytes_;
+    PhysAddr frame_{};  // 0: none is held
 };
 
 }  // namespace kernel::mm

@@ -20,12 +20,29 @@ namespace {
 constexpr std::size_t kMaxTablesPerStep = 32;
 
 // A frame of its own for a page that the file fills only in part.
-Result<PhysAddr> copy_file_part(const FileObject& file, std::uint64_t offset, std::uint64_t bytes) {
-    const PhysAddr frame = TRY(frames().allocate_frame());
-    const auto page = frame_bytes(frame);
-    std::memcpy(page.data(), file.contents().data() + offset, bytes);
-    std::memset(page.data() + bytes, 0, kPageSize - bytes);
+Result<PhysAddr> copy_file_part(FileObject& file, std::uint64_t offset, std::uint64_t bytes) {
+    PhysAddr source{};
+    if (file.is_memory()) {
+        source = TRY(file.frame_of(offset >> kPageShift, false));
+    } else if (offset + bytes > file.contents().size()) {
+        return Error::BadAddress;
+    }
+    const Result<PhysAddr> frame = frames().allocate_frame();
+    if (frame.ok()) {
+        const auto page = frame_bytes(*frame);
+        std::memcpy(page.data(),
+                    file.is_memory() ? frame_bytes(source).data() : file.contents().data() + offset, bytes);
+        std::memset(page.data() + bytes, 0, kPageSize - bytes);
+    }
+    if (file.is_memory()) {
+        frames().unref(source);
+    }
     return frame;
+}
+
+// Why a file has no frame for a page, as an access to memory sees it: all but a lack of memory is the file's.
+Error as_access_error(Error error) {
+    return error == Error::NoMemory ? error : Error::BadAddress;
 }
 
 Result<PhysAddr> copy_of(PhysAddr frame) {
@@ -136,12 +153,18 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
                                                                                 Access access) {
     const std::uint64_t from_file = mapping.file_bytes - distance;
     const std::uint64_t offset = mapping.file_offset + distance;
-    const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->contents().size();
-    if (!is_whole) {
-        return FileFrame{.frame = TRY(copy_file_part(*mapping.file, offset, from_file))};
+    const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->size();
+    const bool executes = is_whole && mapping.protection.execute;
+    const Result<PhysAddr> found = is_whole ? mapping.file->frame_of(offset >> kPageShift, executes)
+                                            : copy_file_part(*mapping.file, offset, from_file);
+    if (!found.ok()) {
+        return as_access_error(found.error());
     }
-    const bool executes = mapping.protection.execute;
-    const PhysAddr frame = TRY(mapping.file->frame_of(offset >> kPageShift, executes));
+    const PhysAddr frame = *found;
+    // A page of a shared mapping is the file's own, to be read and written as it is.
+    if (!is_whole || mapping.is_shared) {
+        return FileFrame{.frame = frame, .is_fenced = executes};
+    }
     if (access != Access::Write) {
         return FileFrame{.frame = frame, .is_shared = true, .is_fenced = executes};
     }

@@ -27,6 +27,13 @@ void AddressSpace::share_batch(VirtAddr from, Work& work, Batch& batch) {
         return;
     }
     const VirtAddr start = std::max(from, mapping->start);
+    batch.file = FileRef{mapping->file};
+    if (mapping->is_shared) {
+        // The child finds the pages in the file.
+        batch.mapping = mapping->slice(start, mapping->end);
+        batch.next = mapping->end;
+        return;
+    }
     VirtAddr first = mapping->end;
     VirtAddr last = start;
     const VirtAddr next =
@@ -62,6 +69,9 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
         return {};
     }
     Result<void> taken = mappings_.insert(batch.mapping);
+    if (batch.mapping.is_shared) {
+        has_shared_.store(true, std::memory_order_relaxed);
+    }
     std::uint64_t resident = 0;
     for (std::uint32_t i = 0; i < batch.page_count; ++i) {
         const VirtAddr page{batch.addresses[i]};

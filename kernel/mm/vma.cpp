@@ -18,6 +18,8 @@ Mapping Mapping::slice(VirtAddr from, VirtAddr to) const {
     DCHECK(start <= from && from < to && to <= end);
     const std::uint64_t skipped = from - start;
     Mapping part{from, to, protection};
+    part.is_shared = is_shared;
+    part.may_write = may_write;
     if (file != nullptr && skipped < file_bytes) {
         part.file = file;
         part.file_offset = file_offset + skipped;
@@ -27,7 +29,8 @@ Mapping Mapping::slice(VirtAddr from, VirtAddr to) const {
 }
 
 bool Mapping::is_continued_by(const Mapping& next) const {
-    if (end != next.start || protection != next.protection || file != next.file) {
+    if (end != next.start || protection != next.protection || file != next.file ||
+        is_shared != next.is_shared || may_write != next.may_write) {
         return false;
     }
     return file == nullptr || (file_bytes == bytes() && file_offset + bytes() == next.file_offset);
@@ -164,7 +167,7 @@ void VmaSet::remove(VirtAddr start, VirtAddr end) {
     }
     if (vma != nullptr && vma->mapping.start < end) {
         mapped_bytes_ -= end - vma->mapping.start;
-        vma->mapping = vma->mapping.slice(end, vma->mapping.end);
+        set_mapping(*vma, vma->mapping.slice(end, vma->mapping.end));
         measure_gap(vma);
     }
 }
@@ -185,7 +188,7 @@ Result<bool> VmaSet::replace(const Mapping& mapping, std::uint32_t max_mappings)
         if (!is_last) {
             unlink_and_free(*next);
         }
-        first->mapping = is_last ? mapping : Mapping{mapping.start, end, kNoAccess};
+        set_mapping(*first, is_last ? mapping : Mapping{mapping.start, end, kNoAccess});
         measure_gap(first);
         measure_gap(first->next);
         mapped_bytes_ += first->mapping.bytes();
@@ -258,8 +261,21 @@ Result<VmaSet::Vma*> VmaSet::make_vma(const Mapping& mapping) {
         return Error::NoMemory;
     }
     Vma* vma = TRY(vma_pool.create());
-    vma->mapping = mapping;
+    set_mapping(*vma, mapping);
     return vma;
+}
+
+void VmaSet::set_mapping(Vma& vma, const Mapping& mapping) {
+    FileObject* const before = vma.mapping.file;
+    if (before != mapping.file) [[unlikely]] {
+        if (mapping.file != nullptr) {
+            mapping.file->keep();
+        }
+        if (before != nullptr) {
+            before->let_go();
+        }
+    }
+    vma.mapping = mapping;
 }
 
 void VmaSet::link(Vma& vma, Vma* next) {
@@ -281,6 +297,7 @@ void VmaSet::unlink_and_free(Vma& vma) {
     if (recent_ == &vma) {
         recent_ = nullptr;
     }
+    set_mapping(vma, {});
     vma_pool.destroy(&vma);
 }
 
@@ -300,7 +317,7 @@ void VmaSet::set_start(Vma& vma, VirtAddr start) {
 }
 
 void VmaSet::set_end(Vma& vma, VirtAddr end) {
-    vma.mapping = vma.mapping.slice(vma.mapping.start, end);
+    set_mapping(vma, vma.mapping.slice(vma.mapping.start, end));
     measure_gap(vma.next);
 }
 
@@ -310,7 +327,7 @@ Result<void> VmaSet::cut_at(VirtAddr va) {
         return {};
     }
     Vma& right = *TRY(make_vma(vma->mapping.slice(va, vma->mapping.end)));
-    vma->mapping = vma->mapping.slice(vma->mapping.start, va);
+    set_mapping(*vma, vma->mapping.slice(vma->mapping.start, va));
     link(right, vma->next);
     return {};
 }

@@ -25,6 +25,8 @@ struct Mapping {
     FileObject* file{nullptr};     // null: anonymous, all zero at first
     std::uint64_t file_offset{0};  // of start in the file; page aligned
     std::uint64_t file_bytes{0};   // from start; what follows is zero
+    bool is_shared{false};         // stores go to the file
+    bool may_write{true};          // may be made writable; false for shared ones of a file opened to be read
 
     [[nodiscard]] constexpr std::uint64_t bytes() const { return end - start; }
     [[nodiscard]] constexpr bool contains(VirtAddr va) const { return va >= start && va < end; }
@@ -39,6 +41,7 @@ class VmaSet {
     // Per address space, as Linux' vm.max_map_count. A thread of a C library takes two.
     static constexpr std::uint32_t kMaxMappings = 65530;
 
+    // Keeps the file of its mapping.
     struct Vma {
         Mapping mapping;
         AvlNode<Vma> node;
@@ -116,6 +119,8 @@ class VmaSet {
     // The highest mapping of those before `from`, itself included, with a gap of `bytes` below it.
     [[nodiscard]] static const Vma* find_wide_gap(const Vma* from, std::uint64_t bytes);
     [[nodiscard]] Result<Vma*> make_vma(const Mapping& mapping);
+    // Gives it another meaning, and the file that is in it a reference.
+    static void set_mapping(Vma& vma, const Mapping& mapping);
     // Puts it before `next`; null: at the end.
     void link(Vma& vma, Vma* next);
     void unlink_and_free(Vma& vma);

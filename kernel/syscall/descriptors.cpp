@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Descriptors themselves: closing, duplicating, their flags, and pairs of files that come without a name.
 #include <array>
+#include <span>
+#include <string_view>
 
 #include "file/pipe.hpp"
+#include "file/tmpfs.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/file_table.hpp"
@@ -96,6 +99,26 @@ Result<void> make_pipe(Caller& caller, Out<std::int32_t> to, std::uint32_t flags
     return insert_pair(caller, TRY(file::open_pipe(flags)), (flags & task::kOpenCloseOnExec) != 0, to);
 }
 
+constexpr std::uint32_t kMemfdCloseOnExec = 1;
+constexpr std::uint32_t kMemfdAllFlags = 0x1b;  // CLOEXEC, ALLOW_SEALING, NOEXEC_SEAL, EXEC
+
+Result<std::uint64_t> make_memory_file(Caller& caller, In<char> pointer, std::uint32_t flags) {
+    // As on Linux: a name, of which the kernel's prefix takes the rest.
+    constexpr std::string_view kPrefix = "memfd:";
+    std::array<char, file::kMaxName + 1> name{};
+    kPrefix.copy(name.data(), kPrefix.size());
+    if ((flags & ~kMemfdAllFlags) != 0) {
+        return Error::InvalidArgument;
+    }
+    const auto length = mm::copy_in_string(caller.space(), std::span{name}.subspan(kPrefix.size()), pointer);
+    if (!length.ok()) {
+        return length.error() == Error::NameTooLong ? Error::InvalidArgument : length.error();
+    }
+    const auto node = TRY(file::tmpfs::create_unnamed({name.data(), kPrefix.size() + *length}, 0));
+    auto file = TRY(file::tmpfs::open(*node, task::kOpenReadWrite));
+    return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & kMemfdCloseOnExec) != 0))};
+}
+
 // include/linux/net.h, socket.h; SOCK_NONBLOCK and SOCK_CLOEXEC have the values of their O_ twins.
 constexpr std::uint32_t kFamilyUnix = 1;
 constexpr std::uint32_t kFamilies = 46;
@@ -131,6 +154,10 @@ SysResult sys_pipe2(Caller& caller, Out<std::int32_t> ends, std::uint32_t flags)
 SysResult sys_socketpair(Caller& caller, std::uint32_t family, std::uint32_t type, std::uint32_t protocol,
                          Out<std::int32_t> ends) {
     return make_socket_pair(caller, family, type, protocol, ends);
+}
+
+SysResult sys_memfd_create(Caller& caller, In<char> name, std::uint32_t flags) {
+    return make_memory_file(caller, name, flags);
 }
 
 SysResult sys_close(Caller& caller, std::int32_t fd) {

@@ -28,7 +28,7 @@ Result<void> execute(Caller& caller, In<char> path, std::uint64_t argv, std::uin
     StringBuffer strings;
     TRY(strings.allocate());
     const Executable found = TRY(find_executable(caller, base, name, argv, envp, strings));
-    return task::exec_program(caller.task, {.program = found.program,
+    return task::exec_program(caller.task, {.program = found.program.get(),
                                             .find_interpreter = &file_system::find_interpreter,
                                             .path = name,
                                             .strings = strings.strings(),

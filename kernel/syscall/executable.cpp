@@ -2,7 +2,7 @@
 #include "syscall/executable.hpp"
 
 #include <algorithm>
-#include <array>
+#include <span>
 
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
@@ -19,10 +19,9 @@ constexpr std::string_view kScriptMark = "#!";
 constexpr std::string_view kBlanks = " \t";
 
 // A script's first line without the mark; empty for what is no script.
-std::string_view first_line(const mm::FileObject& file) {
-    const auto contents = file.contents();
-    const std::string_view text{reinterpret_cast<const char*>(contents.data()),
-                                std::min(contents.size(), kMaxScriptLine)};
+std::string_view first_line(std::span<const std::byte> head) {
+    const std::string_view text{reinterpret_cast<const char*>(head.data()),
+                                std::min(head.size(), kMaxScriptLine)};
     if (!text.starts_with(kScriptMark)) {
         return {};
     }
@@ -55,8 +54,12 @@ Result<Executable> find_executable(Caller& caller, const Path& base, std::string
                                    std::uint64_t argv, std::uint64_t envp, StringBuffer& strings) {
     Executable found{.program = TRY(file_system::find_program(base, path, &caller.task))};
     std::uint32_t scripts = 0;
-    for (std::string_view line = first_line(*found.program); !line.empty();
-         line = first_line(*found.program)) {
+    while (true) {
+        const mm::FileHead head{*found.program};
+        const std::string_view line = first_line(head.bytes());
+        if (line.empty()) {
+            break;
+        }
         if (scripts == kMaxScripts) {
             return Error::TooManyLinks;
         }

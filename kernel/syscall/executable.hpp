@@ -16,7 +16,7 @@ namespace kernel::syscall {
 
 // What the program is and how many strings it gets; they are in the buffer it was made with.
 struct Executable {
-    mm::FileObject* program{nullptr};
+    mm::FileRef program;
     std::uint32_t arguments{0};
     std::uint32_t environment{0};
 };

@@ -7,6 +7,7 @@
 #include "file/directory.hpp"
 #include "file/fixed_files.hpp"
 #include "syscall/console.hpp"
+#include "syscall/cpu_files.hpp"
 #include "syscall/initrd_index.hpp"
 #include "syscall/process_files.hpp"
 #include "task/process.hpp"
@@ -41,6 +42,7 @@ struct Fixed {
 };
 constexpr std::uint64_t kFirstFixedInode = std::uint64_t{1} << 32;
 constexpr std::string_view kProcesses = "proc/";
+constexpr std::string_view kCpus = "sys/devices/system/cpu/";
 constexpr Fixed kFixed[]{
     {"", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"dev", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
@@ -261,6 +263,11 @@ Result<Node> find_resolved(std::string_view path) {
             return of_process;
         }
     }
+    if (path.starts_with(kCpus)) {
+        if (auto of_cpu = cpu_files::find(path.substr(kCpus.size())); of_cpu.ok()) {
+            return of_cpu;
+        }
+    }
     return node_of(TRY(initrd_index::find(path)));
 }
 
@@ -404,6 +411,12 @@ Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
         entry.next += kFixedPositions;
         return entry;
     }
+    if (path.starts_with(kCpus)) {
+        DirectoryEntry entry =
+            TRY(cpu_files::next_below(path.substr(kCpus.size()), position - kFixedPositions, room));
+        entry.next += kFixedPositions;
+        return entry;
+    }
     if (position < kInitrdPositions) {
         if (const auto fixed = next_fixed(path, position - kFixedPositions); fixed.ok()) {
             return fixed;
@@ -415,6 +428,11 @@ Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
             return found;
         }
         position = kProcessPositions;
+    }
+    if (path == kCpus.substr(0, kCpus.size() - 1)) {
+        DirectoryEntry entry = TRY(cpu_files::next_below({}, position - kProcessPositions, room));
+        entry.next += kProcessPositions;
+        return entry;
     }
     if (path != "proc") {
         return Error::NoEntry;
@@ -482,16 +500,26 @@ Result<Path> resolve(const Path& base, std::string_view text, FinalLink last, ta
     return at;
 }
 
-Result<mm::FileObject*> find_program(const Path& base, std::string_view text, task::Task* caller) {
+Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::Task* caller) {
     const Path path = TRY(resolve(base, text, FinalLink::Followed, caller));
     const Node node = TRY(find(path, FinalLink::Followed));
     if (node.is_directory()) {
         return Error::IsDirectory;
     }
-    return node.kind == NodeKind::File ? Result<mm::FileObject*>{node.object} : Error::AccessDenied;
+    if ((node.status.mode & kTypeMask) != kTypeRegular) {
+        return Error::AccessDenied;
+    }
+    switch (node.kind) {
+        case NodeKind::File:
+            return mm::FileRef{node.object};
+        case NodeKind::Memory:
+            return mm::FileRef{&node.memory->contents};
+        default:
+            return Error::AccessDenied;
+    }
 }
 
-Result<mm::FileObject*> find_interpreter(std::string_view path) {
+Result<mm::FileRef> find_interpreter(std::string_view path) {
     return find_program({}, path, nullptr);
 }
 

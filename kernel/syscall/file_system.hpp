@@ -48,11 +48,10 @@ enum class FinalLink : std::uint8_t { Itself, Followed };
                                    task::Task* caller);
 
 // The file that `text` leads to from `base` on, links followed, for the program loader. Errors: NoEntry,
-// NotDirectory, IsDirectory, NameTooLong, TooManyLinks; AccessDenied for what is no file of that kind.
-[[nodiscard]] Result<mm::FileObject*> find_program(const Path& base, std::string_view text,
-                                                   task::Task* caller);
+// NotDirectory, IsDirectory, NameTooLong, TooManyLinks; AccessDenied for what is no file.
+[[nodiscard]] Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::Task* caller);
 // The same for the program that another one names as its interpreter.
-[[nodiscard]] Result<mm::FileObject*> find_interpreter(std::string_view path);
+[[nodiscard]] Result<mm::FileRef> find_interpreter(std::string_view path);
 
 enum class NodeKind : std::uint8_t {
     Console,

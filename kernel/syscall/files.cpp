@@ -100,6 +100,22 @@ SysResult sys_pwrite64(Caller& caller, std::int32_t fd, In<char> buffer, std::ui
                     static_cast<std::uint64_t>(offset));
 }
 
+SysResult sys_preadv(Caller& caller, std::int32_t fd, In<iovec> vectors, std::uint32_t count,
+                     std::int64_t offset) {
+    if (count > UserBuffers::kMaxVectors || offset < 0) {
+        return Error::InvalidArgument;
+    }
+    return read_from(caller, fd, {caller.space(), vectors, count}, static_cast<std::uint64_t>(offset));
+}
+
+SysResult sys_pwritev(Caller& caller, std::int32_t fd, In<iovec> vectors, std::uint32_t count,
+                      std::int64_t offset) {
+    if (count > UserBuffers::kMaxVectors || offset < 0) {
+        return Error::InvalidArgument;
+    }
+    return write_to(caller, fd, {caller.space(), vectors, count}, static_cast<std::uint64_t>(offset));
+}
+
 SysResult sys_getdents64(Caller& caller, std::int32_t fd, Out<char> buffer, std::uint32_t count) {
     const auto file = caller.files().find(fd);
     if (!file.ok()) {
@@ -121,6 +137,39 @@ SysResult sys_ftruncate(Caller& caller, std::int32_t fd, std::int64_t bytes) {
         return Error::InvalidArgument;
     }
     const auto done = (*file)->truncate(static_cast<std::uint64_t>(bytes));
+    if (!done.ok()) {
+        return done.error();
+    }
+    return *done ? SysResult{std::uint64_t{0}} : SysResult::again();
+}
+
+SysResult sys_fallocate(Caller& caller, std::int32_t fd, std::uint32_t mode, std::int64_t offset,
+                        std::int64_t bytes) {
+    const auto file = caller.files().find(fd);
+    if (!file.ok()) {
+        return file.error();
+    }
+    std::int64_t end = 0;
+    if (offset < 0 || bytes <= 0) {
+        return Error::InvalidArgument;
+    }
+    if (__builtin_add_overflow(offset, bytes, &end)) {
+        return Error::FileTooBig;
+    }
+    if (mode != 0) {
+        return Error::NotSupported;
+    }
+    if (!(*file)->is_writable()) {
+        return Error::BadDescriptor;
+    }
+    const task::FileStatus status = (*file)->status();
+    if ((status.mode & task::kTypeMask) != task::kTypeRegular) {
+        return (status.mode & task::kTypeMask) == task::kTypePipe ? Error::IllegalSeek : Error::NoDevice;
+    }
+    if (status.bytes >= static_cast<std::uint64_t>(end)) {
+        return std::uint64_t{0};
+    }
+    const auto done = (*file)->truncate(static_cast<std::uint64_t>(end));
     if (!done.ok()) {
         return done.error();
     }

@@ -212,6 +212,15 @@ Result<void> describe(Information information, Subject subject, LineWriter& out)
         case Information::Interrupts:
             describe_interrupts(out);
             return {};
+        case Information::CpuIsOnline:
+            out << (task::online_cpus().contains(subject.cpu) ? '1' : '0') << '\n';
+            return {};
+        case Information::CpuNumber:
+            out << subject.cpu << '\n';
+            return {};
+        case Information::CpuPackage:
+            out << "0\n";
+            return {};
         case Information::BoardCompatible:
             describe_strings(the_board.compatible, out);
             return {};

@@ -21,6 +21,10 @@ enum class Information : std::uint8_t {
     Statistics,
     LoadAverage,
     Interrupts,
+    // About one CPU.
+    CpuIsOnline,
+    CpuNumber,
+    CpuPackage,
     BoardCompatible,
     BoardModel,
     // About one process or thread.
@@ -41,6 +45,7 @@ enum class Information : std::uint8_t {
 struct Subject {
     TaskId tid{};
     bool is_thread{false};  // the thread alone, else its process
+    CpuId cpu{};
 };
 
 // The longest text: the mappings of a process beyond it are left out, as is anything else.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "arch/contract.hpp"
+#include "file/tmpfs.hpp"
 #include "mm/address_space.hpp"
 #include "mm/layout.hpp"
 #include "syscall/dispatch.hpp"
@@ -78,8 +79,6 @@ SysResult in_steps(Caller& caller, std::uint64_t address, std::uint64_t length, 
     return SysResult::again();
 }
 
-// Shared mappings mean the same as private ones as long as no two processes share memory, except that a
-// file's would write to the file, which is read-only.
 Result<bool> is_shared(std::uint32_t flags) {
     switch (flags & kMapTypeMask) {
         case kMapShared:
@@ -90,6 +89,21 @@ Result<bool> is_shared(std::uint32_t flags) {
         default:
             return Error::InvalidArgument;
     }
+}
+
+// Fresh memory: a process's own, or, to be shared with those it forks, a file without a name.
+SysResult map_zeros(Caller& caller, const mm::MapRequest& request, bool shared) {
+    if (!shared) {
+        return to_result(caller.space().map_anonymous(request));
+    }
+    const std::uint64_t bytes = mm::page_up(request.bytes);
+    const auto file = file::tmpfs::create_unnamed("dev/zero", bytes);
+    if (!file.ok()) {
+        return Error::NoMemory;
+    }
+    // The mapping keeps it.
+    return to_result(
+        caller.space().map_file(request, {.file = &(*file)->contents, .bytes = bytes, .is_shared = true}));
 }
 
 SysResult map_file(Caller& caller, const mm::MapRequest& request, std::int32_t fd, std::int64_t offset,
@@ -107,17 +121,18 @@ SysResult map_file(Caller& caller, const mm::MapRequest& request, std::int32_t f
         return mappable.error();
     }
     if (mappable->is_zero) {
-        return to_result(caller.space().map_anonymous(request));
+        return map_zeros(caller, request, shared);
     }
     if (offset < 0 || !mm::is_page_aligned(static_cast<std::uint64_t>(offset))) {
         return Error::InvalidArgument;
     }
-    // What lies wholly past the end is all zero.
-    const auto wanted = static_cast<std::uint64_t>(offset);
-    const bool has_contents = wanted < mappable->bytes;
+    // A shared view of what nobody can write is the same as a private one.
+    const bool is_seen_to_change = shared && mappable->object->is_memory();
     const mm::FileSlice slice{.file = mappable->object,
-                              .offset = has_contents ? wanted : 0,
-                              .bytes = has_contents ? std::min(request.bytes, mappable->bytes - wanted) : 0};
+                              .offset = static_cast<std::uint64_t>(offset),
+                              .bytes = mm::page_up(request.bytes),
+                              .is_shared = is_seen_to_change,
+                              .may_write = !is_seen_to_change || (*file)->is_writable()};
     return to_result(caller.space().map_file(request, slice));
 }
 
@@ -150,12 +165,16 @@ SysResult sys_mmap(Caller& caller, std::uint64_t address, std::uint64_t length, 
     if ((flags & kMapAnonymous) == 0) {
         return map_file(caller, request, fd, offset, *shared);
     }
-    return to_result(caller.space().map_anonymous(request));
+    return map_zeros(caller, request, *shared);
 }
 
 SysResult sys_munmap(Caller& caller, std::uint64_t address, std::uint64_t length) {
-    return in_steps(caller, address, length,
-                    [&](VirtAddr start, std::uint64_t bytes) { return caller.space().unmap(start, bytes); });
+    const SysResult done = in_steps(caller, address, length, [&](VirtAddr start, std::uint64_t bytes) {
+        return caller.space().unmap(start, bytes);
+    });
+    // What a file that is gone left behind: the next call that may leave some gives back the rest.
+    static_cast<void>(task::clean_up_step());
+    return done;
 }
 
 SysResult sys_mprotect(Caller& caller, std::uint64_t address, std::uint64_t length,

@@ -9,6 +9,7 @@
 #include "syscall/file_system.hpp"
 #include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
+#include "syscall/user_path.hpp"
 #include "task/file_table.hpp"
 
 namespace kernel::syscall {
@@ -22,14 +23,10 @@ using file_system::NodeKind;
 using task::FileStatus;
 
 // include/uapi/linux/fcntl.h, stat.h
-constexpr std::int32_t kCurrentDirectory = -100;  // AT_FDCWD
-constexpr std::uint32_t kAtNoFollow = 0x100;
-constexpr std::uint32_t kAtFollow = 0x400;
 constexpr std::uint32_t kAtEffectiveAccess = 0x200;
 constexpr std::uint32_t kAtRemoveDirectory = 0x200;
 constexpr std::uint32_t kRenameNoReplace = 1;
 constexpr std::uint32_t kAtNoAutomount = 0x800;
-constexpr std::uint32_t kAtEmptyPath = 0x1000;
 constexpr std::uint32_t kAtStatxSync = 0x6000;  // how fresh: everything is here
 constexpr std::uint32_t kStatxReserved = 0x8000'0000;
 constexpr std::uint32_t kStatxBasic = 0x7ff;
@@ -40,32 +37,6 @@ constexpr std::uint32_t kAccessAll = 7;
 constexpr std::uint32_t kExecutableByAny = 0111;
 
 constexpr std::uint64_t kStatBlockBytes = 512;
-
-// Where relative paths begin: the current directory, or that of a descriptor. Errors: BadDescriptor,
-// NotDirectory, NoEntry.
-Result<void> set_base(Caller& caller, std::int32_t dirfd, Path& path) {
-    const Ref<task::OpenFile> directory =
-        dirfd == kCurrentDirectory ? caller.files().directory() : TRY(caller.files().find(dirfd));
-    if (directory) {
-        path.set_length(TRY(directory->directory_path(path.room())).size());
-    }
-    return {};
-}
-
-// Where the path a call names leads. Errors: BadAddress, NameTooLong, NoEntry (empty), TooManyLinks, and
-// set_base()'s.
-Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer, FinalLink last) {
-    std::array<char, kMaxPath> given;
-    const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
-    if (text.empty()) {
-        return Error::NoEntry;
-    }
-    Path path;
-    if (!text.starts_with('/')) {
-        TRY(set_base(caller, dirfd, path));
-    }
-    return file_system::resolve(path, text, last, &caller.task);
-}
 
 FinalLink final_link(std::uint32_t flags) {
     return (flags & kAtNoFollow) != 0 ? FinalLink::Itself : FinalLink::Followed;
@@ -140,7 +111,7 @@ Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> poi
     const bool keeps_link = (flags & task::kOpenNoFollow) != 0 || (flags & kMakesItself) == kMakesItself;
     const FinalLink last = keeps_link ? FinalLink::Itself : FinalLink::Followed;
     const Path path = TRY(read_path(caller, dirfd, pointer, last));
-    const Node node = TRY(find_or_create(path, last, flags, mode));
+    const Node node = TRY(find_or_create(path, last, flags, mode & ~caller.files().umask.load()));
     auto file = TRY(file_system::open(path, node, flags));
     if ((flags & task::kOpenTruncate) != 0 && node.kind == NodeKind::Memory) {
         // What is not dropped at once is dropped by the next writer.
@@ -239,7 +210,7 @@ Result<void> make_directory(Caller& caller, std::int32_t dirfd, In<char> pointer
         return found.error();
     }
     const MemoryPath place = TRY(place_for(path));
-    return file::tmpfs::create_directory(place.root, place.rest, mode);
+    return file::tmpfs::create_directory(place.root, place.rest, mode & ~caller.files().umask.load());
 }
 
 Result<void> remove(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {

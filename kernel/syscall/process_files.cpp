@@ -162,6 +162,11 @@ Result<std::string_view> with_slash(std::string_view path, std::span<char> room)
     return std::string_view{room.data(), path.size() + 1};
 }
 
+Result<std::string_view> program_text(task::Process& process, std::span<char> room) {
+    const mm::FileRef program = task::program_of(process);
+    return program ? program->link_text(room) : Result<std::string_view>{Error::NoEntry};
+}
+
 Result<std::string_view> current_directory(task::Process& process, std::span<char> room) {
     const Ref<task::OpenFile> directory = process.files.directory();
     if (!directory) {
@@ -237,8 +242,7 @@ Result<std::string_view> read_link(std::string_view path, std::span<char> room) 
     }
     switch (place.file->kind) {
         case Kind::Program:
-            return process.program == nullptr ? Result<std::string_view>{Error::NoEntry}
-                                              : with_slash(process.program->path(), room);
+            return program_text(process, room);
         case Kind::CurrentDirectory:
             return current_directory(process, room);
         default:

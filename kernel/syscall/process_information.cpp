@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "arch/contract.hpp"
+#include "file/directory.hpp"
 #include "lib/cpu_mask.hpp"
 #include "mm/layout.hpp"
 #include "syscall/change_attributes.hpp"
@@ -54,11 +55,13 @@ void describe_mapping(const mm::Mapping& mapping, LineWriter& out) {
     out << '-';
     plain_hex(mapping.end.value());
     out << ' ' << (allowed.read ? 'r' : '-') << (allowed.write ? 'w' : '-') << (allowed.execute ? 'x' : '-')
-        << "p ";
+        << (mapping.is_shared ? "s " : "p ");
     plain_hex(mapping.file != nullptr ? mapping.file_offset : 0);
     out << " 00:00 0";
     if (mapping.file != nullptr) {
-        out << "          " << (mapping.file->path().starts_with('/') ? "" : "/") << mapping.file->path();
+        std::array<char, file::kMaxPath> room;
+        const auto name = mapping.file->link_text(room);
+        out << "          " << (name.ok() ? *name : std::string_view{"?"});
     } else if (mapping.end == mm::kUserStackTop) {
         out << "          [stack]";
     }
@@ -70,15 +73,13 @@ void describe_mappings(task::Process& process, LineWriter& out) {
     VirtAddr at{};
     bool is_last = false;
     while (!is_last && !out.is_truncated()) {
-        is_last = true;
-        task::with_space(process, [&](mm::AddressSpace& space) {
-            const auto mapping = space.mapping_at_or_above(at);
-            if (mapping.ok()) {
-                describe_mapping(*mapping, out);
-                at = mapping->end;
-                is_last = false;
-            }
-        });
+        Result<mm::AddressSpace::Listed> listed = Error::NoEntry;
+        task::with_space(process, [&](mm::AddressSpace& space) { listed = space.mapping_at_or_above(at); });
+        is_last = !listed.ok();
+        if (listed.ok()) {
+            describe_mapping(listed->mapping, out);
+            at = listed->mapping.end;
+        }
     }
 }
 

@@ -110,7 +110,7 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
     const Executable found = TRY(find_executable(caller, {}, name, args.argv, args.envp, strings));
     Descriptors descriptors{.caller = caller, .pairs = args.fds, .count = args.fd_count};
     const TaskId pid = TRY(task::spawn_program(&caller.task,
-                                               {.program = found.program,
+                                               {.program = found.program.get(),
                                                 .find_interpreter = &file_system::find_interpreter,
                                                 .path = name,
                                                 .strings = strings.strings(),

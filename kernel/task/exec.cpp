@@ -122,7 +122,7 @@ Result<void> exec_program(Task& caller, const ProgramArguments& arguments) {
     caller.fp_epoch = 0;
     caller.frame = frame;
     caller.set_name(program_name(arguments.path));
-    caller.process().program = arguments.program;
+    set_program(caller.process(), mm::FileRef{arguments.program});
     caller.process().set_arguments(*loaded);
     caller.spare_space = *space;
     caller.call_progress = 0;

@@ -133,6 +133,7 @@ void FileTable::close_all() {
 
 Result<void> FileTable::copy_from(const FileTable& other) {
     set_directory(other.directory());
+    umask.store(other.umask.load());
     for (std::uint32_t i = 0; i < kMaxFiles; ++i) {
         Kept kept = other.kept_at(i);
         if (kept.file) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -51,10 +52,14 @@ class FileTable {
     void close_all() EXCLUDES(lock_);
     static constexpr std::uint32_t kClosedPerStep = 16;
 
-    // For fork: shares every open file of `other` at its number, marks included, and its current directory.
+    // For fork: shares every open file of `other` at its number, marks included, its current directory
+    // and its umask.
     // Bounded by kMaxFiles. Pre: this table is empty and nobody else knows it. Errors: NoMemory; what was
     // copied so far stays.
     Result<void> copy_from(const FileTable& other) EXCLUDES(lock_);
+
+    // What is taken off the permissions of new files. Atomic.
+    std::atomic<std::uint32_t> umask{022};
 
     // Where relative paths start; empty: the root. Threads share it.
     [[nodiscard]] Ref<OpenFile> directory() const EXCLUDES(lock_);

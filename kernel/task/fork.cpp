@@ -43,7 +43,7 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     child.leader = task.clone();
     child.rights = parent.rights;
     child.identity.copy_from(parent.identity);
-    child.program = parent.program;
+    child.program = program_of(parent);
     child.set_arguments({.arguments = VirtAddr{parent.arguments_start.load(std::memory_order_relaxed)},
                          .bytes = parent.arguments_bytes.load(std::memory_order_relaxed)});
     child.stack_limit_bytes.store(parent.stack_limit_bytes.load());

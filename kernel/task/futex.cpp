@@ -29,7 +29,8 @@ struct alignas(64) FutexBucket : WaitQueue {
 };
 constinit std::array<FutexBucket, kBuckets> buckets;
 
-// A futex's name: Wait::key is the address space, key_high the address.
+// A futex's name: Wait::key is the address space, key_high the address; in shared memory, the file and the
+// offset there, whatever FUTEX_PRIVATE_FLAG says.
 struct Key {
     std::uint64_t space;
     std::uint64_t address;
@@ -37,6 +38,9 @@ struct Key {
 };
 
 Key key_of(const mm::AddressSpace& space, VirtAddr address) {
+    if (const auto shared = space.shared_place(address); shared.ok()) {
+        return {reinterpret_cast<std::uint64_t>(shared->file), shared->offset};
+    }
     return {reinterpret_cast<std::uint64_t>(&space), address.value()};
 }
 

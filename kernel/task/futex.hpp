@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Futexes: wait until somebody says that a word in user memory changed (futex(2)). A futex is named by
-// address space and address; 256 buckets of waiters, each behind its own lock. The word is compared under the
-// bucket's lock, so no wake-up falls between the comparison and the wait. No path holds two buckets.
-// Calls that concern many waiters do a bounded number at a time and answer SysResult::again(), with their
-// progress in caller.call_progress; between two pieces others have their turn.
+// address space and address, in memory shared with other processes by the file behind it and the offset; 256
+// buckets of waiters, each behind its own lock. The word is compared under the bucket's lock, so no wake-up
+// falls between the comparison and the wait. No path holds two buckets. Calls that concern many waiters do a
+// bounded number at a time and answer SysResult::again(), with their progress in caller.call_progress;
+// between two pieces others have their turn.
 #pragma once
 
 #include <cstdint>

@@ -34,8 +34,6 @@ constinit std::atomic<std::uint64_t> births{0};
 
 // Threads told to end in one go; each of them tells as many more.
 constexpr std::uint32_t kKickedPerStep = 16;
-// Resident pages unmapped in one go at the end of a process: some 10 000 instructions.
-constexpr std::uint32_t kTeardownPages = 64;
 
 void add_thread(Process& process, Task& task) REQUIRES(family_lock()) {
     process.threads.push_back(task);
@@ -193,7 +191,7 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     process.set_pid(task->tid());
     process.leader = task.clone();
     process.rights = options.rights;
-    process.program = arguments.program;
+    process.program = mm::FileRef{arguments.program};
     process.set_arguments(TRY(load_program(process.space(), arguments, task->frame)));
     if (options.prepare != nullptr) {
         TRY(options.prepare(process, options.context));

@@ -33,10 +33,10 @@ namespace kernel::task {
 // Argument and environment strings, each NUL-terminated, one after the other, as they will lie on the new
 // stack.
 struct ProgramArguments {
-    mm::FileObject* program{nullptr};  // the executable
+    mm::FileObject* program{nullptr};  // the executable; the caller keeps it
     // Finds the program that its PT_INTERP names; null: there are none. Errors: as a file that cannot be
     // opened.
-    Result<mm::FileObject*> (*find_interpreter)(std::string_view path){nullptr};
+    Result<mm::FileRef> (*find_interpreter)(std::string_view path){nullptr};
     std::string_view path;          // its name, for AT_EXECFN and the task's name
     std::span<const char> strings;  // argv strings, then envp strings
     std::uint32_t argument_count{0};

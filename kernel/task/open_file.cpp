@@ -28,6 +28,26 @@ SysResult OpenFile::write(Task&, mm::UserBuffers&, std::optional<std::uint64_t>)
     return Error::InvalidArgument;
 }
 
+SysResult OpenFile::send(Task&, mm::UserBuffers&, std::uint32_t) {
+    return Error::NotSocket;
+}
+
+SysResult OpenFile::receive(Task&, mm::UserBuffers&, std::uint32_t) {
+    return Error::NotSocket;
+}
+
+Result<void> OpenFile::shut_down(bool, bool) {
+    return Error::NotSocket;
+}
+
+Result<void> OpenFile::set_permissions(std::uint32_t) {
+    return Error::ReadOnly;
+}
+
+Result<void> OpenFile::set_modified(std::int64_t) {
+    return Error::ReadOnly;
+}
+
 Result<std::uint64_t> OpenFile::seek(std::int64_t, Whence) {
     return Error::IllegalSeek;
 }

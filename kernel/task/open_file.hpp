@@ -65,6 +65,10 @@ struct FileStatus {
     bool is_read_only{false};         // on a file system that cannot be written to
 };
 
+// What is different for one message of a socket.
+inline constexpr std::uint32_t kMessageDoNotWait = 1;
+inline constexpr std::uint32_t kMessageNoSignal = 2;  // no SIGPIPE
+
 enum class Whence : std::uint32_t { Start = 0, Current = 1, End = 2 };
 
 // Linux' poll bits (include/uapi/asm-generic/poll.h).
@@ -97,6 +101,11 @@ class OpenFile : public RefCounted<OpenFile> {
     // is given; without it the file's own position is used and moves.
     virtual SysResult read(Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t> at);
     virtual SysResult write(Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t> at);
+    // What sockets do beside: `flags` are kMessage*. Errors: NotSocket for anything else.
+    virtual SysResult send(Task& caller, mm::UserBuffers& buffers, std::uint32_t flags);
+    virtual SysResult receive(Task& caller, mm::UserBuffers& buffers, std::uint32_t flags);
+    // Ends the reading side, the writing side, or both.
+    virtual Result<void> shut_down(bool reading, bool writing);
     // Whether pread and pwrite are possible.
     [[nodiscard]] virtual bool is_seekable() const { return false; }
     // Returns the new position. Errors: IllegalSeek, InvalidArgument, Overflow.
@@ -110,12 +119,14 @@ class OpenFile : public RefCounted<OpenFile> {
     // ftruncate; false: not done, call again. Errors: InvalidArgument for what has no length to set,
     // FileTooBig.
     virtual Result<bool> truncate(std::uint64_t bytes);
+    // Permissions, and when it was changed, since boot. Errors: ReadOnly for what cannot be changed.
+    virtual Result<void> set_permissions(std::uint32_t mode);
+    virtual Result<void> set_modified(std::int64_t ns);
     // What a mapping of it shows; null with Zero: fresh memory. Errors: NoDevice.
     struct Mappable {
         mm::FileObject* object{nullptr};
         std::uint64_t bytes{0};
-        bool is_zero{false};           // as anonymous memory
-        bool may_write_shared{false};  // stores through a shared mapping may reach it
+        bool is_zero{false};  // as anonymous memory
     };
     [[nodiscard]] virtual Result<Mappable> mappable();
     // getdents64: copies entries from the position on. Errors: NotDirectory, InvalidArgument when not even

@@ -33,6 +33,19 @@ void Identity::copy_from(const Identity& parent) {
     group_count.store(count);
 }
 
+mm::FileRef program_of(Process& process) {
+    const LockGuard guard{family};
+    return process.program;
+}
+
+void set_program(Process& process, mm::FileRef program) {
+    {
+        const LockGuard guard{family};
+        std::swap(process.program, program);
+    }
+    // What it was goes without the lock.
+}
+
 Usage& Usage::operator+=(const Usage& other) {
     runtime += other.runtime;
     voluntary_switches += other.voluntary_switches;

@@ -117,8 +117,10 @@ class alignas(64) Process : public RefCounted<Process> {
     [[nodiscard]] mm::AddressSpace* space_or_null() { return space_; }
     // Once others can find the process: under family_lock(), see with_space().
     void set_space(mm::AddressSpace* space) { space_ = space; }
-    FileTable files;                   // has a lock of its own
-    mm::FileObject* program{nullptr};  // what it runs; written before it runs, and by its execve
+    FileTable files;  // has a lock of its own
+    // What it runs; written before it runs, and by its execve. Guarded by family_lock() once others can find
+    // it.
+    mm::FileRef program;
     // Where its arguments lie in its memory, as execve put them there: what /proc shows.
     std::atomic<std::uint64_t> arguments_start{0};
     std::atomic<std::uint64_t> arguments_bytes{0};
@@ -187,6 +189,10 @@ class alignas(64) Process : public RefCounted<Process> {
     Process() = default;
     ~Process();  // where ProcessGroup is complete
 };
+
+// What a process runs, kept; empty when it runs nothing yet.
+[[nodiscard]] mm::FileRef program_of(Process& process);
+void set_program(Process& process, mm::FileRef program);
 
 // What the task used so far.
 [[nodiscard]] Usage task_usage(Task& task);

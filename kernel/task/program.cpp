@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "task/program.hpp"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -43,9 +44,10 @@ constexpr std::size_t kRandomBytes = 16;
 constexpr std::uint64_t kStackAlignment = 16;  // RISC-V psABI
 
 // Errors: NotExecutable; the log says why.
-Result<void> read_headers(mm::FileObject& file, std::string_view path, ElfImage& image) {
-    const auto contents = file.contents();
-    if (const ElfDefect defect = read_elf(contents, contents.size(), image); defect != ElfDefect::None) {
+Result<void> read_headers(const mm::FileHead& head, const mm::FileObject& file, std::string_view path,
+                          ElfImage& image) {
+    const std::uint64_t file_bytes = std::max<std::uint64_t>(file.size(), head.bytes().size());
+    if (const ElfDefect defect = read_elf(head.bytes(), file_bytes, image); defect != ElfDefect::None) {
         log::error(path, ": not a program this kernel can run: ", text(defect));
         return Error::NotExecutable;
     }
@@ -110,7 +112,8 @@ Result<Start> map_interpreter(mm::AddressSpace& space, const ProgramArguments& a
     }
     mm::FileObject& file = **found;
     ElfImage image;
-    TRY(read_headers(file, path, image));
+    const mm::FileHead head{file};
+    TRY(read_headers(head, file, path, image));
     VirtAddr base{};
     if (image.is_position_independent) {
         const std::uint64_t room = image.alignment - mm::kPageSize;
@@ -223,7 +226,8 @@ Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArgume
                                     arch::TrapFrame& frame) {
     mm::FileObject& file = *arguments.program;
     ElfImage image;
-    TRY(read_headers(file, arguments.path, image));
+    const mm::FileHead head{file};  // image.interpreter points into it
+    TRY(read_headers(head, file, arguments.path, image));
     if (image.is_position_independent) {
         TRY(move_to(image, mm::kProgramBase));
     }

@@ -29,6 +29,7 @@ inline constexpr std::int32_t kChildContinued = 6;  // CLD_CONTINUED
 inline constexpr std::int32_t kNotMapped = 1;       // SEGV_MAPERR
 inline constexpr std::int32_t kNotAllowed = 2;      // SEGV_ACCERR
 inline constexpr std::int32_t kMisaligned = 1;      // BUS_ADRALN
+inline constexpr std::int32_t kNoObject = 2;        // BUS_ADRERR
 inline constexpr std::int32_t kIllegalOpcode = 1;   // ILL_ILLOPC
 inline constexpr std::int32_t kBreakpoint = 1;      // TRAP_BRKPT
 

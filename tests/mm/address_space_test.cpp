@@ -299,11 +299,11 @@ TEST_F(AddressSpaceTest, ListsItsMappings) {
     map_at(kBase + 8 * kPageSize, 1, kReadWrite);
     const auto first = space().mapping_at_or_above(VirtAddr{0});
     ASSERT_TRUE(first.ok());
-    EXPECT_EQ(first->start, kBase);
-    const auto second = space().mapping_at_or_above(first->end);
+    EXPECT_EQ(first->mapping.start, kBase);
+    const auto second = space().mapping_at_or_above(first->mapping.end);
     ASSERT_TRUE(second.ok());
-    EXPECT_EQ(second->start, kBase + 8 * kPageSize);
-    EXPECT_EQ(error_of(space().mapping_at_or_above(second->end)), code(Error::NoEntry));
+    EXPECT_EQ(second->mapping.start, kBase + 8 * kPageSize);
+    EXPECT_EQ(error_of(space().mapping_at_or_above(second->mapping.end)), code(Error::NoEntry));
 }
 
 TEST_F(AddressSpaceTest, TeardownIsBounded) {

@@ -96,10 +96,10 @@ TEST_F(SpaceCopyTest, MappingsAndBreakAreTheSame) {
         if (!mine.ok()) {
             break;
         }
-        EXPECT_EQ(mine->start, theirs->start);
-        EXPECT_EQ(mine->end, theirs->end);
-        EXPECT_EQ(mine->protection, theirs->protection);
-        at = mine->end;
+        EXPECT_EQ(mine->mapping.start, theirs->mapping.start);
+        EXPECT_EQ(mine->mapping.end, theirs->mapping.end);
+        EXPECT_EQ(mine->mapping.protection, theirs->mapping.protection);
+        at = mine->mapping.end;
     }
     EXPECT_EQ(child().set_break(VirtAddr{0}).now, space().set_break(VirtAddr{0}).now);
     EXPECT_EQ(child().handle_fault(kBase + 8 * kPageSize, Access::Write).error(), Error::BadAddress);

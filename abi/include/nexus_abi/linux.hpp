@@ -44,6 +44,36 @@ struct stat {
 };
 static_assert(sizeof(stat) == 128 && offsetof(stat, st_size) == 48);
 
+struct statfs_t {
+    std::int64_t f_type;
+    std::int64_t f_bsize;
+    std::uint64_t f_blocks;
+    std::uint64_t f_bfree;
+    std::uint64_t f_bavail;
+    std::uint64_t f_files;
+    std::uint64_t f_ffree;
+    std::uint64_t f_fsid;
+    std::int64_t f_namelen;
+    std::int64_t f_frsize;
+    std::int64_t f_flags;
+    std::int64_t f_spare[4];
+};
+static_assert(sizeof(statfs_t) == 120 && offsetof(statfs_t, f_namelen) == 64);
+
+// struct msghdr.
+struct message_header {
+    std::uint64_t name;  // user addresses, here and below
+    std::uint32_t name_bytes;
+    std::uint32_t padding;
+    std::uint64_t vectors;
+    std::uint64_t vector_count;
+    std::uint64_t control;
+    std::uint64_t control_bytes;
+    std::uint32_t flags;
+    std::uint32_t padding2;
+};
+static_assert(sizeof(message_header) == 56 && offsetof(message_header, flags) == 48);
+
 struct pollfd {
     std::int32_t fd;
     std::uint16_t events;
