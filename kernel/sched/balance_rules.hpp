@@ -480,6 +480,9 @@ bool balance(H& harts, CpuId self, BalanceState& state) {
 
 template <Harts H>
 void raise_frame_before(H& harts, RunQueue& queue, const Entity& entity) {
+    if (!queue.queue(entity.effective()).empty()) {
+        return;
+    }
     const std::size_t index = index_of(entity.effective());
     const Instant now = harts.now();
     if (!queue.wants_frame(index, now)) {

@@ -32,37 +32,6 @@ const Entity* first_allowed(const Entity* item, CpuMask targets, const Faults& f
 
 }  // namespace
 
-bool EntityOrder::before(const Entity& a, const Entity& b) {
-    return is_before(a.position_.deadline, b.position_.deadline);
-}
-
-bool EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
-    Entity::Position& position = item.position_;
-    VirtualTime min_vt = position.vt;
-    std::uint32_t min_weight = position.weight;
-    std::uint32_t max_weight = position.weight;
-    CpuMask any_allowed = item.attributes.affinity_effective;
-    for (const Entity* child : {left, right}) {
-        if (child != nullptr) {
-            min_vt = earlier(min_vt, child->position_.min_vt);
-            min_weight = std::min(min_weight, child->position_.min_weight);
-            max_weight = std::max(max_weight, child->position_.max_weight);
-            any_allowed = any_allowed | child->position_.any_allowed;
-        }
-    }
-    const bool is_same = position.min_vt == min_vt && position.min_weight == min_weight &&
-                         position.max_weight == max_weight && position.any_allowed == any_allowed;
-    position.min_vt = min_vt;
-    position.min_weight = min_weight;
-    position.max_weight = max_weight;
-    position.any_allowed = any_allowed;
-    return !is_same;
-}
-
-VirtualTime ClassQueue::virtual_now() const {
-    return sum_weight_ == 0 ? base_ : base_ + floor_divide(weighted_sum_, sum_weight_);
-}
-
 std::uint32_t ClassQueue::lightest() const {
     const Entity* root = waiting_.root();
     if (root == nullptr) {
@@ -70,10 +39,6 @@ std::uint32_t ClassQueue::lightest() const {
     }
     const std::uint32_t least = root->position_.min_weight;
     return running_ == nullptr ? least : std::min(least, running_->position_.weight);
-}
-
-bool ClassQueue::is_eligible(VirtualTime vt) const {
-    return Int128{vt - base_} * sum_weight_ <= weighted_sum_;
 }
 
 Duration ClassQueue::lag(const Entity& member) const {
@@ -187,6 +152,14 @@ VirtualTime ClassQueue::progress_now() const {
 }
 
 VirtualSpan ClassQueue::mean_progress() const {
+    const auto narrow = static_cast<std::int64_t>(progress_sum_);
+    if (narrow != progress_sum_ || (pace_sum_ >> 32U) != 0) [[unlikely]] {
+        return mean_progress_wide();
+    }
+    return floor_divide(narrow, static_cast<std::uint32_t>(pace_sum_));
+}
+
+VirtualSpan ClassQueue::mean_progress_wide() const {
     // Paces of a table that no longer fits may add up to more than a divisor may be.
     const int excess = std::max(0, static_cast<int>(std::bit_width(pace_sum_)) - 32);
     return floor_divide(progress_sum_ >> excess, static_cast<std::uint32_t>(pace_sum_ >> excess));
@@ -255,14 +228,12 @@ const Entity* ClassQueue::heaviest_waiting() const {
 void ClassQueue::add_waiting(Entity& entity) {
     count_in(entity);
     waiting_.insert(entity);
-    rebase();
 }
 
 void ClassQueue::add_running(Entity& entity) {
     DCHECK(running_ == nullptr);
     count_in(entity);
     running_ = &entity;
-    rebase();
 }
 
 void ClassQueue::remove(Entity& entity) {
@@ -300,9 +271,13 @@ bool ClassQueue::charge(Duration service, std::uint32_t capacity, Duration reque
     Entity::Position& position = running_->position_;
     const VirtualSpan moved = advance(service, capacity, position.weight, position.carry);
     position.vt = position.vt + moved;
-    weighted_sum_ += Int128{moved} * position.weight;
-    progress_sum_ += Int128{moved} * position.weight;
-    rebase();
+    // Fits: a service of less than 2^40 ns moves by less than 2^54 / weight. add_to_mean() of what is not
+    // negative:
+    const auto weighted = static_cast<std::uint64_t>(moved) * position.weight;
+    const std::uint64_t sum = static_cast<std::uint64_t>(weighted_sum_) + weighted;
+    base_ = base_ + static_cast<VirtualSpan>(sum / sum_weight_);
+    weighted_sum_ = static_cast<std::int64_t>(sum % sum_weight_);
+    add_progress(Int128{weighted});
     if (is_before(position.vt, position.request_end)) {
         return false;
     }
@@ -350,7 +325,6 @@ void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
     if (is_waiting) {
         waiting_.insert(entity);
     }
-    rebase();
 }
 
 void ClassQueue::yield(Duration request) {
@@ -367,29 +341,39 @@ void ClassQueue::yield(Duration request) {
 void ClassQueue::count_in(Entity& entity) {
     Entity::Position& position = entity.position_;
     sum_weight_ += position.weight;
-    weighted_sum_ += Int128{position.vt - base_} * position.weight;
+    add_to_mean(Int128{position.vt - base_} * position.weight);
     pace_sum_ += position.pace;
     wholes_ += position.is_whole ? 1 : 0;
-    progress_sum_ += progress_part(position);
+    add_progress(progress_part(position));
     position.mask_place = masks_.join(entity.attributes.affinity_effective, position.weight);
 }
 
 void ClassQueue::count_out(const Entity& entity) {
     const Entity::Position& position = entity.position_;
     sum_weight_ -= position.weight;
-    weighted_sum_ -= Int128{position.vt - base_} * position.weight;
+    add_to_mean(Int128{base_ - position.vt} * position.weight);
     pace_sum_ -= position.pace;
     wholes_ -= position.is_whole ? 1 : 0;
     progress_sum_ -= progress_part(position);
     masks_.leave(position.mask_place, position.weight);
 }
 
-// Moves base_ to V, so that distances from it stay small however long the queue lives.
-void ClassQueue::rebase() {
-    const VirtualSpan drift = floor_divide(weighted_sum_, sum_weight_);
+// The members have moved by so much together, or are others: base_ is their mean again.
+void ClassQueue::add_to_mean(Int128 weighted) {
+    if (sum_weight_ == 0) {
+        weighted_sum_ = 0;
+        return;
+    }
+    const Int128 sum = weighted + weighted_sum_;
+    const VirtualSpan drift = floor_divide(sum, sum_weight_);
     base_ = base_ + drift;
-    weighted_sum_ -= Int128{drift} * sum_weight_;
-    if (progress_sum_ != static_cast<std::int64_t>(progress_sum_)) {  // once in days
+    weighted_sum_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) -
+                                              static_cast<std::uint64_t>(drift) * sum_weight_);
+}
+
+void ClassQueue::add_progress(Int128 weighted) {
+    progress_sum_ += weighted;
+    if (progress_sum_ != static_cast<std::int64_t>(progress_sum_)) [[unlikely]] {  // once in days
         const VirtualSpan progress = mean_progress();
         progress_base_ = progress_base_ + progress;
         progress_sum_ -= Int128{progress} * static_cast<Int128>(pace_sum_);

@@ -17,6 +17,7 @@
 // Concurrency: guarded by the lock of the hart.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "lib/avl_tree.hpp"
@@ -29,9 +30,34 @@
 namespace kernel::sched {
 
 struct EntityOrder {
-    static bool before(const Entity& a, const Entity& b);
+    static bool before(const Entity& a, const Entity& b) {
+        return is_before(a.position_.deadline, b.position_.deadline);
+    }
     static bool update(Entity& item, const Entity* left, const Entity* right);
 };
+
+inline bool EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
+    Entity::Position& position = item.position_;
+    VirtualTime min_vt = position.vt;
+    std::uint32_t min_weight = position.weight;
+    std::uint32_t max_weight = position.weight;
+    CpuMask any_allowed = item.attributes.affinity_effective;
+    for (const Entity* child : {left, right}) {
+        if (child != nullptr) {
+            min_vt = earlier(min_vt, child->position_.min_vt);
+            min_weight = std::min(min_weight, child->position_.min_weight);
+            max_weight = std::max(max_weight, child->position_.max_weight);
+            any_allowed = any_allowed | child->position_.any_allowed;
+        }
+    }
+    const bool is_same = position.min_vt == min_vt && position.min_weight == min_weight &&
+                         position.max_weight == max_weight && position.any_allowed == any_allowed;
+    position.min_vt = min_vt;
+    position.min_weight = min_weight;
+    position.max_weight = max_weight;
+    position.any_allowed = any_allowed;
+    return !is_same;
+}
 
 class ClassQueue {
   public:
@@ -47,7 +73,7 @@ class ClassQueue {
     // The least weight of a member; 0 when empty.
     [[nodiscard]] std::uint32_t lightest() const;
     // V; of an empty queue, the V it had when the last member left.
-    [[nodiscard]] VirtualTime virtual_now() const;
+    [[nodiscard]] VirtualTime virtual_now() const { return base_; }
     // U of the queue; of an empty one, what it was when the last member left.
     [[nodiscard]] VirtualTime global_now() const { return progress_now() + offset_; }
     [[nodiscard]] VirtualTime global_of(const Entity& member) const {
@@ -60,7 +86,9 @@ class ClassQueue {
     [[nodiscard]] const MaskGroups& masks() const { return masks_; }
     // The heaviest waiting member, or null.
     [[nodiscard]] const Entity* heaviest_waiting() const;
-    [[nodiscard]] bool is_eligible(VirtualTime vt) const;
+    // The mean is between two units of virtual time, or on the lower of them: what is not behind that one is
+    // not behind the mean.
+    [[nodiscard]] bool is_eligible(VirtualTime vt) const { return !is_before(base_, vt); }
     [[nodiscard]] bool is_eligible(const Entity& member) const { return is_eligible(member.position_.vt); }
     // Service owed to the member (+) or received ahead of its share (-).
     [[nodiscard]] Duration lag(const Entity& member) const;
@@ -133,19 +161,22 @@ class ClassQueue {
     void count_out(const Entity& entity);
     [[nodiscard]] VirtualTime progress_now() const;
     [[nodiscard]] VirtualSpan mean_progress() const;
+    [[nodiscard, gnu::noinline]] VirtualSpan mean_progress_wide() const;
     [[nodiscard]] static VirtualTime progress_of(const Entity::Position& position);
     // Progress of what stands at this vt and has the queue's mean otherwise.
     [[nodiscard]] VirtualTime progress_at(const Entity::Position& position) const;
     [[nodiscard]] Int128 progress_part(const Entity::Position& position) const;
-    void rebase();
+    void add_to_mean(Int128 weighted);
+    void add_progress(Int128 weighted);
 
     Tree waiting_;
     Entity* running_{nullptr};
     std::uint32_t sum_weight_{0};  // over all members; 10 000 tasks of 1000 shares stay below 2^28
-    Int128 weighted_sum_{0};       // sum of weight * (vt - base_)
-    VirtualTime base_;             // near V: moved there by every rebase()
-    std::uint64_t pace_sum_{0};    // over all members
-    Int128 progress_sum_{0};       // sum of pace * (progress - progress_base_)
+    VirtualTime base_;             // V: the weighted mean, rounded down
+    std::int64_t weighted_sum_{
+        0};                      // sum of weight * (vt - base_), what the rounding left: 0 .. sum_weight_ - 1
+    std::uint64_t pace_sum_{0};  // over all members
+    Int128 progress_sum_{0};     // sum of pace * (progress - progress_base_)
     VirtualTime progress_base_;
     VirtualSpan offset_{0};  // U - progress
     std::uint32_t wholes_{0};

@@ -112,8 +112,13 @@ void RunQueue::put_current(Instant now, PutReason reason) {
 
 Pick RunQueue::pick_next(Instant now) {
     account(now);
-    release_due(now);
+    if (!throttled_.empty()) {
+        release_due(now);
+    }
     Entity* const previous = current_;
+    if (previous != nullptr && runnable_ == 1 && previous->budget_ == nullptr) {
+        return keep_current();
+    }
     const bool is_exhausted = previous != nullptr && is_capped(*previous) && previous->granted_.is_zero();
     if (previous != nullptr) {
         classes_[index_of(previous->effective())].queue.stop(*previous);
@@ -154,6 +159,26 @@ Pick RunQueue::pick_next(Instant now) {
     switches_ += switched && next != nullptr ? 1 : 0;
     last_run_ = next;
     return Pick{.entity = next, .switched = switched, .balance = balance};
+}
+
+// What pick_next() comes to when the current entity has no competitor and no grant to renew: it is put into
+// an empty tree, found eligible, being the mean of its class and its class the root's, and taken out again.
+Pick RunQueue::keep_current() {
+    const auto now_picked = static_cast<std::uint8_t>(current_->effective());
+    const bool is_lower = picked_class_ == HartLoad::kIdle || now_picked < picked_class_;
+    const bool balance = !faults_.no_balance && !faults_.stay_put && (request_ended_ || is_lower);
+    picked_class_ = now_picked;
+    resched_at_ = Instant::never();
+    request_ended_ = false;
+    return Pick{.entity = current_, .switched = false, .balance = balance};
+}
+
+bool RunQueue::yield_alone() {
+    if (runnable_ != 1 || !throttled_.empty() || current_->budget_ != nullptr) {
+        return false;
+    }
+    ++current_->statistics_.switches_voluntary;
+    return true;
 }
 
 // The entity that runs next, counted as running, with its grant; null when there is none.
@@ -207,11 +232,8 @@ void RunQueue::charge_current(Instant now) {
     account(now);
 }
 
-// Everything up to now is charged to the current entity, or is idle time.
-void RunQueue::account(Instant now) {
-    if (now <= clock_) {
-        return;
-    }
+// Everything up to now is charged to the current entity, or is idle time. Pre: now > clock_.
+void RunQueue::account_elapsed(Instant now) {
     Duration elapsed = now - clock_;
     clock_ = now;
     if (faults_.lose_time) {
@@ -227,7 +249,9 @@ void RunQueue::account(Instant now) {
     if (current_->runtime_by_cpu_ != nullptr) {
         current_->runtime_by_cpu_[cpu_.value()] += elapsed;
     }
-    spend(now - elapsed, now);
+    if (current_->budget_ != nullptr || current_->is_donated_) {
+        spend(now - elapsed, now);
+    }
     while (!elapsed.is_zero()) {
         Duration chunk = std::min(elapsed, kChargeChunk);
         const bool is_boosted = current_->effective() == QosClass::PerfBurst;
@@ -255,7 +279,6 @@ void RunQueue::charge(Duration service, Instant at) {
         want_resched(clock_);
     }
     member.vt = member.vt + advance(service, capacity_, row.weight, member.carry);
-    root_known_ = false;
     if (!is_before(member.vt, member.request_end)) {
         member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
         if (member.queue.count() < runnable_) {
@@ -263,7 +286,10 @@ void RunQueue::charge(Duration service, Instant at) {
             want_resched(clock_);
         }
     }
-    tidy_empty_classes();
+    // The mean of one class is that class.
+    root_cache_ = is_only_class(index) ? member.vt : compute_root();
+    root_known_ = true;
+    follow_root();
     if (has_ended) {
         follow_weight(*current_);
         if (current_->position_.pace_generation != rates_[index].generation) {
@@ -282,14 +308,6 @@ void RunQueue::want_resched(Instant at) {
 }
 
 // --- The root ---
-
-VirtualTime RunQueue::root_now() const {
-    if (!root_known_) {
-        root_cache_ = compute_root();
-        root_known_ = true;
-    }
-    return root_cache_;
-}
 
 VirtualTime RunQueue::compute_root() const {
     // Sums of 64 bits will do unless a class ran for days while the machine stood still.
@@ -329,6 +347,10 @@ bool RunQueue::is_class_eligible(std::size_t index, VirtualTime root) const {
 // Of the eligible classes with work, the earliest deadline; ties go to the higher class. Pre: something is
 // runnable.
 std::size_t RunQueue::pick_class() const {
+    // Alone, a class is its own mean and eligible.
+    if (last_picked_class() != kClasses && is_only_class(last_picked_class())) {
+        return last_picked_class();
+    }
     const VirtualTime root = root_now();
     std::size_t best = kClasses;
     for (std::size_t i = kClasses; i-- > 0;) {
@@ -344,11 +366,18 @@ std::size_t RunQueue::pick_class() const {
     return best;
 }
 
+void RunQueue::follow_root() {
+    root_last_ = root_now();
+    // The least of those with work is not ahead of their mean.
+    if (root_last_ - oldest_empty_ > kFarBehind) [[unlikely]] {
+        tidy_empty_classes();
+    }
+}
+
 // Root times stay near each other: the reference follows, and so does a class that has had no work for very
 // long. It follows the least of those with work: their mean falls when one that is far ahead leaves (it ran
 // while the machine was stopped), the least only grows, so nobody is put ahead of where he will start.
 void RunQueue::tidy_empty_classes() {
-    root_last_ = root_now();
     VirtualTime least = root_last_;
     for (const RootMember& member : classes_) {
         if (!member.queue.empty()) {
@@ -358,6 +387,12 @@ void RunQueue::tidy_empty_classes() {
     for (RootMember& member : classes_) {
         if (member.queue.empty() && least - member.vt > kFarBehind) {
             member.vt = least - kFarBehind / 2;
+        }
+    }
+    oldest_empty_ = root_last_;
+    for (const RootMember& member : classes_) {
+        if (member.queue.empty()) {
+            oldest_empty_ = earlier(oldest_empty_, member.vt);
         }
     }
 }
@@ -405,8 +440,12 @@ void RunQueue::join(Entity& entity, std::size_t index, EnqueueReason reason) {
 
 // Counts the entity out; its saved U stays. Pre: a member.
 void RunQueue::leave(Entity& entity, std::size_t index) {
-    classes_[index].queue.remove(entity);
-    root_known_ = false;
+    RootMember& member = classes_[index];
+    member.queue.remove(entity);
+    if (member.queue.empty()) {
+        root_known_ = false;
+        oldest_empty_ = earlier(oldest_empty_, member.vt);
+    }
     entity.position_.frame = class_at(index);
     entity.position_.epoch = epoch_;
     count_out_of_group(entity);
@@ -561,10 +600,6 @@ HartLoad RunQueue::load() const {
 Duration RunQueue::lag(const Entity& entity) const {
     const bool is_here = entity.is_on_queue() && entity.cpu_ == cpu_;
     return is_here ? classes_[index_of(entity.effective())].queue.lag(entity) : Duration{};
-}
-
-bool RunQueue::allows(const Entity& entity, CpuId cpu) const {
-    return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu);
 }
 
 }  // namespace kernel::sched

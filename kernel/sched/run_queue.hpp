@@ -12,6 +12,7 @@
 // Concurrency: guarded by the lock of the hart, as is every entity on it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -93,6 +94,11 @@ class RunQueue {
     // The group it counts for from now on; null: none. In any state. Lifetime as for the budget.
     void set_group(Entity& entity, Group* group, Instant now);
 
+    // A yield of the current entity that leaves everything as it is, because nobody is there to take the rest
+    // of its request; it is only counted. False, and nothing done: put_current(Yield) and pick_next() are
+    // called for. Pre: there is a current entity.
+    bool yield_alone();
+
     // --- When to decide ---
 
     // When a decision is due. With one runnable task or none only for budgets: the end of the running task's,
@@ -173,7 +179,9 @@ class RunQueue {
     [[nodiscard]] Duration lag(const Entity& entity) const;
     // May this task run here, as placement and stealing see it (Faults::ignore_affinity included)?
     [[nodiscard]] bool allows(const Entity& entity) const { return allows(entity, cpu_); }
-    [[nodiscard]] bool allows(const Entity& entity, CpuId cpu) const;
+    [[nodiscard]] bool allows(const Entity& entity, CpuId cpu) const {
+        return faults_.ignore_affinity || entity.attributes.affinity_effective.contains(cpu);
+    }
 
   private:
     friend class Auditor;
@@ -189,11 +197,26 @@ class RunQueue {
         Instant frame_set_at{Instant::from_ns(-kFrameSpacing.ns())};
     };
 
-    void account(Instant now);
+    void account(Instant now) {
+        if (now > clock_) {
+            account_elapsed(now);
+        }
+    }
+    void account_elapsed(Instant now);
     // `at`: when the service ended.
     void charge(Duration service, Instant at);
+    void follow_root();
     void tidy_empty_classes();
-    [[nodiscard]] VirtualTime root_now() const;
+    [[nodiscard]] bool is_only_class(std::size_t index) const {
+        return classes_[index].queue.count() == runnable_;
+    }
+    [[nodiscard]] VirtualTime root_now() const {
+        if (!root_known_) {
+            root_cache_ = compute_root();
+            root_known_ = true;
+        }
+        return root_cache_;
+    }
     [[nodiscard]] VirtualTime compute_root() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
@@ -206,7 +229,11 @@ class RunQueue {
     void run(Entity& entity, Instant now);
     void rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now);
     void adopt_frame(Entity& entity);
-    [[nodiscard]] static Duration request_of(const Entity& entity);
+    [[nodiscard]] static Duration request_of(const Entity& entity) {
+        return entity.attributes.burst.is_zero()
+                   ? row_of(entity.effective_).task_request
+                   : std::clamp(entity.attributes.burst, kRequestMin, kRequestMax);
+    }
 
     // What its attributes, its boost and what it is lent come to.
     [[nodiscard]] static QosClass class_of(const Entity& entity);
@@ -231,6 +258,11 @@ class RunQueue {
     void release_due(Instant now);
     void reconsider_throttled(Entity& entity, Instant now);
     [[nodiscard]] Entity* choose(Instant now);
+    Pick keep_current();
+    // Index of the class that was picked last; kClasses when there is none.
+    [[nodiscard]] std::size_t last_picked_class() const {
+        return std::min<std::size_t>(picked_class_, kClasses);
+    }
 
     void count_into_group(Entity& entity) const;
     static void count_out_of_group(Entity& entity);
@@ -252,7 +284,8 @@ class RunQueue {
     mutable VirtualTime root_cache_;
     mutable bool root_known_{false};
     std::array<RateTable, kClasses> rates_{};
-    VirtualTime root_last_;  // root_now() at the last charge: the present of a root without work
+    VirtualTime root_last_;     // root_now() at the last charge: the present of a root without work
+    VirtualTime oldest_empty_;  // no class without work is further behind than this
     ThrottledTree throttled_;
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone

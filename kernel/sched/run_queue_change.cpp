@@ -171,11 +171,4 @@ void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     child.cpu_ = cpu_;
 }
 
-Duration RunQueue::request_of(const Entity& entity) {
-    if (entity.attributes.burst.is_zero()) {
-        return row_of(entity.effective_).task_request;
-    }
-    return std::clamp(entity.attributes.burst, kRequestMin, kRequestMax);
-}
-
 }  // namespace kernel::sched

@@ -28,9 +28,6 @@ constinit AtomicCpuMask online_mask;
 constinit AtomicCpuMask started_mask;
 // Immutable after boot.
 constinit CpuMask possible_mask;
-// Counts changes of the online mask. Written after the mask and read before it, so whoever reads the newest
-// count also reads the newest mask.
-constinit std::atomic<std::uint32_t> change_count{1};
 // Guards the decision to change: the last CPU stays.
 constinit SpinLock change_lock{LockRank::CpuChange};
 
@@ -55,7 +52,7 @@ SysResult take_offline(Task& caller, CpuId cpu) {
     begin_wait(caller, &hart.gone, {});
     hart.presence.store(Presence::Leaving, std::memory_order_release);
     online_mask.remove(cpu);
-    change_count.fetch_add(1);
+    cpu_changes.fetch_add(1);
     if (cpu != arch::current_cpu()) {
         kick(cpu);
     }
@@ -77,7 +74,7 @@ SysResult put_online(CpuId cpu) {
     }
     hart.presence.store(Presence::Online, std::memory_order_release);
     online_mask.add(cpu);
-    change_count.fetch_add(1);
+    cpu_changes.fetch_add(1);
     kick(cpu);
     return SysResult::again();
 }
@@ -111,10 +108,14 @@ bool send_tasks_away(Hart& hart) {
 
 }  // namespace
 
+constinit std::atomic<std::uint32_t> cpu_changes{1};
+constinit bool has_one_hart = false;
+
 void set_possible_cpus(CpuMask cpus) {
     possible_mask = cpus;
     Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
     cpus.for_each([](CpuId cpu) { arch::cpu_locals[cpu.value()].scheduling = &hart_of(cpu); });
+    has_one_hart = cpus.count_is_one();
 }
 CpuMask possible_cpus() {
     return possible_mask;
@@ -140,7 +141,7 @@ void hart_online() {
     hart.presence.store(Presence::Online, std::memory_order_release);
     started_mask.add(cpu);
     online_mask.add(cpu);
-    change_count.fetch_add(1);
+    cpu_changes.fetch_add(1);
 }
 
 SysResult set_cpu_online(Task& caller, CpuId cpu, bool online) {
@@ -171,7 +172,7 @@ SysResult set_cpu_online(Task& caller, CpuId cpu, bool online) {
 }
 
 CpuMask set_fitted(Hart& home, Task& task, const sched::Attributes& attributes, Instant now) {
-    const std::uint32_t change = change_count.load();
+    const std::uint32_t change = cpu_changes.load();
     const CpuMask online = online_cpus();
     const sched::Refit refit = sched::refit_affinity(attributes, task.entity.limits.affinity_limit, online);
     // Whether it must leave, the caller asks RunQueue::allows() once it is through.
@@ -187,10 +188,6 @@ CpuMask fit_mask(Hart& home, Task& task, Instant now) {
         return online;
     }
     return set_fitted(home, task, task.entity.attributes, now);
-}
-
-bool needs_fitting(const Task& task) {
-    return task.cpu_change != change_count.load();
 }
 
 sched::Refit fitted(const Task& task) {

@@ -18,7 +18,8 @@ namespace kernel::task {
 namespace {
 
 // FP registers of the task that ran last are kept in the hart; a copy goes to the task before another hart
-// could run it.
+// could run it. An epoch names what the registers hold: tasks of the same epoch have the same contents, as a
+// new thread and its creator do until one of them writes to an FP register.
 void save_fp_if_dirty(Hart& hart, Task& task) {
     if (!arch::fp_is_dirty()) {
         return;
@@ -30,11 +31,14 @@ void save_fp_if_dirty(Hart& hart, Task& task) {
 
 void load_fp(Hart& hart, Task& task) {
     if (task.fp_epoch == hart.fp_epoch && hart.fp_epoch != 0) {
-        return;  // the registers still hold its last saved state
+        return;  // the registers hold what the task saved last
+    }
+    if (task.fp_epoch == 0) {
+        task.fp_epoch = ++hart.next_fp_epoch;
     }
     arch::fp_set_clean();  // FS must not be Off for the loads
     arch::arch_restore_fp(&task.fp);
-    task.fp_epoch = hart.fp_epoch = ++hart.next_fp_epoch;
+    hart.fp_epoch = task.fp_epoch;
     arch::fp_set_clean();
 }
 
@@ -76,13 +80,12 @@ enum class Fate : std::uint8_t { Stays, Blocked, Evicted, Ended };
 struct Decision {
     Fate fate{Fate::Stays};
     bool balance{false};  // Pick::balance
-    // Set when somebody waits until the task has left this hart, or may stay after all. Keeps it: once the
-    // lock is dropped it may run to its end elsewhere.
-    Ref<Task> evicted;
 };
 
-// Takes the current task off the hart if it may not go on here, and picks the next one.
-Decision put_and_pick(Hart& hart, Instant now) {
+// Takes the current task off the hart if it may not go on here, and picks the next one. `evicted` is set when
+// somebody waits until the task has left this hart, or may stay after all. It keeps the task: once the lock
+// is dropped that may run to its end elsewhere.
+Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
     Task* const task = hart.current;
     Decision decision;
     Fate& fate = decision.fate;
@@ -92,7 +95,7 @@ Decision put_and_pick(Hart& hart, Instant now) {
     const LockGuard guard{hart.lock};
     if (task != nullptr) {
         if (std::exchange(task->has_evictors, false)) {
-            decision.evicted = Ref<Task>::share(*task);
+            evicted = Ref<Task>::share(*task);
         }
         // Read once: a waker may turn Blocking into Woken at any moment.
         const RunState state = task->run_state.load(std::memory_order_acquire);
@@ -206,9 +209,10 @@ void choose(Hart& hart, Instant now) {
             }
         }
     }
-    const Decision decision = put_and_pick(hart, now);
-    if (decision.evicted) {
-        release_evictors(*decision.evicted);
+    Ref<Task> evicted;
+    const Decision decision = put_and_pick(hart, now, evicted);
+    if (evicted) {
+        release_evictors(*evicted);
     }
     switch (decision.fate) {
         case Fate::Stays:
@@ -223,6 +227,9 @@ void choose(Hart& hart, Instant now) {
             task->run_state.store(RunState::Dead, std::memory_order_release);
             Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
             break;
+    }
+    if (has_one_hart) {  // nothing to balance with, nobody to call
+        return;
     }
     if (decision.balance) {
         balance_after_pick(hart);
@@ -307,7 +314,7 @@ arch::TrapFrame* exit_to_user() {
             hart.recheck = true;
             // One instant for all of it: every reading of the clock would be one more accounting.
             const Instant now = arch::now();
-            if (expire_timers(hart, now)) {
+            if (may_have_expired_timers(hart, now) && expire_timers(hart, now)) {
                 take_pending_interrupts();  // more are due: look at the rest of the world in between
                 continue;
             }
@@ -369,6 +376,13 @@ void leave_address_space(Hart& hart) {
 
 void request_yield() {
     Hart& hart = this_hart();
+    if (!hart.recheck && !has_arrivals(hart)) {
+        // Whoever takes a task from here, or changes one, interrupts; only this hart adds any.
+        const LockGuard guard{hart.lock};
+        if (hart.queue.yield_alone()) {
+            return;
+        }
+    }
     hart.yield_requested = true;
     hart.recheck = true;
 }

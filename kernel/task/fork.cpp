@@ -68,6 +68,7 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     }
     save_fp_for_copy(caller);
     task->fp = caller.fp;
+    task->fp_epoch = caller.fp_epoch;
     inherit_signals(caller, child, *task);
     if (options.shares_memory && !options.waits) {
         task->alternate_stack = {};

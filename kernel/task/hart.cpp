@@ -41,7 +41,7 @@ Task& task_of(sched::Entity& entity) {
 }
 
 void publish_load(Hart& hart) {
-    if (!possible_cpus().count_is_one()) {
+    if (!has_one_hart) {  // nobody looks
         const sched::HartLoad load = hart.queue.load();
         hart.load.store(load);
         if (machine_balance.note_load(hart.queue.cpu(), load, online_cpus())) {

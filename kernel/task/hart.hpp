@@ -66,7 +66,7 @@ struct alignas(64) Hart {
     bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
     bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
     bool exit_requested{false};
-    std::uint64_t fp_epoch{0};  // whose FP state is in the registers: Task::fp_epoch
+    std::uint64_t fp_epoch{0};  // names what the FP registers hold: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};
     sched::BalanceState balance;
 
@@ -100,7 +100,7 @@ inline void count(std::atomic<std::uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-// Makes other harts see the queue as it is now. With one hart nobody looks.
+// Makes other harts see the queue as it is now.
 void publish_load(Hart& hart) REQUIRES(hart.lock);
 
 // Runs f(Hart&, CpuId) with the lock of the task's home hart held: it may read and change the task's entity,
@@ -144,6 +144,9 @@ void send_to(CpuId cpu, Task& task);
 void kick(CpuId cpu);
 
 extern constinit AtomicCpuMask idle_cpus;
+// Whether one CPU is possible: then nobody else looks at loads, steals or has to be called. Immutable after
+// boot.
+extern constinit bool has_one_hart;
 
 // ---- machine_balance.cpp: fairness between harts (sched/balance.hpp); no lock is held ----
 
@@ -169,8 +172,13 @@ CpuMask fit_mask(Hart& home, Task& task, Instant now) REQUIRES(home.lock);
 // Pre: as fit_mask().
 CpuMask set_fitted(Hart& home, Task& task, const sched::Attributes& attributes, Instant now)
     REQUIRES(home.lock);
+// Counts changes of the online mask. Written after the mask and read before it, so whoever reads the newest
+// count also reads the newest mask.
+extern constinit std::atomic<std::uint32_t> cpu_changes;
 // A CPU came or went since the task's mask was fitted. Pre: as fit_mask().
-[[nodiscard]] bool needs_fitting(const Task& task);
+[[nodiscard]] inline bool needs_fitting(const Task& task) {
+    return task.cpu_change != cpu_changes.load();
+}
 // The task's attributes as fit_mask() would make them. Pre: as fit_mask().
 [[nodiscard]] sched::Refit fitted(const Task& task);
 // Fits the mask of a task that may be anywhere and has it moved when it must (attributes.cpp).
@@ -205,6 +213,11 @@ void lift_budget(Task& task);
 
 // ---- timers ----
 
+// Whether a deadline has passed. Without the lock: only the hart itself adds timers, and where another one
+// took the earliest off a moment ago, expire_timers() finds nothing to do. Pre: hart is the calling one.
+[[nodiscard]] inline bool may_have_expired_timers(const Hart& hart, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+    return hart.timers.next_deadline() <= now;
+}
 // Ends up to a bounded number of waits whose deadline has passed; true when there may be more.
 bool expire_timers(Hart& hart, Instant now);
 

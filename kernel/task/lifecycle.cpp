@@ -364,6 +364,7 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     TRY(inherit_shared(task, &caller));
     save_fp_for_copy(caller);
     task.fp = caller.fp;
+    task.fp_epoch = caller.fp_epoch;
     {
         const LockGuard guard{family_lock()};
         if (process.is_exiting.load(std::memory_order_relaxed) || process.exec_task != nullptr) {

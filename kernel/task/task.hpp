@@ -151,7 +151,7 @@ class Task : public RefCounted<Task> {
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
     AlternateStack alternate_stack;
     ListNode thread_node;       // on Process::threads
-    std::uint64_t fp_epoch{0};  // identifies the last save or restore of fp; 0 = never loaded on a hart
+    std::uint64_t fp_epoch{0};  // names what fp holds; 0 = has no name yet
     arch::FpState fp{};
 
   private:

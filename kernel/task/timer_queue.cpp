@@ -25,24 +25,24 @@ void TimerQueue::add(Timer& timer, Instant deadline, Duration slack) {
     timer.latest = deadline.plus_saturating(slack);
     timer.queued = true;
     timers_.insert(timer);
+    note_first();
 }
 
 void TimerQueue::remove(Timer& timer) {
     DCHECK(timer.queued);
     timers_.erase(timer);
+    note_first();
     timer.queued = false;
 }
 
-Instant TimerQueue::next_deadline() const {
+void TimerQueue::note_first() {
     const Timer* first = timers_.first();
-    return first == nullptr ? Instant::never() : first->deadline;
+    const Instant deadline = first == nullptr ? Instant::never() : first->deadline;
+    next_deadline_ns_.store(deadline.ns(), std::memory_order_relaxed);
 }
 
-Instant TimerQueue::next_interrupt() const {
+Instant TimerQueue::next_interrupt_of_some() const {
     const Timer* item = timers_.root();
-    if (item == nullptr) {
-        return Instant::never();
-    }
     const Instant limit = item->least_latest;
     Instant found = Instant::never();
     while (item != nullptr) {

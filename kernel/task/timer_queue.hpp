@@ -8,6 +8,7 @@
 // kernel anyway ends then.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "lib/avl_tree.hpp"
@@ -50,10 +51,15 @@ class TimerQueue {
     void add(Timer& timer, Instant deadline, Duration slack);
     void remove(Timer& timer);
     // The earliest deadline, or never(): from then on pop_expired() has something.
-    [[nodiscard]] Instant next_deadline() const;
+    // Any hart may ask; the answer is exact under the lock.
+    [[nodiscard]] Instant next_deadline() const {
+        return Instant::from_ns(next_deadline_ns_.load(std::memory_order_relaxed));
+    }
     // When to interrupt: the latest deadline that no timer's slack forbids to wait for, or never().
     // Post: next_deadline() <= it <= the least `latest`.
-    [[nodiscard]] Instant next_interrupt() const;
+    [[nodiscard]] Instant next_interrupt() const {
+        return timers_.empty() ? Instant::never() : next_interrupt_of_some();
+    }
     // Takes the earliest timer off when its deadline is not after `now`; null when there is none.
     [[nodiscard]] Timer* pop_expired(Instant now);
 
@@ -63,7 +69,12 @@ class TimerQueue {
         static bool update(Timer& item, const Timer* left, const Timer* right);
     };
     using Tree = AvlTree<Timer, &Timer::node, Order>;
+    [[nodiscard]] Instant next_interrupt_of_some() const;
+    void note_first();
+
     Tree timers_;
+    // Of the first timer.
+    std::atomic<std::int64_t> next_deadline_ns_{Instant::never().ns()};
 };
 
 // Sets a timer on the calling hart, with the slack of its task's effective class. Pre: it is not queued; its

@@ -418,6 +418,15 @@ void Hart::put_current(Instant now, PutReason reason) {
     }
 }
 
+// Nobody is there, or will be by a budget's return, to take the rest of the request: it is kept.
+bool Hart::yield_alone() {
+    if (runnable() != 1 || !throttled_.empty() || current_->budget != nullptr) {
+        return false;
+    }
+    ++current_->voluntary;
+    return true;
+}
+
 Choice Hart::pick_next(Instant now) {
     account(now);
     constexpr int kReleases = 16;

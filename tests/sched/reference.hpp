@@ -109,6 +109,7 @@ class Hart {
     void remove(Task& task, Instant now);
     void put_current(Instant now, PutReason reason);
     Choice pick_next(Instant now);
+    bool yield_alone();
     bool set_attributes(Task& task, const Attributes& attributes, Instant now);
     void charge_current(Instant now) { account(now); }
     void set_donation(Task& task, const kernel::sched::Donation& donation, Instant now);

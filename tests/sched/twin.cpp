@@ -170,6 +170,20 @@ std::optional<std::string> Twin::put(const Operation& operation, PutReason reaso
     return std::nullopt;
 }
 
+// Half of those who have nobody to yield to do it the short way, the others as if there were someone.
+std::optional<std::string> Twin::yield(const Operation& operation) {
+    if (queues_[operation.hart]->current() != nullptr && operation.amount % 2 == 0) {
+        const bool library = queues_[operation.hart]->yield_alone();
+        if (auto found = differ("alone", operation.hart, library, harts_[operation.hart]->yield_alone())) {
+            return found;
+        }
+        if (library) {
+            return std::nullopt;
+        }
+    }
+    return put(operation, PutReason::Yield);
+}
+
 std::optional<std::string> Twin::pick(const Operation& operation) {
     const Instant now = Instant::from_ns(now_.ns() - operation.late);
     const auto library = queues_[operation.hart]->pick_next(now);
@@ -281,7 +295,7 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             difference = put(operation, PutReason::Block);
             break;
         case Kind::Yield:
-            difference = put(operation, PutReason::Yield);
+            difference = yield(operation);
             break;
         case Kind::Preempt:
             difference = put(operation, PutReason::Preempted);

@@ -89,6 +89,7 @@ class Twin {
     std::optional<std::string> limit(const Operation& operation);
     std::optional<std::string> put(const Operation& operation, kernel::sched::PutReason reason);
     std::optional<std::string> enqueue(const Operation& operation, kernel::sched::EnqueueReason reason);
+    std::optional<std::string> yield(const Operation& operation);
     std::optional<std::string> pick(const Operation& operation);
     std::optional<std::string> steal(const Operation& operation);
     std::optional<std::string> compare() const;
