@@ -341,7 +341,7 @@ void ClassQueue::yield(Duration request) {
 void ClassQueue::count_in(Entity& entity) {
     Entity::Position& position = entity.position_;
     sum_weight_ += position.weight;
-    add_to_mean(Int128{position.vt - base_} * position.weight);
+    add_to_mean(position.vt - base_, position.weight);
     pace_sum_ += position.pace;
     wholes_ += position.is_whole ? 1 : 0;
     add_progress(progress_part(position));
@@ -351,20 +351,21 @@ void ClassQueue::count_in(Entity& entity) {
 void ClassQueue::count_out(const Entity& entity) {
     const Entity::Position& position = entity.position_;
     sum_weight_ -= position.weight;
-    add_to_mean(Int128{base_ - position.vt} * position.weight);
+    add_to_mean(base_ - position.vt, position.weight);
     pace_sum_ -= position.pace;
     wholes_ -= position.is_whole ? 1 : 0;
     progress_sum_ -= progress_part(position);
     masks_.leave(position.mask_place, position.weight);
 }
 
-// The members have moved by so much together, or are others: base_ is their mean again.
-void ClassQueue::add_to_mean(Int128 weighted) {
+// A member came at this distance from V, or one left that stood as far on the other side: base_ is their mean
+// again.
+void ClassQueue::add_to_mean(VirtualSpan distance, std::uint32_t weight) {
     if (sum_weight_ == 0) {
         weighted_sum_ = 0;
         return;
     }
-    const Int128 sum = weighted + weighted_sum_;
+    const Int128 sum = Int128{distance} * weight + weighted_sum_;
     const VirtualSpan drift = floor_divide(sum, sum_weight_);
     base_ = base_ + drift;
     weighted_sum_ = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) -

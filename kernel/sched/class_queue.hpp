@@ -166,7 +166,7 @@ class ClassQueue {
     // Progress of what stands at this vt and has the queue's mean otherwise.
     [[nodiscard]] VirtualTime progress_at(const Entity::Position& position) const;
     [[nodiscard]] Int128 progress_part(const Entity::Position& position) const;
-    void add_to_mean(Int128 weighted);
+    void add_to_mean(VirtualSpan distance, std::uint32_t weight);
     void add_progress(Int128 weighted);
 
     Tree waiting_;

@@ -17,7 +17,9 @@ std::uint64_t to_abi(Duration duration) {
 
 void Statistics::record_wake(Duration latency, Duration target) {
     const auto microseconds = static_cast<std::uint64_t>(latency.ns()) / 1000;
-    const auto bucket = static_cast<std::size_t>(std::bit_width(microseconds));
+    // The two lowest need no count of bits, and most wake-ups are of these.
+    const auto bucket =
+        microseconds < 2 ? std::size_t{microseconds} : static_cast<std::size_t>(std::bit_width(microseconds));
     ++wake_latency[std::min(bucket, wake_latency.size() - 1)];
     wake_latency_max = std::max(wake_latency_max, latency);
     if (!target.is_zero()) {

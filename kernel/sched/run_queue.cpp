@@ -512,7 +512,9 @@ void RunQueue::run(Entity& entity, Instant now) {
     entity.state_ = TaskState::Running;
     entity.since_ = now;
     picked_at_ = now;
-    count_boost(entity, now);
+    if (entity.effective_ == QosClass::PerfBurst) {
+        count_boost(entity, now);  // without a boost the bucket fills on
+    }
 }
 
 // --- Other harts ---

@@ -41,8 +41,12 @@ void RunQueue::consider_boost(Entity& entity) {
 }
 
 void RunQueue::settle_class(Entity& entity, Instant now) {
-    count_boost(entity, now);
-    consider_boost(entity);
+    if (wants_boost(entity)) {
+        count_boost(entity, now);
+        consider_boost(entity);
+    } else {
+        entity.is_boosted_ = false;  // its bucket fills without being looked at
+    }
     entity.effective_ = class_of(entity);
 }
 

@@ -184,8 +184,16 @@ Usage unsettled(const Task& task, Instant now) {
 }  // namespace
 
 void settle_usage_locked(Task& task, Instant now) {
-    task.process().used.add(unsettled(task, now));
     const Usage all = usage_at(task, now);
+    SettledUsage& used = task.process().used;
+    // A thread blocks or is preempted: rarely is there more than one number to add to.
+    used.runtime_ns.fetch_add((all.runtime - task.settled_runtime).ns(), std::memory_order_relaxed);
+    if (const auto more = all.voluntary_switches - task.settled_voluntary; more != 0) {
+        used.voluntary_switches.fetch_add(more, std::memory_order_relaxed);
+    }
+    if (const auto more = all.involuntary_switches - task.settled_involuntary; more != 0) {
+        used.involuntary_switches.fetch_add(more, std::memory_order_relaxed);
+    }
     task.settled_runtime = all.runtime;
     task.settled_voluntary = all.voluntary_switches;
     task.settled_involuntary = all.involuntary_switches;

@@ -54,12 +54,17 @@ void load_address_space(Hart& hart, Task& task) {
     hart.space = &space;
 }
 
-void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
-    const Instant next = min(min(hart.queue.next_event(now), hart.timers.next_interrupt()), hart.poll_at);
+// `event`: when the queue has something to decide.
+void program_timer_for(Hart& hart, Instant event) REQUIRES(hart.lock) {
+    const Instant next = min(min(event, hart.timers.next_interrupt()), hart.poll_at);
     if (next != hart.programmed) {
         hart.programmed = next;
         arch::set_timer(next);
     }
+}
+
+void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
+    program_timer_for(hart, hart.queue.next_event(now));
 }
 
 void audit(Hart& hart) REQUIRES(hart.lock) {
@@ -123,13 +128,15 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
             }
             fate = Fate::Evicted;
         }
-        if (fate == Fate::Stays && !yields && !hart.queue.should_resched(now)) {
-            if (hart.load_is_stale) {
-                hart.load_is_stale = false;
-                publish_load(hart);
+        if (fate == Fate::Stays && !yields) {
+            const Instant event = hart.queue.next_event(now);
+            if (event > now) {  // RunQueue::should_resched()
+                if (std::exchange(hart.load_is_stale, false)) {
+                    publish_load(hart);
+                }
+                program_timer_for(hart, event);
+                return decision;
             }
-            program_timer(hart, now);
-            return decision;
         }
         if (fate == Fate::Stays || fate == Fate::Evicted) {
             task->run_state.store(RunState::Ready, std::memory_order_relaxed);

@@ -60,12 +60,6 @@ Usage& Usage::operator-=(const Usage& other) {
     return *this;
 }
 
-void SettledUsage::add(const Usage& usage) {
-    runtime_ns.fetch_add(usage.runtime.ns(), std::memory_order_relaxed);
-    voluntary_switches.fetch_add(usage.voluntary_switches, std::memory_order_relaxed);
-    involuntary_switches.fetch_add(usage.involuntary_switches, std::memory_order_relaxed);
-}
-
 Usage SettledUsage::load() const {
     return {.runtime = Duration::nanoseconds(runtime_ns.load(std::memory_order_relaxed)),
             .voluntary_switches = voluntary_switches.load(std::memory_order_relaxed),

@@ -70,7 +70,6 @@ struct SettledUsage {
     std::atomic<std::uint64_t> voluntary_switches{0};
     std::atomic<std::uint64_t> involuntary_switches{0};
     std::atomic<std::int64_t> shown_ns{0};  // the longest runtime that was ever shown
-    void add(const Usage& usage);
     [[nodiscard]] Usage load() const;
 };
 

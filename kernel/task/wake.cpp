@@ -123,9 +123,33 @@ void pass_call_on() {
     }
 }
 
+namespace {
+
+// place() on a machine of one hart: the task's home is here, its mask holds this hart or is fitted until it
+// does, no hart idles, and no other one's frame is to be compared with. False, and nothing done, when the
+// mask does not fit.
+bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now) {
+    Hart& hart = this_hart();
+    const LockGuard guard{hart.lock};
+    if (needs_fitting(task) || !hart.queue.allows(task.entity)) [[unlikely]] {
+        return false;
+    }
+    // enqueue() itself ends the sleep or begins the life.
+    task.enqueue_reason = reason;
+    static_cast<void>(hart.queue.enqueue(task.entity, now, reason));
+    hart.recheck = true;
+    hart.load_is_stale = true;
+    return true;
+}
+
+}  // namespace
+
 void place(Task& task, sched::EnqueueReason reason) {
     DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
     const Instant now = time_of_placement();
+    if (has_one_hart && place_on_the_only_hart(task, reason, now)) {
+        return;
+    }
     const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
         // A task that is sent on from an inbox was noted where its wake-up began.
         if (task.entity.state() == sched::TaskState::Blocked) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
@@ -22,6 +23,7 @@ using kernel::PhysAddr;
 
 constexpr PhysAddr kRamBase{0x8000'0000};
 constexpr std::uint64_t kRamBytes = std::uint64_t{32} << 20;
+constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kRamAlignment = std::size_t{2} << 20;
 // Time of a step that does not wait for a timer: later instants are different from earlier ones.
 constexpr std::int64_t kStart = 1'000'000;
@@ -145,6 +147,13 @@ bool fp_is_dirty() {
 void fp_set_clean() {}
 extern "C" void arch_save_fp(FpState*) {}
 extern "C" void arch_restore_fp(const FpState*) {}
+
+void zero_page(void* page) {
+    std::memset(page, 0, kPageBytes);
+}
+void copy_page(void* __restrict to, const void* __restrict from) {
+    std::memcpy(to, from, kPageBytes);
+}
 
 // One address space that holds nothing: translations are never wrong.
 void remote_fence_i(CpuMask) {}
