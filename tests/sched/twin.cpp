@@ -172,16 +172,12 @@ std::optional<std::string> Twin::put(const Operation& operation, PutReason reaso
 
 // Half of those who have nobody to yield to do it the short way, the others as if there were someone.
 std::optional<std::string> Twin::yield(const Operation& operation) {
-    if (queues_[operation.hart]->current() != nullptr && operation.amount % 2 == 0) {
-        const bool library = queues_[operation.hart]->yield_alone();
-        if (auto found = differ("alone", operation.hart, library, harts_[operation.hart]->yield_alone())) {
-            return found;
-        }
-        if (library) {
-            return std::nullopt;
-        }
+    if (queues_[operation.hart]->current() == nullptr || operation.amount % 2 != 0) {
+        return put(operation, PutReason::Yield);
     }
-    return put(operation, PutReason::Yield);
+    const bool library = queues_[operation.hart]->yield_alone();
+    auto found = differ("alone", operation.hart, library, harts_[operation.hart]->yield_alone());
+    return found || library ? found : put(operation, PutReason::Yield);
 }
 
 std::optional<std::string> Twin::pick(const Operation& operation) {
@@ -213,10 +209,10 @@ std::optional<std::string> Twin::steal(const Operation& operation) {
     if (library == nullptr) {
         return std::nullopt;
     }
-    Operation arrive = operation;
-    arrive.task = reference->id;
     queues_[operation.other]->remove(*library, now_);
     harts_[operation.other]->remove(*reference, now_);
+    Operation arrive{operation};
+    arrive.task = reference->id;
     return enqueue(arrive, EnqueueReason::Migrate);
 }
 
@@ -341,10 +337,8 @@ std::optional<std::string> Twin::apply(const Operation& operation) {
             break;
         case Kind::RaiseFrame: {
             const auto qos_class = operation.attributes.qos_class;
-            const reference::Wide ahead = harts_[operation.other]->global_now(qos_class);
-            const auto shown = queues_[operation.other]->queue(qos_class).global_now();
-            queue.raise_frame(qos_class, shown);
-            hart.raise_frame(qos_class, ahead);
+            queue.raise_frame(qos_class, queues_[operation.other]->queue(qos_class).global_now());
+            hart.raise_frame(qos_class, harts_[operation.other]->global_now(qos_class));
             break;
         }
         case Kind::Set:
@@ -450,8 +444,7 @@ std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
     if (auto found = differ("idle", hart, queue.idle().ns(), expected.idle().ns())) {
         return found;
     }
-    const Instant event = expected.next_event(now_);
-    if (auto found = differ("next event", hart, queue.next_event(now_).ns(), event.ns())) {
+    if (auto found = differ("event", hart, queue.next_event(now_).ns(), expected.next_event(now_).ns())) {
         return found;
     }
     const auto load = queue.load();
@@ -466,8 +459,8 @@ std::optional<std::string> Twin::compare_hart(std::uint32_t hart) const {
         if (auto found = differ("class weight", hart, load.weight[i], wanted.weight[i])) {
             return found;
         }
-        if (auto found =
-                differ("waiting mask", hart, load.waiting_mask[i].bits(), wanted.waiting_mask[i].bits())) {
+        const auto mask = load.waiting_mask[i].bits();
+        if (auto found = differ("waiting mask", hart, mask, wanted.waiting_mask[i].bits())) {
             return found;
         }
         if (auto found = differ("lightest", hart, load.lightest[i], wanted.lightest[i])) {
