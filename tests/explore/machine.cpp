@@ -100,6 +100,7 @@ void advance_to_next_timer() {
 namespace kernel::arch {
 
 using explore::machine::harts;
+using explore::machine::kPageBytes;
 
 std::array<CpuLocal, kMaxCpus> cpu_locals;
 CpuLocal& cpu_local() {
