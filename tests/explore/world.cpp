@@ -83,10 +83,15 @@ void retire(CpuId cpu) {
     caller.run_state.store(RunState::Blocked);
 }
 
+constexpr std::uint32_t kMostHarts = 8;
+
 }  // namespace
 
 World::World(std::uint32_t harts) : harts_{harts} {
     the_world = this;
+    // Once: a task's size goes by it, and those of earlier worlds may still be there.
+    static const bool is_set = (kernel::task::set_possible_cpus(CpuMask::first(kMostHarts)), true);
+    static_cast<void>(is_set);
     machine::reset(harts);
     // What an earlier world found out is not known in this one.
     kernel::task::machine_balance.~MachineBalance();
@@ -101,7 +106,6 @@ World::World(std::uint32_t harts) : harts_{harts} {
         kernel::task::configure_hart(CpuId{i}, kernel::sched::kCapacityFull, {});
         kernel::task::hart_online();
     }
-    kernel::task::set_possible_cpus(CpuMask::first(harts));
     kernel::task::online_cpus().without(CpuMask::first(harts)).for_each(retire);
 }
 
