@@ -248,7 +248,6 @@ void ClassQueue::remove(Entity& entity) {
     }
     count_out(entity);
     if (empty()) {
-        base_ = position.vt;  // the last member was the mean
         progress_base_ = progress_of(position);
         progress_sum_ = 0;
     }
