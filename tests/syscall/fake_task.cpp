@@ -217,7 +217,8 @@ std::optional<std::int64_t> SyscallTest::settled(task::Task& caller) {
 }
 
 void SyscallTest::deliver(task::Task& task) {
-    while (task::needs_delivery(task) && !record().ended.contains(&task.process())) {
+    // As the exit path: a task that has stopped is off its hart until it is continued.
+    while (task::needs_delivery(task) && !task.is_stopped && !record().ended.contains(&task.process())) {
         task::deliver_signals(task);
     }
 }
