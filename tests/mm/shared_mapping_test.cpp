@@ -138,7 +138,8 @@ TEST_F(SharedMappingTest, EveryPieceKeepsTheFile) {
     EXPECT_EQ(kept(), 3);
     ASSERT_TRUE(protect_all(space(), kBase + 2 * kPageSize, kPageSize, kReadWrite).ok());
     EXPECT_EQ(kept(), 2) << "joined again";
-    map_at(kBase, 4, kReadWrite);  // over all of it
+    // Over all of it.
+    ASSERT_TRUE(space().map_anonymous({kBase, 4 * kPageSize, kReadWrite, Placement::Fixed}).ok());
     EXPECT_EQ(kept(), 0);
 }
 
