@@ -52,13 +52,13 @@ class SlabCache {
     static constexpr std::size_t stride_for(std::size_t object_bytes, std::size_t alignment) {
         return (object_bytes + alignment - 1) / alignment * alignment;
     }
-    // The smallest block of which no more than a sixteenth is waste, or the largest there is: eight frames,
-    // so that one object that stays keeps no more than that.
+    // The smallest block in which an object takes at most a sixteenth more than it needs, or the largest
+    // there is: eight frames, so that one object that stays keeps no more than that.
     static constexpr std::uint32_t order_for(std::size_t stride) {
         for (std::uint32_t order = 0; order < kMaxSlabOrder; ++order) {
             const std::size_t bytes = std::size_t{4096} << order;
-            const std::size_t used = (bytes - kHeaderBytes) / stride * stride;
-            if (bytes - used <= bytes / 16) {
+            const std::size_t objects = (bytes - kHeaderBytes) / stride;
+            if (objects != 0 && bytes / objects <= stride + stride / 16) {
                 return order;
             }
         }

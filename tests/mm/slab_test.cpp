@@ -2,6 +2,7 @@
 #include "mm/slab.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <thread>
 
@@ -52,6 +53,47 @@ TEST_F(SlabTest, ObjectsAreDistinctAndAllComesBack) {
     expect_distinct_and_returned(small, free_at_start(), [&](std::uint32_t i) { return small.create(i); });
     ObjectPool<Big> big;
     expect_distinct_and_returned(big, free_at_start(), [&](std::uint32_t) { return big.create(); });
+}
+
+// As tasks: seventeen in the largest slab there is, and not two in a frame.
+TEST_F(SlabTest, AnObjectTakesLittleMoreThanItNeeds) {
+    struct alignas(64) TaskLike {
+        std::array<std::byte, 1920> bytes{};
+    };
+    ObjectPool<TaskLike> pool;
+    std::vector<TaskLike*> objects;
+    for (int i = 0; i < 17 * 10; ++i) {
+        const auto object = pool.create();
+        ASSERT_TRUE(object.ok());
+        objects.push_back(*object);
+    }
+    EXPECT_EQ(free_at_start() - frames().stats().free, 8U * 10);
+    for (TaskLike* object : objects) {
+        pool.destroy(object);
+    }
+}
+
+// The tail is the object's own, and lines are not shared.
+TEST_F(SlabTest, ATailLiesBehindEachObject) {
+    struct Tailed {
+        std::array<std::uint64_t, 3> words{};
+    };
+    ObjectPool<Tailed> pool;
+    constexpr std::size_t kTail = 5 * sizeof(std::uint64_t);
+    pool.set_tail_bytes(kTail);
+    std::vector<Tailed*> objects;
+    for (int i = 0; i < 100; ++i) {
+        objects.push_back(*pool.create());
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(objects.back()) % 64, 0U);
+        std::memset(static_cast<void*>(objects.back() + 1), i, kTail);
+    }
+    for (int i = 0; i < 100; ++i) {
+        const auto* tail = reinterpret_cast<const unsigned char*>(objects[static_cast<std::size_t>(i)] + 1);
+        EXPECT_TRUE(std::all_of(tail, tail + kTail, [i](unsigned char byte) { return byte == i; }));
+    }
+    for (Tailed* object : objects) {
+        pool.destroy(object);
+    }
 }
 
 TEST_F(SlabTest, ConstructsAndDestroys) {
