@@ -45,6 +45,7 @@ class CheckImageTest(unittest.TestCase):
 
     def test_size(self):
         self.assertEqual(check_image.problems(image(body=(1 << 20) - 1, image_size=1 << 20)), [])
+        self.assertEqual(check_image.problems(image(body=1 << 20, image_size=2 << 20), limit=check_image.MAX_DEBUG_BYTES), [])
         self.assertEqual(check_image.problems(image(body=1 << 20, image_size=1 << 20)),
                          ["1048576 bytes, the limit is 1048576"])
 
