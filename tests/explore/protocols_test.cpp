@@ -27,6 +27,8 @@ void expect_none(std::uint32_t harts, const std::function<void(World&)>& build, 
 // The bounds: two preemptions cover every pair of steps of two protocols; with three harts one does, plus
 // random schedules.
 constexpr Bounds kTwoHarts{.preemptions = 2, .executions = 60'000, .samples = 2'000};
+// What goes wrong takes three preemptions: random schedules have to come across it.
+constexpr Bounds kTwoHartsDeep{.preemptions = 2, .executions = 60'000, .samples = 12'000};
 // Two harts, but several times as many steps.
 constexpr Bounds kLongPath{.preemptions = 1, .executions = 60'000, .samples = 4'000};
 constexpr Bounds kThreeHarts{.preemptions = 1, .executions = 60'000, .samples = 4'000};
@@ -173,7 +175,7 @@ TEST(Explore, PreemptedTaskReachesAnIdleHart) {
             waker.calls = {World::yield(), World::up(semaphore)};
             sleeper.spins = free.spins = true;
         },
-        kTwoHarts);
+        kTwoHartsDeep);
 }
 
 TEST(Explore, StealAgainstExit) {
