@@ -77,7 +77,7 @@ void BuddyRegion::free(PhysAddr block, std::uint32_t order) {
     insert_block(index, order);
 }
 
-BuddyRegion::Run BuddyRegion::take_cached(std::uint32_t max_order) {
+BuddyRegion::Run BuddyRegion::take_run(std::uint32_t max_order) {
     std::uint32_t order = 0;
     while (order < max_order && free_lists_[order] == kNone) {
         ++order;
@@ -89,17 +89,19 @@ BuddyRegion::Run BuddyRegion::take_cached(std::uint32_t max_order) {
     const std::uint32_t frames = 1U << order;
     for (std::uint32_t i = index; i < index + frames; ++i) {
         info_[i].order = 0;
-        info_[i].references.store(0, std::memory_order_relaxed);
-        set_state(info_[i], FrameState::Cached);
+        info_[i].references.store(1, std::memory_order_relaxed);
+        set_state(info_[i], FrameState::InUse);
     }
     free_frames_ -= frames;
     return {address_of(index), frames};
 }
 
-void BuddyRegion::free_cached(Run run) {
+void BuddyRegion::free_run(Run run) {
     const std::uint32_t index = index_of(run.start);
     for (std::uint32_t i = index; i < index + run.frames; ++i) {
-        CHECK(state_of(info_[i]) == FrameState::Cached);
+        CHECK(state_of(info_[i]) == FrameState::InUse);
+        CHECK_EQ(info_[i].references.load(std::memory_order_relaxed), 1U);
+        info_[i].references.store(0, std::memory_order_relaxed);
         set_state(info_[i], FrameState::NoHead);
     }
     free_frames_ += run.frames;

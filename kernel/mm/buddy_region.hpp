@@ -21,8 +21,7 @@ inline constexpr std::uint32_t kMaxOrder = 9;  // 2 MiB, one large page
 enum class FrameState : std::uint8_t {
     NoHead,  // any frame of a block but its head, or none of ours
     Free,    // head of a free block, on the list of its order
-    InUse,   // head of a block given out
-    Cached,  // in some hart's cache of single frames
+    InUse,   // head of a block given out; a frame in a hart's cache is given out to that cache
 };
 
 struct FrameInfo {
@@ -30,10 +29,11 @@ struct FrameInfo {
     std::uint32_t next{0};  // free list links: index of the frame in its region
     std::uint32_t previous{0};
     std::uint8_t order{0};  // of the block this frame heads
-    // Atomic, relaxed: a hart hands out of its cache without the lock while another looks at the buddy's
-    // state under it.
+    // Atomic, relaxed: a hart looks at it without the lock, when it frees, while another under the lock looks
+    // at its buddy's.
     std::atomic<FrameState> state{FrameState::NoHead};
     bool is_poisoned{false};  // debug builds: freed, and filled with the poison pattern
+    bool is_cached{false};    // debug builds: in a hart's cache, so nobody may free it or take a reference
 };
 static_assert(sizeof(FrameInfo) == 16);
 
@@ -65,10 +65,11 @@ class BuddyRegion {
         PhysAddr start;
         std::uint32_t frames{0};  // 0: nothing is free
     };
-    // The smallest free block, at most 2^max_order frames of it, each of them Cached from now on.
-    [[nodiscard]] Run take_cached(std::uint32_t max_order);
-    // Pre: all of the run's frames are Cached.
-    void free_cached(Run run);
+    // The smallest free block, at most 2^max_order frames of it, each of them a block of its own that is
+    // InUse with one reference.
+    [[nodiscard]] Run take_run(std::uint32_t max_order);
+    // Pre: each of the run's frames is a block of its own that is InUse with one reference.
+    void free_run(Run run);
 
     [[nodiscard]] std::uint64_t free_frames() const { return free_frames_; }
     [[nodiscard]] std::uint64_t total_frames() const { return total_frames_; }

@@ -33,6 +33,20 @@ std::span<std::byte> block_bytes(PhysAddr block, std::uint32_t order) {
 constexpr std::size_t kCheckedBytes =
     64;  // at each end of a frame: a whole check would double the price of debugging
 
+void note_cached(FrameInfo& info) {
+    CHECK(!info.is_cached);
+    info.is_cached = true;
+}
+
+void note_given_out(FrameInfo& info) {
+    CHECK(info.is_cached);
+    info.is_cached = false;
+}
+
+void check_not_cached(const FrameInfo& info) {
+    CHECK(!info.is_cached);
+}
+
 void poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
     std::memset(block_bytes(block, order).data(), std::to_integer<int>(kPoisonByte), kPageSize << order);
     for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
@@ -56,6 +70,9 @@ void check_poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
     }
 }
 #else
+void note_cached(FrameInfo&) {}
+void note_given_out(FrameInfo&) {}
+void check_not_cached(const FrameInfo&) {}
 void poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
 void check_poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
 #endif
@@ -117,10 +134,8 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     const PhysAddr frame = cache.frames[--count];
     cache.count.store(count, std::memory_order_relaxed);
     BuddyRegion& region = region_of(frame);
+    note_given_out(region.info(frame));
     check_poison(region, frame, 0);
-    FrameInfo& info = region.info(frame);
-    info.state.store(FrameState::InUse, std::memory_order_relaxed);
-    info.references.store(1, std::memory_order_relaxed);
     return frame;
 }
 
@@ -185,8 +200,9 @@ void FrameAllocator::free(PhysAddr block, std::uint32_t order) {
 
 void FrameAllocator::ref(PhysAddr frame) {
     // Relaxed: whoever takes another reference already has the frame through one.
-    const std::uint32_t before =
-        region_of(frame).info(frame).references.fetch_add(1, std::memory_order_relaxed);
+    FrameInfo& info = region_of(frame).info(frame);
+    check_not_cached(info);
+    const std::uint32_t before = info.references.fetch_add(1, std::memory_order_relaxed);
     CHECK(before > 0);
 }
 
@@ -197,14 +213,17 @@ void FrameAllocator::unref(PhysAddr frame) {
     CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
     CHECK_EQ(info.order, 0U);
     // Release: what this holder did to the frame comes before its reuse; acquire, in the last one, is the
-    // other half.
-    const std::uint32_t before = info.references.fetch_sub(1, std::memory_order_acq_rel);
-    CHECK(before > 0);
-    if (before > 1) {
-        return;
+    // other half. The only holder has nobody to race with: references are made of references.
+    if (info.references.load(std::memory_order_acquire) != 1) {
+        const std::uint32_t before = info.references.fetch_sub(1, std::memory_order_acq_rel);
+        CHECK(before > 0);
+        if (before > 1) {
+            return;
+        }
+        info.references.store(1, std::memory_order_relaxed);
     }
+    note_cached(info);
     poison(region, frame, 0);
-    info.state.store(FrameState::Cached, std::memory_order_relaxed);
     HartCache& cache = this_hart();
     if (cache.count.load(std::memory_order_relaxed) == kCacheCapacity) {
         spill(cache, kCacheCapacity - kCacheBatch);
@@ -261,13 +280,15 @@ std::uint32_t FrameAllocator::refill(HartCache& cache) {
     for (std::size_t i = 0; i < region_count_; ++i) {
         while (count < kCacheBatch) {
             const auto fits = static_cast<std::uint32_t>(std::bit_width(kCacheBatch - count)) - 1;
-            const BuddyRegion::Run run = regions_[i].take_cached(fits);
+            const BuddyRegion::Run run = regions_[i].take_run(fits);
             if (run.frames == 0) {
                 break;
             }
             // The last one in is the first one out: ascending.
             for (std::uint32_t left = run.frames; left > 0; --left) {
-                cache.frames[count++] = run.start + (left - 1) * kPageSize;
+                const PhysAddr frame = run.start + (left - 1) * kPageSize;
+                note_cached(regions_[i].info(frame));
+                cache.frames[count++] = frame;
             }
         }
     }
@@ -290,7 +311,10 @@ void FrameAllocator::spill(HartCache& cache, std::uint32_t keep) {
         }
         BuddyRegion& region = region_of(low);
         CHECK(region.contains(high));
-        region.free_cached({low, static_cast<std::uint32_t>((high - low) >> kPageShift) + 1});
+        for (PhysAddr frame = low; frame <= high; frame = frame + kPageSize) {
+            note_given_out(region.info(frame));
+        }
+        region.free_run({low, static_cast<std::uint32_t>((high - low) >> kPageShift) + 1});
     }
     cache.count.store(count, std::memory_order_relaxed);
 }

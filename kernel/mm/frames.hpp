@@ -4,7 +4,9 @@
 //
 // A frame is given out with one reference and returns when the last one is dropped. In debug builds a free
 // frame is filled with kPoisonByte and the ends of it are checked when it is given out again. Freeing what is
-// free, or what was never ours, stops the machine.
+// free, or what was never ours, stops the machine; what a hart's cache holds is known to be free in debug
+// builds only: its record says "in use, one reference" while it is there, so that a hart that allocates and
+// frees writes no record, whose line is shared with the records of three other frames and their harts.
 #pragma once
 
 #include <array>
@@ -58,7 +60,7 @@ class FrameAllocator {
     void ref(PhysAddr frame);
     // Drops one; the last returns the frame. Pre: frame is in use and was allocated singly.
     void unref(PhysAddr frame) EXCLUDES(lock_);
-    // How many references a frame has; 0 = free. Exact only while the caller keeps others from changing it.
+    // How many references a frame in use has. Exact only while the caller keeps others from changing it.
     [[nodiscard]] std::uint32_t references(PhysAddr frame) const;
 
     // A snapshot; exact when no other hart allocates.

@@ -70,7 +70,25 @@ TEST_F(FramesTest, LastReferenceFrees) {
     EXPECT_EQ(frames().stats().free, free_at_start() - 1);
     frames().unref(*frame);
     EXPECT_EQ(frames().stats().free, free_at_start());
-    EXPECT_EQ(frames().references(*frame), 0U);
+}
+
+// A cached frame's record stays as it was: harts that allocate and free on their own share the lines of
+// records.
+TEST_F(FramesTest, TheCacheWritesNoRecord) {
+    const auto first = frames().allocate_frame();
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ(frames().references(*first), 1U);
+    frames().unref(*first);
+    EXPECT_EQ(frames().references(*first), 1U) << "the record of a frame in the cache";
+    const auto second = frames().allocate_frame();
+    ASSERT_TRUE(second.ok());
+    EXPECT_EQ(*second, *first) << "the test wants the same frame again";
+    frames().ref(*second);
+    frames().unref(*second);
+    EXPECT_EQ(frames().references(*second), 1U);
+    frames().unref(*second);
+    frames().drain_this_hart();
+    EXPECT_EQ(frames().references(*second), 0U) << "the record of a frame in the pool";
 }
 
 // Blocks of random orders, never overlapping, aligned to their size; freed in random order, all joins back.
@@ -184,6 +202,13 @@ TEST_F(FramesDeathTest, MisuseStopsTheMachine) {
             frames().unref(*frame);
             frames().unref(*frame);
         },
+        "CHECK failed: !info.is_cached");
+    EXPECT_DEATH(
+        {
+            frames().unref(*frame);
+            frames().drain_this_hart();
+            frames().unref(*frame);
+        },
         "CHECK failed: info.state");
     EXPECT_DEATH(
         {
@@ -198,6 +223,13 @@ TEST_F(FramesDeathTest, MisuseStopsTheMachine) {
     EXPECT_DEATH(
         {
             frames().unref(*frame);
+            frames().ref(*frame);
+        },
+        "CHECK failed: !info.is_cached");
+    EXPECT_DEATH(
+        {
+            frames().unref(*frame);
+            frames().drain_this_hart();
             frames().ref(*frame);
         },
         "CHECK failed: before > 0");
