@@ -2,7 +2,7 @@
 """Compiles the suites with ninja: in parallel, only what is new, and with a record of what does not compile.
 
 A test that does not compile is no failure of the build: its log stays beside where the program would be, and is tried again
-only when its command changes.
+only when its command or a header of ours changes.
 """
 
 import pathlib
@@ -31,6 +31,7 @@ def prepare_headers(sources):
         if not link.is_symlink():
             link.symlink_to(target)
     for name in plan.EMPTY_HEADERS:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
 
 
@@ -69,6 +70,15 @@ def program_rule(folder, program):
     return [f"build {quote(status)}: program {needed}", f"  steps = {shell.replace('$', '$$').replace('$$launcher', '$launcher')}"]
 
 
+def forget_failures(folder, names):
+    """What did not compile is tried again when the stand-ins for headers have changed since."""
+    changed = max(header.stat().st_mtime for header in plan.HEADERS.iterdir())
+    for name in names:
+        status = folder / "status" / name
+        if status.is_file() and status.stat().st_mtime < changed and status.read_text(encoding="utf-8").strip() != "built":
+            status.unlink()
+
+
 def build(sources, folder, suites, wanted):
     """Builds the programs of the tests `wanted`; returns {program: why it was not built}. Raises BuildError."""
     prepare_headers(sources)
@@ -79,6 +89,7 @@ def build(sources, folder, suites, wanted):
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
     programs = sorted({test.program for test in wanted})
+    forget_failures(folder, programs)
     status = subprocess.run(["nice", "ninja", "-C", folder, "--quiet", *(f"{folder}/status/{name}" for name in programs)],
                             check=False)
     if status.returncode != 0:
