@@ -24,10 +24,11 @@ TEXT
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-arguments=() linux=false
+arguments=() linux=false build=true
 while [ $# -gt 0 ]; do
     case "$1" in
-        --sample | --all | --listed | --table | --not-built) arguments+=("$1") ;;
+        --sample | --all | --listed | --not-built) arguments+=("$1") ;;
+        --table) arguments+=("$1") build=false ;;
         --linux) linux=true ;;
         --only | --lane | --smp | --jobs)
             [ $# -ge 2 ] || { echo "suites.sh: $1 wants a value" >&2; exit 2; }
@@ -40,8 +41,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-"$root/scripts/setup.sh" run >&2
-"$root/scripts/build.sh" riscv-release neuron suite_runner >&2
+if $build; then
+    "$root/scripts/setup.sh" run >&2
+    "$root/scripts/build.sh" riscv-release neuron suite_runner >&2
+fi
 sources=$("$root/scripts/fetch-suites.sh")
 programs=$("$root/scripts/fetch-programs.sh")
 if $linux; then

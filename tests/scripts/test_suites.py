@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tests/suites: what is read from the suites, from a boot's log and from the lists, and what counts."""
+import os
 import pathlib
 import sys
 import tempfile
@@ -51,6 +52,17 @@ class BuildTest(unittest.TestCase):
             self.assertEqual(build.reason(log), "x.h: No such file")
             log.write_text("ld: undefined reference to `f'\n", encoding="utf-8")
             self.assertEqual(build.reason(log), "undefined: f")
+
+    def test_failures_are_forgotten_when_a_header_changes(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "status").mkdir()
+            for program, said in (("good", "built"), ("bad", "failed"), ("new", "failed")):
+                (folder / "status" / program).write_text(said + "\n", encoding="utf-8")
+            for program in ("good", "bad"):
+                os.utime(folder / "status" / program, (0, 0))
+            build.forget_failures(folder, ["good", "bad", "new", "absent"])
+            self.assertEqual({path.name for path in (folder / "status").iterdir()}, {"good", "new"})
 
 
 class VerdictTest(unittest.TestCase):

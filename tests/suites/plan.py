@@ -21,7 +21,8 @@ KERNEL_LIMIT_S = 45
 TIMERS_LIMIT_S = 165
 # Tests whose threads spin for tens of seconds: hours where every instruction is counted. They run in the other lane only.
 BUSY = re.compile(r"^glibc/.*/tst-(?:pthread-timedlock-lockloop|cond1[678]|robust-fork|rwlock-try(?:rd|wr)lock-stall|mutex10|"
-                  r"create-detached|rwlock-pwn|thread-affinity-\w+)$")
+                  r"create-detached|rwlock-pwn|thread-affinity-\w+)$|"
+                  r"^linux/(?:inconsistency-check|threadtest|posix_timers|leapcrash|skew_consistency|change_skew)$")
 
 
 @dataclasses.dataclass(frozen=True)
