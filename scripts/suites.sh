@@ -43,7 +43,7 @@ done
 
 if $build; then
     "$root/scripts/setup.sh" run >&2
-    "$root/scripts/build.sh" riscv-release neuron suite_runner >&2
+    "$root/scripts/build.sh" riscv-release image suite_runner >&2
 fi
 sources=$("$root/scripts/fetch-suites.sh")
 programs=$("$root/scripts/fetch-programs.sh")
