@@ -28,6 +28,7 @@ enum class Clock : std::int32_t {
     RealtimeCoarse = 5,
     MonotonicCoarse = 6,
     BootTime = 7,
+    Tai = 11,  // CLOCK_REALTIME + what nobody here sets
 };
 constexpr std::uint32_t kTimerAbsolute = 1;
 
@@ -55,6 +56,7 @@ Result<Duration> read_cpu_clock(Caller& caller, std::int32_t clock) {
     switch (static_cast<Clock>(clock)) {
         case Clock::Realtime:
         case Clock::RealtimeCoarse:
+        case Clock::Tai:
             return since_boot + realtime_offset();
         case Clock::Monotonic:
         case Clock::MonotonicRaw:
@@ -172,6 +174,7 @@ SysResult sys_clock_nanosleep(Caller& caller, std::int32_t clock, std::uint32_t 
     bool counts_from_1970 = false;
     switch (static_cast<Clock>(clock)) {
         case Clock::Realtime:
+        case Clock::Tai:
             counts_from_1970 = true;
             break;
         case Clock::Monotonic:

@@ -19,6 +19,7 @@ namespace {
 constexpr std::int32_t kClockRealtime = 0;
 constexpr std::int32_t kClockMonotonic = 1;
 constexpr std::int32_t kClockBootTime = 7;
+constexpr std::int32_t kClockTai = 11;
 constexpr std::uint32_t kTimerAbsolute = 1;
 constexpr std::int32_t kClockProcessCpu = 2;
 constexpr std::int32_t kClockThreadCpu = 3;
@@ -76,7 +77,8 @@ Result<void> read_clock(Caller& caller, std::int32_t clock, task::AlarmNotice& n
         case kClockRealtime:
         case kClockMonotonic:
         case kClockBootTime:
-            notice.counts_from_1970 = clock == kClockRealtime;
+        case kClockTai:
+            notice.counts_from_1970 = clock == kClockRealtime || clock == kClockTai;
             return {};
         case kClockProcessCpu:
             notice.clock = task::AlarmClock::ProcessCpu;

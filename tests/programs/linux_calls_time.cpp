@@ -62,6 +62,10 @@ void read_clocks() {
     const std::int64_t third = now(CLOCK_MONOTONIC_RAW);
     truth("one clock with three names", first <= second && second <= third && third <= now(CLOCK_MONOTONIC));
 
+    const std::int64_t earlier = now(CLOCK_REALTIME);
+    const std::int64_t atomic = now(CLOCK_TAI);
+    truth("no leap seconds were set", earlier <= atomic && atomic <= now(CLOCK_REALTIME));
+
     timeval of_day{};
     const std::int64_t real = now(CLOCK_REALTIME);
     succeeds("gettimeofday", gettimeofday(&of_day, nullptr));
@@ -127,7 +131,7 @@ void sleep_for() {
 }
 
 void sleep_until() {
-    for (const clockid_t clock : {CLOCK_MONOTONIC, CLOCK_REALTIME}) {
+    for (const clockid_t clock : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_TAI}) {
         const std::int64_t wake = now(clock) + kNap;
         succeeds("until a time", nap_by(clock, TIMER_ABSTIME, to_timespec(wake)));
         truth("it has come", now(clock) >= wake);
