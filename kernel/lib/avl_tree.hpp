@@ -76,6 +76,10 @@ class AvlTree {
     // Pre: item is on no tree.
     void insert(T& item) {
         DCHECK(!(item.*Member).is_linked());
+        if (root_ == nullptr) {
+            plant(item);
+            return;
+        }
         T* up = nullptr;
         bool goes_left = false;
         for (T* at = root_; at != nullptr; at = goes_left ? left(*at) : right(*at)) {
@@ -86,7 +90,25 @@ class AvlTree {
         node.parent_ = up;
         node.left_ = node.right_ = nullptr;
         node.height_ = 1;
-        (up == nullptr ? root_ : goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
+        (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
+        ++size_;
+        rebalance_from(&item, &item);
+    }
+
+    // insert() of an item that no other one is behind, as before() has it. Pre: as insert().
+    void insert_last(T& item) {
+        DCHECK(!(item.*Member).is_linked());
+        T* const up = last();
+        if (up == nullptr) {
+            plant(item);
+            return;
+        }
+        DCHECK(!Order::before(item, *up));
+        AvlNode<T>& node = item.*Member;
+        node.parent_ = up;
+        node.left_ = node.right_ = nullptr;
+        node.height_ = 1;
+        (up->*Member).right_ = &item;
         ++size_;
         rebalance_from(&item, &item);
     }
@@ -95,6 +117,12 @@ class AvlTree {
     void erase(T& item) {
         AvlNode<T>& node = item.*Member;
         DCHECK(node.is_linked());
+        if (size_ == 1) {
+            root_ = nullptr;
+            size_ = 0;
+            node.height_ = 0;
+            return;
+        }
         T* dirty = nullptr;  // the lowest item whose subtree changed
         T* top = nullptr;    // the highest one that has other children now
         if (node.left_ == nullptr || node.right_ == nullptr) {
@@ -133,6 +161,15 @@ class AvlTree {
     }
 
   private:
+    // Makes the item the only one.
+    void plant(T& item) {
+        AvlNode<T>& node = item.*Member;
+        node.parent_ = node.left_ = node.right_ = nullptr;
+        node.height_ = 1;
+        root_ = &item;
+        size_ = 1;
+        Order::update(item, nullptr, nullptr);
+    }
     static T* leftmost(T* item) {
         while (left(*item) != nullptr) {
             item = left(*item);

@@ -50,19 +50,9 @@ Duration ClassQueue::lag(const Entity& member) const {
 
 Entity* ClassQueue::best() const {
     DCHECK(running_ == nullptr);
-    Entity* item = waiting_.root();
-    while (item != nullptr) {
-        Entity* left = Tree::left(*item);
-        if (left != nullptr && is_eligible(left->position_.min_vt)) {
-            item = left;
-        } else if (is_eligible(*item)) {
-            return item;
-        } else {
-            item = Tree::right(*item);
-        }
-    }
-    CHECK(waiting_.empty());  // the least vt is never above the mean
-    return nullptr;
+    Entity* const found = first_eligible();
+    CHECK(found != nullptr || waiting_.empty());  // the least vt is never above the mean
+    return found;
 }
 
 const Entity* ClassQueue::first_candidate(CpuMask targets, const Faults& faults) const {
@@ -265,28 +255,14 @@ void ClassQueue::stop(Entity& entity) {
     waiting_.insert(entity);
 }
 
-bool ClassQueue::charge(Duration service, std::uint32_t capacity, Duration request) {
-    DCHECK(running_ != nullptr);
+void ClassQueue::begin_next_request(Duration request) {
     Entity::Position& position = running_->position_;
-    const VirtualSpan moved = advance(service, capacity, position.weight, position.carry);
-    position.vt = position.vt + moved;
-    // Fits: a service of less than 2^40 ns moves by less than 2^54 / weight. add_to_mean() of what is not
-    // negative:
-    const auto weighted = static_cast<std::uint64_t>(moved) * position.weight;
-    const std::uint64_t sum = static_cast<std::uint64_t>(weighted_sum_) + weighted;
-    base_ = base_ + static_cast<VirtualSpan>(sum / sum_weight_);
-    weighted_sum_ = static_cast<std::int64_t>(sum % sum_weight_);
-    add_progress(Int128{weighted});
-    if (is_before(position.vt, position.request_end)) {
-        return false;
-    }
     position.fresh = false;
     // The next one begins where this one should have ended: what an interrupt came late is part of it, and
     // does not add up over many requests.
     const VirtualSpan span = span_of(request, position.weight);
     const VirtualTime next = position.request_end + span;
     position.request_end = position.deadline = is_before(position.vt, next) ? next : position.vt + span;
-    return true;
 }
 
 void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
@@ -357,13 +333,7 @@ void ClassQueue::count_out(const Entity& entity) {
     masks_.leave(position.mask_place, position.weight);
 }
 
-// A member came at this distance from V, or one left that stood as far on the other side: base_ is their mean
-// again.
-void ClassQueue::add_to_mean(VirtualSpan distance, std::uint32_t weight) {
-    if (sum_weight_ == 0) {
-        weighted_sum_ = 0;
-        return;
-    }
+void ClassQueue::add_to_mean_wide(VirtualSpan distance, std::uint32_t weight) {
     const Int128 sum = Int128{distance} * weight + weighted_sum_;
     const VirtualSpan drift = floor_divide(sum, sum_weight_);
     base_ = base_ + drift;
@@ -371,13 +341,10 @@ void ClassQueue::add_to_mean(VirtualSpan distance, std::uint32_t weight) {
                                               static_cast<std::uint64_t>(drift) * sum_weight_);
 }
 
-void ClassQueue::add_progress(Int128 weighted) {
-    progress_sum_ += weighted;
-    if (progress_sum_ != static_cast<std::int64_t>(progress_sum_)) [[unlikely]] {  // once in days
-        const VirtualSpan progress = mean_progress();
-        progress_base_ = progress_base_ + progress;
-        progress_sum_ -= Int128{progress} * static_cast<Int128>(pace_sum_);
-    }
+void ClassQueue::rebase_progress() {
+    const VirtualSpan progress = mean_progress();
+    progress_base_ = progress_base_ + progress;
+    progress_sum_ -= Int128{progress} * static_cast<Int128>(pace_sum_);
 }
 
 }  // namespace kernel::sched

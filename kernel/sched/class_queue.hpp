@@ -21,6 +21,7 @@
 #include <cstdint>
 
 #include "lib/avl_tree.hpp"
+#include "lib/check.hpp"
 #include "sched/entity.hpp"
 #include "sched/mask_groups.hpp"
 #include "sched/qos.hpp"
@@ -95,6 +96,8 @@ class ClassQueue {
     // The waiting member that runs next: eligible with the earliest deadline, or the least vt should none be
     // eligible (only rounding can cause that). Null when nobody waits.
     [[nodiscard]] Entity* best() const;
+    // Of those that wait the first eligible one by deadline, or null.
+    [[nodiscard]] Entity* first_eligible() const;
     // A waiting member allowed on `thief`: the one with least U among the first kStealProbes by deadline, or
     // null.
     [[nodiscard]] Entity* find_stealable(CpuId thief, const Faults& faults) const;
@@ -136,9 +139,21 @@ class ClassQueue {
     // Between waiting and running. Pre: waiting, nobody running / running.
     void start(Entity& entity);
     void stop(Entity& entity);
-    // Moves the running member by `service`. True when that used up its request; a new one has begun. Pre:
-    // running.
-    bool charge(Duration service, std::uint32_t capacity, Duration request);
+    // Moves the running member by `service`. True when that used up its request: begin_next_request() is due.
+    // Pre: running.
+    [[nodiscard]] bool charge(Duration service, std::uint32_t capacity);
+    void begin_next_request(Duration request);
+    // The usual steps (run_queue_plain.cpp), where every member's pace is its weight. Each does what the
+    // functions it names do.
+    //   remove() of the running member. Pre: others wait.
+    void remove_running_plainly(Entity& entity);
+    //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
+    void yield_plainly(Duration request);
+    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
+    void pass_on(Entity& next);
+    //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its
+    //   weight is set.
+    void place_plainly(Entity& entity, Duration request, Duration credit) const;
     // Changes a member's weight, keeping its lag. Pre: a member.
     void reweigh(Entity& entity, std::uint32_t weight);
     // Gives up the rest of the request: the member goes behind everyone waiting. Pre: running.
@@ -167,7 +182,14 @@ class ClassQueue {
     [[nodiscard]] VirtualTime progress_at(const Entity::Position& position) const;
     [[nodiscard]] Int128 progress_part(const Entity::Position& position) const;
     void add_to_mean(VirtualSpan distance, std::uint32_t weight);
-    void add_progress(Int128 weighted);
+    [[gnu::noinline]] void add_to_mean_wide(VirtualSpan distance, std::uint32_t weight);
+    void add_progress(Int128 weighted) {
+        progress_sum_ += weighted;
+        if (progress_sum_ != static_cast<std::int64_t>(progress_sum_)) [[unlikely]] {  // once in days
+            rebase_progress();
+        }
+    }
+    [[gnu::noinline]] void rebase_progress();
 
     Tree waiting_;
     Entity* running_{nullptr};
@@ -182,5 +204,59 @@ class ClassQueue {
     std::uint32_t wholes_{0};
     MaskGroups masks_;
 };
+
+inline bool ClassQueue::charge(Duration service, std::uint32_t capacity) {
+    DCHECK(running_ != nullptr);
+    Entity::Position& position = running_->position_;
+    const VirtualSpan moved = advance(service, capacity, position.weight, position.carry);
+    position.vt = position.vt + moved;
+    // Fits: a service of less than 2^40 ns moves by less than 2^54 / weight. add_to_mean() of what is not
+    // negative:
+    const auto weighted = static_cast<std::uint64_t>(moved) * position.weight;
+    const std::uint64_t sum = static_cast<std::uint64_t>(weighted_sum_) + weighted;
+    base_ = base_ + static_cast<VirtualSpan>(sum / sum_weight_);
+    weighted_sum_ = static_cast<std::int64_t>(sum % sum_weight_);
+    add_progress(Int128{weighted});
+    return !is_before(position.vt, position.request_end);
+}
+
+// A member came at this distance from V, or one left that stood as far on the other side: base_ is their mean
+// again.
+inline void ClassQueue::add_to_mean(VirtualSpan distance, std::uint32_t weight) {
+    if (sum_weight_ == 0) {
+        weighted_sum_ = 0;
+        return;
+    }
+    std::int64_t sum = 0;
+    if (__builtin_mul_overflow(distance, std::int64_t{weight}, &sum) ||
+        __builtin_add_overflow(sum, weighted_sum_, &sum)) [[unlikely]] {
+        add_to_mean_wide(distance, weight);
+        return;
+    }
+    const auto by = std::int64_t{sum_weight_};
+    std::int64_t drift = sum / by;
+    std::int64_t left = sum % by;
+    if (left < 0) {
+        --drift;
+        left += by;
+    }
+    base_ = base_ + drift;
+    weighted_sum_ = left;
+}
+
+inline Entity* ClassQueue::first_eligible() const {
+    Entity* item = waiting_.root();
+    while (item != nullptr) {
+        Entity* left = Tree::left(*item);
+        if (left != nullptr && is_eligible(left->position_.min_vt)) {
+            item = left;
+        } else if (is_eligible(*item)) {
+            return item;
+        } else {
+            item = Tree::right(*item);
+        }
+    }
+    return nullptr;
+}
 
 }  // namespace kernel::sched

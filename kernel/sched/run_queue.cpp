@@ -13,12 +13,6 @@ namespace {
 
 constexpr Duration kFaultTick = Duration::milliseconds(4);
 
-// advance() takes at most 2^40 ns at once; a hart that stood still longer (a stopped VM) is charged in
-// pieces.
-constexpr Duration kChargeChunk = Duration::nanoseconds(std::int64_t{1} << 39U);
-// A class without work that has fallen this far behind follows, so that it never comes near the wrap.
-constexpr VirtualSpan kFarBehind = VirtualSpan{1} << 44U;
-
 }  // namespace
 
 void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faults) {
@@ -26,6 +20,7 @@ void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faul
     cpu_ = cpu;
     capacity_ = capacity;
     faults_ = faults;
+    has_faults_ = faults != Faults{};
     start_ = clock_ = now;
 }
 
@@ -273,10 +268,13 @@ void RunQueue::charge(Duration service, Instant at) {
     const std::size_t index = index_of(current_->effective());
     const ClassRow& row = kClassTable[index];
     RootMember& member = classes_[index];
-    const bool has_ended = member.queue.charge(service, capacity_, request_of(*current_));
-    if (has_ended && member.queue.count() > 1) {
-        request_ended_ = true;
-        want_resched(clock_);
+    const bool has_ended = member.queue.charge(service, capacity_);
+    if (has_ended) {
+        member.queue.begin_next_request(request_of(*current_));
+        if (member.queue.count() > 1) {
+            request_ended_ = true;
+            want_resched(clock_);
+        }
     }
     member.vt = member.vt + advance(service, capacity_, row.weight, member.carry);
     if (!is_before(member.vt, member.request_end)) {

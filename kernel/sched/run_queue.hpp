@@ -99,6 +99,20 @@ class RunQueue {
     // called for. Pre: there is a current entity.
     bool yield_alone();
 
+    // --- The usual case, in few steps (run_queue_plain.cpp) ---
+
+    // What came of put_current() and pick_next(), and next_event() after them.
+    struct Step {
+        Pick pick;
+        Instant event{Instant::never()};
+    };
+    // The same as enqueue(Wake), and next_event() after it. False, and nothing done, when this is no usual
+    // case.
+    [[nodiscard]] bool wake_plainly(Entity& entity, Instant now, Instant& event);
+    // The same as put_current(reason) and pick_next(). False, and nothing done, when this is no usual case.
+    // Pre: there is a current entity; reason is Yield or Block.
+    [[nodiscard]] bool switch_plainly(Instant now, PutReason reason, Step& step);
+
     // --- When to decide ---
 
     // When a decision is due. With one runnable task or none only for budgets: the end of the running task's,
@@ -219,6 +233,10 @@ class RunQueue {
     }
     [[nodiscard]] VirtualTime compute_root() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
+    [[nodiscard]] static bool is_ordinary(const Entity& entity);
+    [[nodiscard]] bool is_usual(const Entity& current, std::size_t index) const;
+    void account_plainly(Instant now, std::size_t index);
+    [[nodiscard]] Instant event_of_usual() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
     void join(Entity& entity, std::size_t index, EnqueueReason reason);
@@ -272,6 +290,12 @@ class RunQueue {
     // On this queue or throttled here.
     [[nodiscard]] static bool is_here(const Entity& entity);
 
+    // advance() takes at most 2^40 ns at once; a hart that stood still longer (a stopped VM) is charged in
+    // pieces.
+    static constexpr Duration kChargeChunk = Duration::nanoseconds(std::int64_t{1} << 39U);
+    // A class without work that has fallen this far behind follows, so that it never comes near the wrap.
+    static constexpr VirtualSpan kFarBehind = VirtualSpan{1} << 44U;
+
     // Bounds what one pick does about budgets.
     static constexpr std::uint32_t kReleasesPerPick = 16;
 
@@ -279,6 +303,7 @@ class RunQueue {
     std::uint32_t capacity_{kCapacityFull};
     std::uint32_t epoch_{0};  // of the frames: changes when compress() moves them
     Faults faults_;
+    bool has_faults_{false};  // any of them
     std::array<RootMember, kClasses> classes_{};
     // root_now() until a class's time changes, or whether it has work.
     mutable VirtualTime root_cache_;

@@ -54,15 +54,6 @@ void load_address_space(Hart& hart, Task& task) {
     hart.space = &space;
 }
 
-// `event`: when the queue has something to decide.
-void program_timer_for(Hart& hart, Instant event) REQUIRES(hart.lock) {
-    const Instant next = min(min(event, hart.timers.next_interrupt()), hart.poll_at);
-    if (next != hart.programmed) {
-        hart.programmed = next;
-        arch::set_timer(next);
-    }
-}
-
 void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
     program_timer_for(hart, hart.queue.next_event(now));
 }
@@ -158,10 +149,61 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
         }
     }
     hart.load_is_stale = false;
+    hart.has_company = hart.queue.runnable() > 1;
     publish_load(hart);
     program_timer(hart, now);
     audit(hart);
     return decision;
+}
+
+// put_and_pick() of a task that yields or begins to wait while others wait for this hart, in the usual case
+// (RunQueue::switch_plainly()). False, and nothing done, in others. What is skipped, and why that is sound:
+//   leaving        A task that must leave this hart has evictors, is to be fitted, or is not allowed here;
+//                  the hart is online.
+//   the timer      It is set only when it would fire too late. When it fires too early it is set anew: it
+//                  does so no more than once for each time it was set.
+//   note_started() is done here, without a second reading of the clock, for who does not wait for an instant.
+bool switch_plainly(Hart& hart, Task& task, Instant now, Decision& decision) {
+    // Read once: a waker may turn Blocking into Woken at any moment, and settle_blocked() then finds out.
+    const bool blocks = task.run_state.load(std::memory_order_acquire) == RunState::Blocking;
+    const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
+    if (blocks == hart.yield_requested || hart.exit_requested || !is_online) {
+        return false;
+    }
+    const LockGuard guard{hart.lock};
+    const bool may_stay = blocks || hart.queue.allows(task.entity);
+    if (task.has_evictors || needs_fitting(task) || !may_stay) {
+        return false;
+    }
+    sched::RunQueue::Step step;
+    if (!hart.queue.switch_plainly(now, blocks ? sched::PutReason::Block : sched::PutReason::Yield, step)) {
+        return false;
+    }
+    hart.yield_requested = false;
+    decision = {.fate = blocks ? Fate::Blocked : Fate::Stays, .balance = step.pick.balance};
+    Task* const next = step.pick.entity == nullptr ? nullptr : &task_of(*step.pick.entity);
+    hart.current = next;
+    if (next != &task) {
+        if (!blocks) {
+            task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+        }
+        settle_usage_locked(task, now);
+    }
+    if (next != nullptr) {
+        next->run_state.store(RunState::Running, std::memory_order_relaxed);
+        if (next->entity.is_waking() && next->due == Instant{}) {
+            hart.queue.note_started(now);
+        }
+        if (needs_fitting(*next)) [[unlikely]] {
+            hart.recheck = true;  // looked at again before it runs on
+        }
+    }
+    hart.load_is_stale = false;
+    hart.has_company = hart.queue.runnable() > 1;
+    publish_load(hart);
+    advance_timer(hart, step.event);
+    audit(hart);
+    return true;
 }
 
 // Ends the waits of those who asked for a mask this task was running outside of; true when nobody is left.
@@ -216,10 +258,13 @@ void choose(Hart& hart, Instant now) {
             }
         }
     }
-    Ref<Task> evicted;
-    const Decision decision = put_and_pick(hart, now, evicted);
-    if (evicted) {
-        release_evictors(*evicted);
+    Decision decision;
+    if (task == nullptr || !switch_plainly(hart, *task, now, decision)) {
+        Ref<Task> evicted;
+        decision = put_and_pick(hart, now, evicted);
+        if (evicted) {
+            release_evictors(*evicted);
+        }
     }
     switch (decision.fate) {
         case Fate::Stays:
@@ -383,7 +428,7 @@ void leave_address_space(Hart& hart) {
 
 void request_yield() {
     Hart& hart = this_hart();
-    if (!hart.recheck && !has_arrivals(hart)) {
+    if (!hart.has_company && !hart.recheck && !has_arrivals(hart)) {
         // Whoever takes a task from here, or changes one, interrupts; only this hart adds any.
         const LockGuard guard{hart.lock};
         if (hart.queue.yield_alone()) {

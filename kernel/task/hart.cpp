@@ -74,7 +74,7 @@ void poll_on(CpuId cpu, Duration period, void (*poll)()) {
     }
     // It sets its timer on its way out of the kernel.
     if (cpu == arch::current_cpu()) {
-        hart.recheck = true;
+        hart.recheck = hart.timer_is_new = true;
     } else {
         kick(cpu);
     }
@@ -116,6 +116,15 @@ std::uint64_t ipis_received(CpuId cpu) {
     return hart_of(cpu).ipis_received.load(std::memory_order_acquire);
 }
 
+void program_timer_for(Hart& hart, Instant event) {
+    const Instant next = min(min(event, hart.timers.next_interrupt()), hart.poll_at);
+    hart.timer_is_new = false;
+    if (next != hart.programmed) {
+        hart.programmed = next;
+        arch::set_timer(next);
+    }
+}
+
 void arm_timer(Timer& timer, Instant deadline) {
     Hart& hart = this_hart();
     const LockGuard guard{hart.lock};
@@ -126,7 +135,7 @@ void arm_timer(Timer& timer, Instant deadline) {
     } else {
         hart.timers.add(timer, deadline, kTimerSlack);
     }
-    hart.recheck = true;
+    hart.recheck = hart.timer_is_new = true;
 }
 
 void arm_alarm(Timer& timer, Instant deadline) {
@@ -135,7 +144,7 @@ void arm_alarm(Timer& timer, Instant deadline) {
     timer.cpu = hart.queue.cpu();
     timer.due = deadline;
     hart.timers.add(timer, deadline, Duration{});
-    hart.recheck = true;
+    hart.recheck = hart.timer_is_new = true;
 }
 
 void cancel_timer(Timer& timer) {

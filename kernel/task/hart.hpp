@@ -35,7 +35,9 @@ enum class Presence : std::uint32_t { Absent, Online, Leaving, Offline };
 struct alignas(64) Hart {
     // Hart-local, looked at by every system call.
     Task* current{nullptr};
-    bool recheck{false};  // queue, timers or current changed: the fast way out is not open
+    bool recheck{false};       // queue, timers or current changed: the fast way out is not open
+    bool has_company{false};   // others waited for this hart when it was looked at last: a hint for a yield
+    bool timer_is_new{false};  // one that was added, or poll_at, may be due before the timer fires
 
     alignas(64) SpinLock lock{LockRank::Hart};
     sched::RunQueue queue GUARDED_BY(lock);
@@ -217,6 +219,14 @@ void lift_budget(Task& task);
 // took the earliest off a moment ago, expire_timers() finds nothing to do. Pre: hart is the calling one.
 [[nodiscard]] inline bool may_have_expired_timers(const Hart& hart, Instant now) NO_THREAD_SAFETY_ANALYSIS {
     return hart.timers.next_deadline() <= now;
+}
+// Sets the timer to `event`, when the queue has something to decide, or to what is due here before that.
+void program_timer_for(Hart& hart, Instant event) REQUIRES(hart.lock);
+// The same when it would fire too late; it may then fire too early. For a hart that runs something.
+inline void advance_timer(Hart& hart, Instant event) REQUIRES(hart.lock) {
+    if (event < hart.programmed || hart.timer_is_new || hart.programmed == kTimerFired) [[unlikely]] {
+        program_timer_for(hart, event);
+    }
 }
 // Ends up to a bounded number of waits whose deadline has passed; true when there may be more.
 bool expire_timers(Hart& hart, Instant now);

@@ -126,16 +126,27 @@ void pass_call_on() {
 namespace {
 
 // place() on a machine of one hart: the task's home is here, its mask holds this hart or is fitted until it
-// does, no hart idles, and no other one's frame is to be compared with. False, and nothing done, when the
-// mask does not fit.
+// does, no hart idles, and no other one's frame is to be compared with. A wake-up that changes nothing about
+// who runs asks for no decision, only for a timer that fires in time. False, and nothing done, when the mask
+// does not fit.
 bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now) {
     Hart& hart = this_hart();
     const LockGuard guard{hart.lock};
     if (needs_fitting(task) || !hart.queue.allows(task.entity)) [[unlikely]] {
         return false;
     }
-    // enqueue() itself ends the sleep or begins the life.
     task.enqueue_reason = reason;
+    Instant event;
+    if (reason == sched::EnqueueReason::Wake && hart.queue.wake_plainly(task.entity, now, event)) {
+        hart.has_company = true;
+        if (event <= now) {
+            hart.recheck = true;
+        } else {
+            advance_timer(hart, event);
+        }
+        return true;
+    }
+    // enqueue() itself ends the sleep or begins the life.
     static_cast<void>(hart.queue.enqueue(task.entity, now, reason));
     hart.recheck = true;
     hart.load_is_stale = true;

@@ -68,7 +68,11 @@ TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
             item.key = static_cast<int>(random() % 50);  // many ties
             item.value = static_cast<int>(random() % 1000);
             item.arrival = arrivals++;
-            tree.insert(item);
+            if (model.empty() || item.key >= *model.rbegin()) {
+                tree.insert_last(item);
+            } else {
+                tree.insert(item);
+            }
             model.insert(item.key);
         } else if (random() % 4 == 0) {
             item.value = static_cast<int>(random() % 1000);

@@ -32,6 +32,29 @@ TEST(Differential, EveryDecisionIsTheReferences) {
     RecordProperty("operations", std::to_string(lives * kLife));
 }
 
+// The short ways beside the general ones (run_queue_plain.cpp): each of their cases is done both ways here,
+// every other time, and beside the reference.
+TEST(Differential, PlainStepsAreTheReferences) {
+    const std::uint64_t lives =
+        Tiers<std::uint64_t>{.brief = 25'000, .quick = 500'000, .thorough = 50'000'000}.value() / kLife;
+    const std::uint64_t first = first_seed();
+    Twin::PlainSteps steps;
+    for (std::uint64_t seed = first; seed < first + lives; ++seed) {
+        Shape shape = shape_of(seed);
+        shape.harts = 1 + static_cast<std::uint32_t>(seed % 2);
+        shape.is_usual = true;
+        const auto failure = find_difference(shape, kLife, &steps);
+        ASSERT_FALSE(failure.has_value()) << script_of(shape, *failure);
+    }
+    // It looked at what it is for: most operations make no sense when they come, one in some hundred is one
+    // of these.
+    EXPECT_GT(steps.wakes, lives * kLife / 400);
+    EXPECT_GT(steps.switches, lives * kLife / 400);
+    EXPECT_GT(steps.refused, 0U);
+    RecordProperty("wakes", std::to_string(steps.wakes));
+    RecordProperty("switches", std::to_string(steps.switches));
+}
+
 // The comparison sees what it is for, and cuts it down to a few lines.
 void expect_found(kernel::sched::Faults faults, const char* what) {
     for (std::uint64_t seed = 1; seed < 20; ++seed) {

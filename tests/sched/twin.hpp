@@ -60,6 +60,8 @@ struct Shape {
     std::uint64_t seed{1};
     std::int64_t start_ns{0};
     kernel::sched::Faults faults{};
+    // Tasks of one class without budgets, groups and loans: what run_queue_plain.cpp is for.
+    bool is_usual{false};
 };
 
 class Twin {
@@ -71,6 +73,15 @@ class Twin {
 
     // Does it to both, or to neither where it makes no sense now. What differs afterwards, if anything does.
     std::optional<std::string> apply(const Operation& operation);
+
+    // How often the library took its short way (run_queue_plain.cpp). The others of those that might have
+    // been one were done in the general way, or the short one was refused.
+    struct PlainSteps {
+        std::uint64_t wakes{0};
+        std::uint64_t switches{0};
+        std::uint64_t refused{0};
+    };
+    [[nodiscard]] const PlainSteps& plain_steps() const { return plain_; }
 
   private:
     struct Slot {
@@ -91,6 +102,9 @@ class Twin {
     std::optional<std::string> enqueue(const Operation& operation, kernel::sched::EnqueueReason reason);
     std::optional<std::string> yield(const Operation& operation);
     std::optional<std::string> pick(const Operation& operation);
+    std::optional<std::string> wake_plainly(const Operation& operation, bool& was_taken);
+    std::optional<std::string> switch_plainly(const Operation& operation, kernel::sched::PutReason reason,
+                                              bool& was_taken);
     std::optional<std::string> steal(const Operation& operation);
     std::optional<std::string> compare() const;
     std::optional<std::string> compare_task(const Slot& slot) const;
@@ -109,6 +123,7 @@ class Twin {
     std::vector<Slot> slots_;
     // Of tasks that are gone: a run queue compares the address of the one that ran last, so none is reused.
     std::deque<Slot> graves_;
+    PlainSteps plain_;
 };
 
 // What to do next: random, but so that most of it makes sense.
@@ -132,7 +147,9 @@ struct Failure {
 };
 
 // Runs `count` random operations; what went wrong, if anything, cut down to the operations it takes.
-std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count);
+// `steps`, if given, is added to.
+std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count,
+                                       Twin::PlainSteps* steps = nullptr);
 
 // As a script, one operation a line.
 std::string script_of(const Shape& shape, const Failure& failure);
