@@ -62,7 +62,7 @@ class ProgramsTest(unittest.TestCase):
     def test_stress_ng(self):
         """Each stressor does its operations and finds nothing wrong."""
         stressors = {"cpu": "--cpu-ops 4 --cpu-method int8", "switch": "--switch-ops 200", "pipe": "--pipe-ops 200",
-                     "futex": "--futex-ops 200", "vm": "--vm-ops 4 --vm-bytes 1m --vm-method incdec"}
+                     "futex": "--futex-ops 10", "vm": "--vm-ops 4 --vm-bytes 1m --vm-method incdec"}
         lines = [f"stress-ng --temp-path /tmp --verify --{name} 2 {options}" for name, options in stressors.items()]
         for name, printed in zip(stressors, self.run_script("stress-ng", ["/usr/bin/stress-ng"], *lines)):
             self.assertIn(f"dispatching hogs: 2 {name}", printed)
