@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "file/fixed_files.hpp"
 
+#include <array>
 #include <bit>
+#include <optional>
 
 #include "arch/contract.hpp"
 #include "file/seekable.hpp"
@@ -42,12 +44,15 @@ class TextFile final : public ConstantFile {
   public:
     // Texts are written anew at each open: their length is nothing stat could tell.
     [[nodiscard]] task::FileStatus status() const override { return status_; }
+    task::SysResult write(task::Task& caller, mm::UserBuffers& buffers,
+                          std::optional<std::uint64_t> at) override;
 
   private:
     template <class T>
     friend class mm::ObjectPool;
-    TextFile(std::span<char> room, std::size_t bytes, std::uint32_t flags, const task::FileStatus& status)
-        : ConstantFile{flags}, room_{room}, bytes_{bytes}, status_{status} {}
+    TextFile(std::span<char> room, std::size_t bytes, std::uint32_t flags, const task::FileStatus& status,
+             const TextWriter& writer)
+        : ConstantFile{flags}, room_{room}, bytes_{bytes}, status_{status}, writer_{writer} {}
     ~TextFile() = default;
     void close() override;
     [[nodiscard]] std::span<const std::byte> contents() const override {
@@ -57,6 +62,7 @@ class TextFile final : public ConstantFile {
     const std::span<char> room_;
     const std::size_t bytes_;
     const task::FileStatus status_;
+    const TextWriter writer_;
 };
 
 constinit mm::ObjectPool<InitrdFile> initrd_files;
@@ -64,6 +70,21 @@ constinit mm::ObjectPool<TextFile> text_files;
 
 void InitrdFile::close() {
     initrd_files.destroy(this);
+}
+
+task::SysResult TextFile::write(task::Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t>) {
+    if (writer_.write == nullptr) {
+        return Error::InvalidArgument;
+    }
+    constexpr std::uint64_t kMostThereCanBe = std::uint64_t{1} << 31;
+    const auto all = buffers.count_up_to(kMostThereCanBe);
+    std::array<char, kMaxTextWritten> text;
+    const auto bytes = buffers.gather(text);
+    if (!all.ok() || !bytes.ok()) {
+        return all.ok() ? bytes.error() : all.error();
+    }
+    const auto written = writer_.write(caller, writer_.subject, {text.data(), *bytes});
+    return written.ok() ? task::SysResult{*all} : task::SysResult{written.error()};
 }
 
 void TextFile::close() {
@@ -89,8 +110,8 @@ void free_text(std::span<char> room) {
 }
 
 Result<Ref<task::OpenFile>> open_text(std::span<char> room, std::size_t bytes, std::uint32_t flags,
-                                      const task::FileStatus& status) {
-    const auto file = text_files.create(room, bytes, flags, status);
+                                      const task::FileStatus& status, const TextWriter& writer) {
+    const auto file = text_files.create(room, bytes, flags, status, writer);
     if (!file.ok()) {
         free_text(room);
         return file.error();

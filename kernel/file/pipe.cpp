@@ -35,7 +35,7 @@ class Pipe : public RefCounted<Pipe> {
     [[nodiscard]] static Result<Ref<Pipe>> create(const void* name);
     static void last_reference_gone(Pipe& pipe);
 
-    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking);
+    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_peek = false);
     SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet = false);
     void close_reader() { close(Side::Reader); }
     void close_writer() { close(Side::Writer); }
@@ -177,7 +177,7 @@ void Pipe::end_write(std::uint64_t bytes) {
     }
 }
 
-SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
+SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_peek) {
     mm::AddressSpace& space = caller.process().space();
     const auto wanted = buffers.count_up_to(kStepBytes);
     if (!wanted.ok() || *wanted == 0) {
@@ -204,7 +204,7 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking) {
                             : Result<void>{piece.error()};
         total += copied.ok() ? piece->bytes : 0;
     }
-    end_read(total);
+    end_read(is_peek ? 0 : total);
     return total > 0 ? SysResult{total} : SysResult{copied};
 }
 
@@ -334,7 +334,8 @@ class Socket final : public task::OpenFile {
         if ((shut_.load(std::memory_order_relaxed) & kShutReading) != 0) {
             return std::uint64_t{0};
         }
-        return in_->read(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0);
+        return in_->read(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0,
+                         (flags & task::kMessagePeek) != 0);
     }
     SysResult send(Task& caller, UserBuffers& buffers, std::uint32_t flags) override {
         const bool is_quiet = (flags & task::kMessageNoSignal) != 0;

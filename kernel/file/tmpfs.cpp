@@ -27,17 +27,32 @@ constexpr std::uint32_t kRootMode = task::kTypeDirectory | 01777;
 constexpr std::array<std::string_view, kRoots> kMountPoints{"tmp", "dev/shm"};
 
 constinit mm::ObjectPool<Node> pool;
+constinit mm::ObjectPool<Name> more_names;
 constinit mm::PageBudget budget;
 constinit SpinLock tree{LockRank::FileTree};
 // The rest is guarded by tree.
 constinit std::array<Node*, kRoots> roots{};  // own a reference each; immutable after boot
 constinit IntrusiveList<Node, &Node::gone_node> gone;
 constinit std::uint64_t next_inode = kFirstInode;
+constinit std::uint64_t next_position = Directory::kFirstPosition;
 // Looked at without the lock to see whether there is something to do.
 constinit std::atomic<std::uint32_t> gone_count{0};
 
 std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(arch::now().ns());
+}
+
+// Counts a file, a directory or a further name as one page. Errors: NoSpace.
+Result<void> charge_node() {
+    if (budget.used.fetch_add(1, std::memory_order_relaxed) >= budget.limit) {
+        budget.used.fetch_sub(1, std::memory_order_relaxed);
+        return Error::NoSpace;
+    }
+    return {};
+}
+
+void uncharge_node() {
+    budget.used.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // The first part of a canonical path, taken off it.
@@ -47,12 +62,12 @@ std::string_view next_part(std::string_view& path) {
     return part;
 }
 
-Node* child_of(Node& directory, std::string_view name) REQUIRES(tree) {
-    for (Node* at = directory.children.root(); at != nullptr;) {
-        if (at->name() == name) {
+Name* child_of(Node& directory, std::string_view text) REQUIRES(tree) {
+    for (Name* at = directory.children.root(); at != nullptr;) {
+        if (at->text() == text) {
             return at;
         }
-        at = name < at->name() ? directory.children.left(*at) : directory.children.right(*at);
+        at = text < at->text() ? directory.children.left(*at) : directory.children.right(*at);
     }
     return nullptr;
 }
@@ -64,10 +79,11 @@ Result<Node*> walk(Root root, std::string_view path) REQUIRES(tree) {
         if (!at->is_directory()) {
             return Error::NotDirectory;
         }
-        at = child_of(*at, next_part(path));
-        if (at == nullptr) {
+        Name* const found = child_of(*at, next_part(path));
+        if (found == nullptr) {
             return Error::NoEntry;
         }
+        at = &found->node;
     }
     return at;
 }
@@ -90,33 +106,53 @@ Result<Place> find_place(Root root, std::string_view path) REQUIRES(tree) {
     return Place{.directory = directory, .name = is_top ? path : path.substr(slash + 1)};
 }
 
-void link(Node& directory, Node& child) REQUIRES(tree) {
-    child.parent = &directory;
-    directory.children.insert(child);
-    directory.by_inode.insert(child);
+// The name that a path names. Errors: find_place()'s; NoEntry.
+Result<Name*> find_name(Root root, std::string_view path) REQUIRES(tree) {
+    const Place place = TRY(find_place(root, path));
+    Name* const name = child_of(*place.directory, place.name);
+    return name == nullptr ? Result<Name*>{Error::NoEntry} : name;
+}
+
+// Pre: the name has its text, and owns a reference to its node.
+void link(Node& directory, Name& name) REQUIRES(tree) {
+    name.directory = &directory;
+    directory.children.insert(name);
+    directory.by_position.insert(name);
     directory.modified_ns.store(now_ns());
+    name.node.names.push_back(name);
+    name.node.name_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Takes a name away. The reference that the tree had is the caller's now, to be dropped without the lock.
-[[nodiscard]] Ref<Node> unlink(Node& child) REQUIRES(tree) {
-    child.parent->children.erase(child);
-    child.parent->by_inode.erase(child);
-    child.parent->modified_ns.store(now_ns());
-    child.parent = nullptr;
-    return Ref<Node>::adopt(child);
+// The same for a name that is new.
+void link_new(const Place& place, Name& name) REQUIRES(tree) {
+    name.set_text(place.name);
+    name.position = next_position++;
+    static_cast<void>(Ref<Node>::share(name.node).release());
+    link(*place.directory, name);
 }
 
-// Counts a file or directory as one page. Errors: NoSpace.
-Result<void> charge_node() {
-    if (budget.used.fetch_add(1, std::memory_order_relaxed) >= budget.limit) {
-        budget.used.fetch_sub(1, std::memory_order_relaxed);
-        return Error::NoSpace;
+// Takes a name out of its directory; it may be linked again.
+void unlink(Name& name) REQUIRES(tree) {
+    name.directory->children.erase(name);
+    name.directory->by_position.erase(name);
+    name.directory->modified_ns.store(now_ns());
+    name.directory = nullptr;
+    name.node.names.remove(name);
+    name.node.name_count.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// The same for good. The reference it had is the caller's now, to be dropped without the lock.
+[[nodiscard]] Ref<Node> drop(Name& name) REQUIRES(tree) {
+    Node& node = name.node;
+    unlink(name);
+    if (&name != &node.own_name) {
+        if (node.names.empty()) {
+            node.own_name.set_text(name.text());
+        }
+        more_names.destroy(&name);
+        uncharge_node();
     }
-    return {};
-}
-
-void uncharge_node() {
-    budget.used.fetch_sub(1, std::memory_order_relaxed);
+    return Ref<Node>::adopt(node);
 }
 
 // The path of a node without leading "/", written from the end of `to` backwards, then moved to the front.
@@ -132,8 +168,9 @@ Result<std::string_view> path_of(const Node& node, std::span<char> to) {
     };
     bool fits = true;
     const Node* at = &node;
-    for (; at->parent != nullptr && fits; at = at->parent) {
-        fits = put(at->name()) && put("/");
+    for (const Name* name = at->names.front(); name != nullptr && fits; name = at->names.front()) {
+        fits = put(name->text()) && put("/");
+        at = name->directory;
     }
     if (at != roots[static_cast<std::size_t>(at->root)] && fits) {
         return Error::NoEntry;
@@ -174,8 +211,7 @@ Result<void> enter(Root root, std::string_view path, Node& made) {
     }
     made.inode = next_inode++;
     made.root = root;
-    made.set_name(place.name);
-    link(*place.directory, *Ref<Node>::share(made).release());
+    link_new(place, made.own_name);
     return {};
 }
 
@@ -188,7 +224,7 @@ Result<Ref<Node>> create(Root root, std::string_view path, std::uint32_t mode) {
 // Whether `directory` is `node` or somewhere below it.
 bool is_within(const Node* directory, const Node& node) REQUIRES(tree) {
     while (directory != nullptr && directory != &node) {
-        directory = directory->parent;
+        directory = directory->parent();
     }
     return directory != nullptr;
 }
@@ -206,50 +242,37 @@ Result<void> check_replacement(const Node& target, const Node& moved) REQUIRES(t
 
 // ---- Open files
 
-class OpenDirectory final : public Directory {
+class OpenDirectory final : public OpenNode<Directory> {
   public:
-    [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
     Result<std::string_view> directory_path(std::span<char> to) const override { return path_of(*node_, to); }
-    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
-        return link_text_of(*node_, to);
-    }
-    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
-    Result<void> set_permissions(std::uint32_t mode) override {
-        node_->set_permissions(mode);
-        return {};
-    }
-    Result<void> set_modified(std::int64_t ns) override {
-        node_->modified_ns.store(static_cast<std::uint64_t>(ns));
-        return {};
-    }
 
   private:
     template <class T>
     friend class mm::ObjectPool;
-    OpenDirectory(Ref<Node> node, std::uint32_t flags) : Directory{flags}, node_{std::move(node)} {}
+    OpenDirectory(Ref<Node> node, std::uint32_t flags) : OpenNode{std::move(node), flags} {}
     ~OpenDirectory() = default;
     void close() override;
     Result<DirectoryEntry> entry_at(std::uint64_t position, std::span<char, kMaxName> room,
                                     task::Task& caller) override;
-
-    const Ref<Node> node_;
 };
 
 Result<DirectoryEntry> OpenDirectory::entry_at(std::uint64_t position, std::span<char, kMaxName> room,
                                                task::Task&) {
     const LockGuard guard{tree};
-    Node* next = nullptr;
-    for (Node* at = node_->by_inode.root(); at != nullptr;) {
-        const bool is_after = at->inode >= position;
+    Name* next = nullptr;
+    for (Name* at = node_->by_position.root(); at != nullptr;) {
+        const bool is_after = at->position >= position;
         next = is_after ? at : next;
-        at = is_after ? node_->by_inode.left(*at) : node_->by_inode.right(*at);
+        at = is_after ? node_->by_position.left(*at) : node_->by_position.right(*at);
     }
     if (next == nullptr) {
         return Error::NoEntry;
     }
-    const std::size_t bytes = next->name().copy(room.data(), room.size());
-    return DirectoryEntry{
-        .name = {room.data(), bytes}, .inode = next->inode, .mode = next->mode, .next = next->inode + 1};
+    const std::size_t bytes = next->text().copy(room.data(), room.size());
+    return DirectoryEntry{.name = {room.data(), bytes},
+                          .inode = next->node.inode,
+                          .mode = next->node.mode,
+                          .next = next->position + 1};
 }
 
 constinit mm::ObjectPool<OpenDirectory> open_directories;
@@ -272,7 +295,7 @@ Result<std::string_view> link_text_of(const Node& node, std::span<char> to) {
         to[0] = '/';
         return std::string_view{to.data(), path->size() + 1};
     }
-    out << '/' << node.name() << " (deleted)";
+    out << '/' << node.own_name.text() << " (deleted)";
     return path.error() == Error::NoEntry && !out.is_truncated() ? Result<std::string_view>{out.text()}
                                                                  : Error::NameTooLong;
 }
@@ -282,7 +305,7 @@ task::FileStatus Node::status() const {
             .inode = inode,
             .bytes = is_directory() ? 0 : contents.size(),
             .filesystem = 2 + static_cast<std::uint64_t>(root),
-            .links = is_directory() ? 2U : 1U,
+            .links = is_directory() ? 2U : name_count.load(std::memory_order_relaxed),
             .modified_ns = static_cast<std::int64_t>(modified_ns.load())};
 }
 
@@ -350,7 +373,7 @@ Result<Ref<Node>> create_unnamed(std::string_view name, std::uint64_t bytes) {
         return Error::NoMemory;
     }
     Ref<Node> made = TRY(make_node(task::kTypeRegular | 0777));
-    made->set_name(name);
+    made->own_name.set_text(name);
     made->contents.grow_to(bytes);
     const LockGuard guard{tree};
     made->inode = next_inode++;
@@ -388,63 +411,87 @@ Result<std::string_view> read_link(Root root, std::string_view path, std::span<c
     return std::string_view{room.data(), bytes};
 }
 
+Result<void> add_name(Root root, std::string_view existing, std::string_view path) {
+    const auto add = [&]() -> Result<void> {
+        const LockGuard guard{tree};
+        Node* const node = TRY(walk(root, existing));
+        const Place place = TRY(find_place(root, path));
+        if (child_of(*place.directory, place.name) != nullptr) {
+            return Error::Exists;
+        }
+        if (node->is_directory()) {
+            return Error::NotPermitted;
+        }
+        link_new(place, *TRY(more_names.create(*node)));
+        return {};
+    };
+    TRY(charge_node());
+    const auto added = add();
+    if (!added.ok()) {
+        uncharge_node();
+    }
+    return added;
+}
+
 Result<void> remove_file(Root root, std::string_view path) {
     Ref<Node> removed;  // dropped after the lock
     const LockGuard guard{tree};
-    Node* const node = TRY(walk(root, path));
-    if (node->is_directory()) {
+    if (path.empty()) {
         return Error::IsDirectory;
     }
-    removed = unlink(*node);
+    Name* const name = TRY(find_name(root, path));
+    if (name->node.is_directory()) {
+        return Error::IsDirectory;
+    }
+    removed = drop(*name);
     return {};
 }
 
 Result<void> remove_directory(Root root, std::string_view path) {
     Ref<Node> removed;  // dropped after the lock
     const LockGuard guard{tree};
-    Node* const node = TRY(walk(root, path));
-    if (!node->is_directory()) {
-        return Error::NotDirectory;
-    }
     if (path.empty()) {
         return Error::Busy;
     }
-    if (!node->children.empty()) {
+    Name* const name = TRY(find_name(root, path));
+    if (!name->node.is_directory()) {
+        return Error::NotDirectory;
+    }
+    if (!name->node.children.empty()) {
         return Error::NotEmpty;
     }
-    removed = unlink(*node);
+    removed = drop(*name);
     return {};
 }
 
 Result<void> rename(Root root, std::string_view from, std::string_view to, bool keeps_target) {
-    Ref<Node> moved;
     Ref<Node> replaced;  // dropped after the lock
     const LockGuard guard{tree};
     if (from.empty() || to.empty()) {
         return Error::Busy;
     }
-    Node* const node = TRY(walk(root, from));
+    Name* const name = TRY(find_name(root, from));
     const Place place = TRY(find_place(root, to));
-    if (is_within(place.directory, *node)) {
+    if (is_within(place.directory, name->node)) {
         return Error::InvalidArgument;
     }
-    Node* const target = child_of(*place.directory, place.name);
+    Name* const target = child_of(*place.directory, place.name);
     if (target != nullptr && keeps_target) {
         return Error::Exists;
     }
-    if (target == node) {
-        return {};
+    if (target != nullptr && &target->node == &name->node) {
+        return {};  // two names of one file: POSIX leaves both
     }
     if (target != nullptr) {
-        if (is_within(node->parent, *target)) {
+        if (is_within(name->directory, target->node)) {
             return Error::NotEmpty;
         }
-        TRY(check_replacement(*target, *node));
-        replaced = unlink(*target);
+        TRY(check_replacement(target->node, name->node));
+        replaced = drop(*target);
     }
-    moved = unlink(*node);
-    moved->set_name(place.name);
-    link(*place.directory, *moved.release());
+    unlink(*name);
+    name->set_text(place.name);
+    link(*place.directory, *name);
     return {};
 }
 

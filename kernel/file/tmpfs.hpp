@@ -35,6 +35,9 @@ Result<void> create_link(Root root, std::string_view path, std::string_view targ
 // Errors: find()'s; InvalidArgument when it is no symbolic link; NameTooLong when `room` is too small.
 [[nodiscard]] Result<std::string_view> read_link(Root root, std::string_view path, std::span<char> room);
 Result<void> create_directory(Root root, std::string_view path, std::uint32_t mode);
+// Gives a file or link another name. Errors: find()'s; NotPermitted for a directory; Exists; NoMemory;
+// NoSpace.
+Result<void> add_name(Root root, std::string_view existing, std::string_view path);
 // Errors: find()'s; IsDirectory.
 Result<void> remove_file(Root root, std::string_view path);
 // Errors: find()'s; NotDirectory; NotEmpty; Busy for a root.
@@ -43,8 +46,6 @@ Result<void> remove_directory(Root root, std::string_view path);
 // NotEmpty for a target that does not suit; InvalidArgument for a directory into itself; Busy for a root.
 Result<void> rename(Root root, std::string_view from, std::string_view to, bool keeps_target);
 
-// Errors: NoMemory. kOpenTruncate is the caller's business: truncate().
-[[nodiscard]] Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags);
 // As OpenFile::truncate().
 Result<bool> truncate(Node& node, std::uint64_t bytes);
 

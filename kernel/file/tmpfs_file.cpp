@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arch/contract.hpp"
+#include "file/seekable.hpp"
 #include "file/tmpfs.hpp"
 #include "file/transfer.hpp"
 #include "mm/frames.hpp"
@@ -14,26 +15,13 @@ namespace kernel::file::tmpfs {
 
 namespace {
 
-class MemoryFile final : public SeekableFile {
+class MemoryFile final : public OpenNode<SeekableFile> {
   public:
     task::SysResult read(task::Task& caller, mm::UserBuffers& buffers,
                          std::optional<std::uint64_t> at) override;
     task::SysResult write(task::Task& caller, mm::UserBuffers& buffers,
                           std::optional<std::uint64_t> at) override;
-    [[nodiscard]] task::FileStatus status() const override { return node_->status(); }
     Result<bool> truncate(std::uint64_t bytes) override { return tmpfs::truncate(*node_, bytes); }
-    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
-        return link_text_of(*node_, to);
-    }
-    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return tmpfs::open(*node_, flags); }
-    Result<void> set_permissions(std::uint32_t mode) override {
-        node_->set_permissions(mode);
-        return {};
-    }
-    Result<void> set_modified(std::int64_t ns) override {
-        node_->modified_ns.store(static_cast<std::uint64_t>(ns));
-        return {};
-    }
     [[nodiscard]] Result<Mappable> mappable() override {
         return Mappable{.object = &node_->contents, .bytes = node_->contents.size()};
     }
@@ -41,12 +29,10 @@ class MemoryFile final : public SeekableFile {
   private:
     template <class T>
     friend class mm::ObjectPool;
-    MemoryFile(Ref<Node> node, std::uint32_t flags) : SeekableFile{flags}, node_{std::move(node)} {}
+    MemoryFile(Ref<Node> node, std::uint32_t flags) : OpenNode{std::move(node), flags} {}
     ~MemoryFile() = default;
     void close() override;
     [[nodiscard]] std::uint64_t end() const override { return node_->contents.size(); }
-
-    const Ref<Node> node_;
 };
 
 constinit mm::ObjectPool<MemoryFile> open_files;

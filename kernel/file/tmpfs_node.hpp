@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "file/directory.hpp"
 #include "lib/avl_tree.hpp"
@@ -20,9 +21,38 @@ namespace kernel::file::tmpfs {
 enum class Root : std::uint8_t { Tmp, Shm };
 inline constexpr std::uint32_t kRoots = 2;
 
-// There are no hard links, so a node has one name. A name in a directory is a reference.
-// Concurrency: name, parent, children and the nodes of lists are guarded by the lock of the trees; contents
-// have their own; mode, inode and root are immutable once others know the node.
+class Node;
+
+// A name of a node in a directory; it holds a reference to the node. Guarded by the lock of the trees.
+struct Name {
+    explicit Name(Node& of) : node{of} {}
+    [[nodiscard]] std::string_view text() const { return {text_.data(), bytes_}; }
+    // Pre: it is in no directory; at most kMaxName characters.
+    void set_text(std::string_view text) { bytes_ = text.copy(text_.data(), text_.size()); }
+
+    Node& node;
+    Node* directory{nullptr};     // null: it is in none
+    std::uint64_t position{0};    // in listings; larger than those of names that were made before
+    ListNode of_node;             // on node.names
+    AvlNode<Name> text_node;      // in directory->children
+    AvlNode<Name> position_node;  // in directory->by_position
+    struct ByText {
+        static bool before(const Name& a, const Name& b) { return a.text() < b.text(); }
+        static void update(Name&, const Name*, const Name*) {}
+    };
+    struct ByPosition {
+        static bool before(const Name& a, const Name& b) { return a.position < b.position; }
+        static void update(Name&, const Name*, const Name*) {}
+    };
+
+  private:
+    std::array<char, kMaxName> text_{};
+    std::size_t bytes_{0};
+};
+
+// A node has its own name, and a file or link more, if it was given some.
+// Concurrency: names, children and the nodes of lists are guarded by the lock of the trees; contents have
+// their own; inode and root are immutable once others know the node.
 class Node : public RefCounted<Node> {
   public:
     static void last_reference_gone(Node& node);
@@ -30,9 +60,6 @@ class Node : public RefCounted<Node> {
     [[nodiscard]] bool is_directory() const { return (mode & task::kTypeMask) == task::kTypeDirectory; }
     [[nodiscard]] bool is_link() const { return (mode & task::kTypeMask) == task::kTypeLink; }
     [[nodiscard]] task::FileStatus status() const;
-    [[nodiscard]] std::string_view name() const { return {name_.data(), name_bytes_}; }
-    // Pre: the node is in no directory; at most kMaxName characters.
-    void set_name(std::string_view name) { name_bytes_ = name.copy(name_.data(), name_.size()); }
 
     std::atomic<std::uint32_t> mode;  // its type never changes
     std::uint64_t inode{0};
@@ -45,21 +72,16 @@ class Node : public RefCounted<Node> {
     std::atomic<std::uint32_t> is_being_written{0};
     mm::FileObject contents;  // of a file
 
-    Node* parent{nullptr};  // null: a root, or removed
-    AvlNode<Node> name_node;
-    AvlNode<Node> inode_node;
+    // The first one it got; of one that has none any more, the last.
+    Name own_name{*this};
+    mutable IntrusiveList<Name, &Name::of_node> names;  // those in directories
+    std::atomic<std::uint32_t> name_count{0};           // of them
     ListNode gone_node;
-    struct ByName {
-        static bool before(const Node& a, const Node& b) { return a.name() < b.name(); }
-        static void update(Node&, const Node*, const Node*) {}
-    };
-    struct ByInode {
-        static bool before(const Node& a, const Node& b) { return a.inode < b.inode; }
-        static void update(Node&, const Node*, const Node*) {}
-    };
-    // Of a directory: by name to find, by inode so that a listing goes on where it was.
-    AvlTree<Node, &Node::name_node, ByName> children;
-    AvlTree<Node, &Node::inode_node, ByInode> by_inode;
+    // Of a directory: by text to find, by position so that a listing goes on where it was.
+    AvlTree<Name, &Name::text_node, Name::ByText> children;
+    AvlTree<Name, &Name::position_node, Name::ByPosition> by_position;
+    // Of a directory: the one it is in; null: a root, or removed.
+    [[nodiscard]] Node* parent() const { return own_name.directory; }
 
   private:
     template <class T>
@@ -67,15 +89,39 @@ class Node : public RefCounted<Node> {
     Node(mm::PageBudget& budget, const mm::FileKeeper& keeper, std::uint32_t given_mode)
         : mode{given_mode}, contents{budget, keeper, this} {}
     ~Node() = default;
-
-    std::array<char, kMaxName> name_{};
-    std::size_t name_bytes_{0};
 };
+
+// Errors: NoMemory. kOpenTruncate is the caller's business: truncate().
+[[nodiscard]] Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags);
 
 // ---- Between tmpfs.cpp and tmpfs_file.cpp
 
 // As OpenFile::link_text().
 [[nodiscard]] Result<std::string_view> link_text_of(const Node& node, std::span<char> to);
+// What open files and open directories have in common. Kind: SeekableFile or Directory.
+template <class Kind>
+class OpenNode : public Kind {
+  public:
+    [[nodiscard]] task::FileStatus status() const final { return node_->status(); }
+    [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const final {
+        return link_text_of(*node_, to);
+    }
+    Result<Ref<task::OpenFile>> reopen(std::uint32_t flags) final { return open(*node_, flags); }
+    Result<void> set_permissions(std::uint32_t mode) final {
+        node_->set_permissions(mode);
+        return {};
+    }
+    Result<void> set_modified(std::int64_t ns) final {
+        node_->modified_ns.store(static_cast<std::uint64_t>(ns));
+        return {};
+    }
+
+  protected:
+    OpenNode(Ref<Node> node, std::uint32_t flags) : Kind{flags}, node_{std::move(node)} {}
+    ~OpenNode() = default;
+
+    const Ref<Node> node_;
+};
 // Pre: a regular file. Errors: NoMemory.
 [[nodiscard]] Result<Ref<task::OpenFile>> open_memory_file(Ref<Node> node, std::uint32_t flags);
 

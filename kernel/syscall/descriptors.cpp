@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Descriptors themselves: closing, duplicating, their flags, and pairs of files that come without a name.
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "file/tmpfs.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
+#include "syscall/locks.hpp"
 #include "task/file_table.hpp"
 
 namespace kernel::syscall {
@@ -169,6 +171,33 @@ SysResult sys_close(Caller& caller, std::int32_t fd) {
     return finish_clean_up(caller);
 }
 
+SysResult sys_close_range(Caller& caller, std::uint32_t first, std::uint32_t last, std::uint32_t flags) {
+    constexpr std::uint32_t kUnshare = 2;
+    constexpr std::uint32_t kMark = 4;
+    if (first > last || (flags & ~(kUnshare | kMark)) != 0) {
+        return Error::InvalidArgument;
+    }
+    last = std::min(last, FileTable::kMaxFiles - 1);
+    if (first > last) {
+        return std::uint64_t{0};
+    }
+    if ((flags & kMark) != 0) {
+        caller.files().mark_range(first, last);
+        return std::uint64_t{0};
+    }
+    // Task::call_progress: where to go on; never below where the program said to begin.
+    const std::uint64_t from = std::max<std::uint64_t>(caller.task.call_progress, first);
+    if (from <= last) {
+        caller.task.call_progress = caller.files().close_range_step(static_cast<std::uint32_t>(from), last);
+        return SysResult::again();
+    }
+    if (!task::clean_up_step()) {
+        caller.task.call_progress = std::uint64_t{last} + 1;
+        return SysResult::again();
+    }
+    return std::uint64_t{0};
+}
+
 SysResult sys_dup(Caller& caller, std::int32_t fd) {
     return duplicate(caller, fd, 0, false);
 }
@@ -178,7 +207,11 @@ SysResult sys_dup3(Caller& caller, std::int32_t from, std::int32_t to, std::uint
 }
 
 SysResult sys_fcntl(Caller& caller, std::int32_t fd, std::uint32_t command, std::uint64_t argument) {
-    return control(caller, fd, command, argument);
+    if (!is_lock_command(command)) {
+        return control(caller, fd, command, argument);
+    }
+    const auto file = caller.files().find(fd);
+    return file.ok() ? control_locks(caller, fd, *file, command, argument) : SysResult{file.error()};
 }
 
 }  // namespace kernel::syscall

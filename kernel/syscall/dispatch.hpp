@@ -37,6 +37,7 @@ using nexus_abi::sched_hartstat;
 using nexus_abi::sched_param;
 using nexus_abi::sched_snapshot_entry;
 using nexus_abi::sched_stat;
+using nexus_abi::select_mask;
 using nexus_abi::sigevent_t;
 using nexus_abi::siginfo;
 using nexus_abi::signal_stack;
@@ -47,6 +48,7 @@ using nexus_abi::statx_t;
 using nexus_abi::sysinfo_t;
 using nexus_abi::timespec;
 using nexus_abi::timeval;
+using nexus_abi::timex_t;
 using nexus_abi::tms;
 using nexus_abi::utsname;
 

@@ -28,6 +28,7 @@ using task::OpenFile;
 
 constexpr std::uint32_t kReadableByAll = 0444;
 constexpr std::uint32_t kSearchableByAll = 0555;
+constexpr std::uint32_t kExecutableByAny = 0111;
 constexpr std::uint32_t kLinkMode = kTypeLink | 0777;
 constexpr std::uint32_t kMaxLinks = 40;  // as on Linux
 
@@ -42,12 +43,13 @@ struct Fixed {
 };
 constexpr std::uint64_t kFirstFixedInode = std::uint64_t{1} << 32;
 constexpr std::string_view kProcesses = "proc/";
+constexpr std::string_view kOwnTerminal = "dev/tty";
 constexpr std::string_view kCpus = "sys/devices/system/cpu/";
 constexpr Fixed kFixed[]{
     {"", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"dev", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"dev/console", NodeKind::Console, kTypeCharacter | 0620},
-    {"dev/tty", NodeKind::Console, kTypeCharacter | 0620},
+    {kOwnTerminal, NodeKind::Console, kTypeCharacter | 0620},
     {"dev/fd", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd"},
     {"dev/stdin", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/0"},
     {"dev/stdout", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/1"},
@@ -208,7 +210,8 @@ Result<Node> find_fixed(std::string_view path) {
         return directory(inode_of(*found), found->mode);
     }
     if (found->kind == NodeKind::Console) {
-        return Node{.kind = NodeKind::Console, .status = console::status()};
+        return Node{
+            .kind = NodeKind::Console, .status = console::status(), .is_own_terminal = path == kOwnTerminal};
     }
     return Node{
         .kind = found->kind,
@@ -506,7 +509,7 @@ Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::
     if (node.is_directory()) {
         return Error::IsDirectory;
     }
-    if ((node.status.mode & kTypeMask) != kTypeRegular) {
+    if ((node.status.mode & kTypeMask) != kTypeRegular || (node.status.mode & kExecutableByAny) == 0) {
         return Error::AccessDenied;
     }
     switch (node.kind) {
@@ -576,7 +579,11 @@ Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t fla
         file::free_text(room);
         return described.error();
     }
-    return file::open_text(room, out.text().size(), flags, node.status);
+    file::TextWriter writer;
+    if (node.information == Information::ProcessComm) {
+        writer = {.write = &process_files::set_name, .subject = node.subject.tid.value()};
+    }
+    return file::open_text(room, out.text().size(), flags, node.status, writer);
 }
 
 }  // namespace kernel::syscall::file_system

@@ -48,7 +48,7 @@ enum class FinalLink : std::uint8_t { Itself, Followed };
                                    task::Task* caller);
 
 // The file that `text` leads to from `base` on, links followed, for the program loader. Errors: NoEntry,
-// NotDirectory, IsDirectory, NameTooLong, TooManyLinks; AccessDenied for what is no file.
+// NotDirectory, IsDirectory, NameTooLong, TooManyLinks; AccessDenied for what is no file or has no x bit.
 [[nodiscard]] Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::Task* caller);
 // The same for the program that another one names as its interpreter.
 [[nodiscard]] Result<mm::FileRef> find_interpreter(std::string_view path);
@@ -71,6 +71,7 @@ struct Node {
     file::Device device{};             // Device
     mm::FileObject* object{nullptr};   // File
     Information information{};         // Information
+    bool is_own_terminal{false};       // Console: whoever opens it must have it as controlling terminal
     Subject subject{};                 // Information about a process or thread: which
     std::string_view text{};           // Information::Constant
     Ref<file::tmpfs::Node> memory{};   // Memory: file or directory; Link, if it lies there

@@ -2,6 +2,7 @@
 // Linux' scheduling calls, as far as the classes and shares of NEURON can say the same.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "mm/user_memory.hpp"
 #include "sched/params.hpp"
@@ -11,6 +12,8 @@
 #include "syscall/time_values.hpp"
 #include "syscall/versioned.hpp"
 #include "task/dispatcher.hpp"
+#include "task/process_group.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::syscall {
 
@@ -34,6 +37,9 @@ constexpr std::int32_t kRealtimePriorityMin = 1;
 constexpr std::int32_t kRealtimePriorityMax = 99;
 
 constexpr std::uint32_t kPrioProcess = 0;
+constexpr std::uint32_t kPrioGroup = 1;
+constexpr std::uint32_t kPrioUser = 2;
+constexpr std::uint32_t kThreadsPerStep = 16;
 constexpr std::int32_t kNiceMin = -20;
 constexpr std::int32_t kNiceMax = 19;
 // Linux' weight of each nice level, -20 first (kernel/sched/core.c, sched_prio_to_weight): 1.25 per step,
@@ -122,6 +128,66 @@ void note_nice(task::Task& task, std::int32_t nice) {
     task::LinuxPolicy told = task.linux_policy.load();
     told.nice = static_cast<std::int8_t>(nice);
     task.linux_policy.store(told);
+}
+
+// Pre: nice is in range.
+SysResult set_nice(Caller& caller, std::int32_t who, std::int32_t nice) {
+    const auto target = find_target(caller, who, kRightSchedAdmin);
+    if (!target.ok()) {
+        return target.error();
+    }
+    const auto change = sched::parse_shares(shares_of_nice(nice));
+    if (!change.ok()) {
+        return change.error();
+    }
+    SysResult outcome = change_attributes(caller, who, *change, 0);
+    if (!outcome.has_value() || outcome.value() == 0) {
+        note_nice(**target, nice);
+        return outcome;
+    }
+    // The target is the caller's to change: what is refused is the value.
+    return outcome.value() == -static_cast<std::int64_t>(Error::NotPermitted) ? SysResult{Error::AccessDenied}
+                                                                              : outcome;
+}
+
+// Task::call_progress of a call that goes through threads.
+struct Walk {
+    std::uint32_t last_tid{0};
+    std::uint8_t has_found{0};
+    std::uint8_t most{0};  // of what was returned for them
+    std::uint16_t unused{0};
+};
+static_assert(sizeof(Walk) == sizeof(std::uint64_t));
+
+// The threads that PRIO_PGRP and PRIO_USER mean, in the order of their ids, some a step: act(task, may) says
+// a number below 256 for each; finish(the largest) is the result. Errors: InvalidArgument, NoProcess.
+template <class Act, class Finish>
+SysResult for_each_of(Caller& caller, std::uint32_t which, std::uint32_t who, std::uint64_t right, Act&& act,
+                      Finish&& finish) {
+    if (which != kPrioGroup && which != kPrioUser) {
+        return Error::InvalidArgument;
+    }
+    const std::uint32_t wanted = who != 0 ? who
+                                          : (which == kPrioGroup ? task::group_of(caller.process).value()
+                                                                 : caller.process.identity.user.real.load());
+    Walk walk = std::bit_cast<Walk>(caller.task.call_progress);
+    for (std::uint32_t looked_at = 0; looked_at < kThreadsPerStep; ++looked_at) {
+        const Ref<task::Task> task = task::lookup_next_task(TaskId{walk.last_tid});
+        if (!task) {
+            return walk.has_found != 0 ? SysResult{finish(walk.most)} : SysResult{Error::NoProcess};
+        }
+        walk.last_tid = task->tid().value();
+        task::Process& process = task->process();
+        const std::uint32_t is_in =
+            which == kPrioGroup ? task::group_of(process).value() : process.identity.user.real.load();
+        if (is_in == wanted && task->run_state.load() != task::RunState::Dead) {
+            const bool may = may_reach(caller, process, right);
+            walk.has_found = 1;
+            walk.most = std::max(walk.most, act(*task, may));
+        }
+    }
+    caller.task.call_progress = std::bit_cast<std::uint64_t>(walk);
+    return SysResult::again();
 }
 
 // The rest of a policy call, once its arguments have been read: errors in Linux' order.
@@ -373,38 +439,37 @@ SysResult sys_sched_rr_get_interval(Caller& caller, std::int32_t tid, Out<timesp
 }
 
 SysResult sys_setpriority(Caller& caller, std::uint32_t which, std::uint32_t who, std::int32_t nice) {
-    if (which != kPrioProcess) {
-        return Error::InvalidArgument;
-    }
-    const auto target = find_target(caller, static_cast<std::int32_t>(who), kRightSchedAdmin);
-    if (!target.ok()) {
-        return target.error();
-    }
     nice = std::clamp(nice, kNiceMin, kNiceMax);
-    const auto change = sched::parse_shares(shares_of_nice(nice));
-    if (!change.ok()) {
-        return change.error();
+    if (which == kPrioProcess) {
+        return set_nice(caller, static_cast<std::int32_t>(who), nice);
     }
-    SysResult outcome = change_attributes(caller, static_cast<std::int32_t>(who), *change, 0);
-    if (!outcome.has_value() || outcome.value() == 0) {
-        note_nice(**target, nice);
-        return outcome;
-    }
-    // The target is the caller's to change: what is refused is the value.
-    return outcome.value() == -static_cast<std::int64_t>(Error::NotPermitted) ? SysResult{Error::AccessDenied}
-                                                                              : outcome;
+    const auto change = [&](task::Task& task, bool may) {
+        if (!may) {
+            return static_cast<std::uint8_t>(Error::NotPermitted);
+        }
+        const SysResult outcome = set_nice(caller, static_cast<std::int32_t>(task.tid().value()), nice);
+        // One that has ended meanwhile is as good as changed.
+        const bool is_refused =
+            outcome.has_value() && outcome.value() == -static_cast<std::int64_t>(Error::AccessDenied);
+        return static_cast<std::uint8_t>(is_refused ? static_cast<std::uint8_t>(Error::AccessDenied) : 0);
+    };
+    return for_each_of(caller, which, who, kRightSchedAdmin, change, [](std::uint8_t error) {
+        return error != 0 ? Result<void>{static_cast<Error>(error)} : Result<void>{};
+    });
 }
 
 SysResult sys_getpriority(Caller& caller, std::uint32_t which, std::uint32_t who) {
-    if (which != kPrioProcess) {
-        return Error::InvalidArgument;
-    }
-    const auto target = find_target(caller, static_cast<std::int32_t>(who), kRightSchedInspect);
-    if (!target.ok()) {
-        return target.error();
-    }
     // 1..40: the system call cannot return what looks like an error.
-    return static_cast<std::uint64_t>(kNiceMax + 1 - (*target)->linux_policy.load().nice);
+    const auto priority_of = [](const task::Task& task, bool may = true) {
+        return static_cast<std::uint8_t>(may ? kNiceMax + 1 - task.linux_policy.load().nice : 0);
+    };
+    if (which == kPrioProcess) {
+        const auto target = find_target(caller, static_cast<std::int32_t>(who), kRightSchedInspect);
+        return target.ok() ? SysResult{std::uint64_t{priority_of(**target)}} : SysResult{target.error()};
+    }
+    return for_each_of(caller, which, who, kRightSchedInspect, priority_of, [](std::uint8_t most) {
+        return most != 0 ? Result<std::uint64_t>{most} : Result<std::uint64_t>{Error::NotPermitted};
+    });
 }
 
 SysResult sys_getcpu(Caller& caller, Out<std::uint32_t> cpu, Out<std::uint32_t> node, std::uint64_t) {

@@ -11,6 +11,7 @@
 #include "syscall/time_values.hpp"
 #include "syscall/user_path.hpp"
 #include "task/file_table.hpp"
+#include "task/process_group.hpp"
 
 namespace kernel::syscall {
 
@@ -25,6 +26,7 @@ using task::FileStatus;
 // include/uapi/linux/fcntl.h, stat.h
 constexpr std::uint32_t kAtEffectiveAccess = 0x200;
 constexpr std::uint32_t kAtRemoveDirectory = 0x200;
+constexpr std::uint32_t kAtFollowLink = 0x400;
 constexpr std::uint32_t kRenameNoReplace = 1;
 constexpr std::uint32_t kAtNoAutomount = 0x800;
 constexpr std::uint32_t kAtStatxSync = 0x6000;  // how fresh: everything is here
@@ -60,7 +62,7 @@ Result<void> check_open(const Node& node, std::uint32_t flags) {
             if ((flags & task::kOpenDirectory) != 0) {
                 return Error::NotDirectory;
             }
-            return writes ? Result<void>{Error::ReadOnly} : Result<void>{};
+            return writes && node.status.is_read_only ? Result<void>{Error::ReadOnly} : Result<void>{};
         default:
             return (flags & task::kOpenDirectory) != 0 ? Result<void>{Error::NotDirectory} : Result<void>{};
     }
@@ -112,6 +114,9 @@ Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> poi
     const FinalLink last = keeps_link ? FinalLink::Itself : FinalLink::Followed;
     const Path path = TRY(read_path(caller, dirfd, pointer, last));
     const Node node = TRY(find_or_create(path, last, flags, mode & ~caller.files().umask.load()));
+    if (node.is_own_terminal && !task::has_terminal(caller.process)) {
+        return Error::NoAddress;
+    }
     auto file = TRY(file_system::open(path, node, flags));
     if ((flags & task::kOpenTruncate) != 0 && node.kind == NodeKind::Memory) {
         // What is not dropped at once is dropped by the next writer.
@@ -252,6 +257,30 @@ Result<void> rename(Caller& caller, std::int32_t from_dirfd, In<char> from, std:
     return file::tmpfs::rename(source->root, source->rest, target->rest, flags != 0);
 }
 
+// A name more for a file. What is not in memory has the names it came with.
+Result<void> add_name(Caller& caller, std::int32_t from_dirfd, In<char> from, std::int32_t to_dirfd,
+                      In<char> to, std::uint32_t flags) {
+    if ((flags & ~kAtFollowLink) != 0) {
+        return Error::InvalidArgument;
+    }
+    const FinalLink last = flags != 0 ? FinalLink::Followed : FinalLink::Itself;
+    const Path from_path = TRY(read_path(caller, from_dirfd, from, last));
+    const Node existing = TRY(file_system::find(from_path));
+    const Path to_path = TRY(read_path(caller, to_dirfd, to, FinalLink::Itself));
+    if (file_system::find(to_path).ok()) {
+        return Error::Exists;
+    }
+    const MemoryPath target = TRY(place_for(to_path));
+    const auto source = file_system::find_in_memory(from_path);
+    if (!source || source->root != target.root) {
+        return Error::CrossDevice;
+    }
+    if (to_path.ends_as_directory()) {
+        return Error::NoEntry;
+    }
+    return file::tmpfs::add_name(source->root, source->rest, target.rest);
+}
+
 // As much of a link's target as there is room for, without a final zero.
 Result<std::uint64_t> copy_link(Caller& caller, std::int32_t dirfd, In<char> pointer, Out<char> buffer,
                                 std::uint64_t size) {
@@ -352,6 +381,11 @@ SysResult sys_renameat2(Caller& caller, std::int32_t from_dirfd, In<char> from, 
     }
     const auto renamed = rename(caller, from_dirfd, from, to_dirfd, to, flags);
     return renamed.ok() ? finish_clean_up(caller) : SysResult{renamed};
+}
+
+SysResult sys_linkat(Caller& caller, std::int32_t from_dirfd, In<char> from, std::int32_t to_dirfd,
+                     In<char> to, std::uint32_t flags) {
+    return add_name(caller, from_dirfd, from, to_dirfd, to, flags);
 }
 
 SysResult sys_truncate(Caller& caller, In<char> path, std::int64_t bytes) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// ppoll: looks at every file it is given and waits for a change (file/poll.hpp) until one of them is ready.
+// ppoll and pselect6: look at every file they are given and wait for a change (file/poll.hpp) until one of
+// them is ready.
 #include "file/poll.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
@@ -73,21 +76,21 @@ void write_time_left(Caller& caller, InOut<timespec> timeout, std::uint64_t dead
     }
 }
 
-SysResult poll(Caller& caller, InOut<pollfd> files, std::uint32_t count, InOut<timespec> timeout) {
+// Waits until `look`, which is given a PollWatch, finds a file ready (and returns how many), or the time is
+// up.
+template <class Look>
+SysResult wait_for_files(Caller& caller, InOut<timespec> timeout, Look&& look) {
     const Instant now = arch::now();
     const bool is_first = caller.task.call_progress == 0;
     const auto deadline = deadline_of(caller, timeout, now);
     if (!deadline.ok()) {
         return deadline.error();
     }
-    if (count > task::FileTable::kMaxFiles) {
-        return Error::InvalidArgument;
-    }
     if (!is_first) {
         file::pass_poll_on(caller.task);
     }
     file::PollWatch watch;
-    const auto ready = look_at_all(caller, files, count, watch);
+    const Result<std::uint64_t> ready = look(watch);
     // No deadline is 0, so that a call without patience is over at once even at the beginning of time.
     const bool is_over = *deadline != kNoDeadline &&
                          std::max<std::uint64_t>(static_cast<std::uint64_t>(now.ns()), 1) >= *deadline;
@@ -105,21 +108,137 @@ SysResult poll(Caller& caller, InOut<pollfd> files, std::uint32_t count, InOut<t
                : SysResult::again();
 }
 
-}  // namespace
+// ---- pselect6
 
-SysResult sys_ppoll(Caller& caller, InOut<pollfd> files, std::uint32_t count, InOut<timespec> timeout,
-                    In<std::uint64_t> mask, std::uint64_t set_size) {
+constexpr std::uint32_t kBitsPerWord = 64;
+constexpr std::uint32_t kSetWords = task::FileTable::kMaxFiles / kBitsPerWord;
+using FileSet = std::array<std::uint64_t, kSetWords>;
+
+// What it waits for in each of its sets: reading, writing, exceptional conditions, of which there are none.
+constexpr std::uint32_t kSets = 3;
+constexpr std::array<std::uint32_t, kSets> kEventsOfSet{task::kPollIn | task::kPollHangUp | task::kPollError,
+                                                        task::kPollOut | task::kPollError, 0};
+
+struct Selection {
+    std::array<InOut<std::uint64_t>, kSets> pointers;
+    std::uint32_t files{0};  // descriptors below this number count
+    std::array<FileSet, kSets> sets{};
+
+    [[nodiscard]] std::uint32_t words() const { return (files + kBitsPerWord - 1) / kBitsPerWord; }
+};
+
+Result<void> read_sets(Caller& caller, Selection& selection) {
+    for (std::uint32_t i = 0; i < kSets; ++i) {
+        const InOut<std::uint64_t> from = selection.pointers[i];
+        for (std::uint32_t word = 0; !from.is_null() && word < selection.words(); ++word) {
+            const In<std::uint64_t> at{mm::user_address(from).value() + word * sizeof(std::uint64_t)};
+            selection.sets[i][word] = TRY(mm::copy_in(caller.space(), at));
+        }
+    }
+    return {};
+}
+
+Result<void> write_sets(Caller& caller, const Selection& selection) {
+    for (std::uint32_t i = 0; i < kSets; ++i) {
+        if (!selection.pointers[i].is_null()) {
+            const Out<std::uint64_t> to{mm::user_address(selection.pointers[i]).value()};
+            TRY(mm::copy_out_array(
+                caller.space(), to,
+                std::span<const std::uint64_t>{selection.sets[i]}.first(selection.words())));
+        }
+    }
+    return {};
+}
+
+// Leaves in the sets what is ready. Errors: BadDescriptor.
+Result<std::uint64_t> look_at_sets(Caller& caller, Selection& selection, file::PollWatch& watch) {
+    std::uint64_t ready = 0;
+    for (std::uint32_t number = 0; number < selection.files; ++number) {
+        const std::uint32_t word = number / kBitsPerWord;
+        const std::uint64_t bit = std::uint64_t{1} << (number % kBitsPerWord);
+        std::uint64_t wanted = 0;
+        for (const FileSet& set : selection.sets) {
+            wanted |= set[word] & bit;
+        }
+        if (wanted == 0) {
+            continue;
+        }
+        const auto file = TRY(caller.files().find(static_cast<std::int32_t>(number)));
+        const std::uint32_t events = file->poll(watch);
+        for (std::uint32_t i = 0; i < kSets; ++i) {
+            std::uint64_t& place = selection.sets[i][word];
+            if ((place & bit) != 0 && (events & kEventsOfSet[i]) != 0) {
+                ++ready;
+            } else {
+                place &= ~bit;
+            }
+        }
+    }
+    return ready;
+}
+
+SysResult select(Caller& caller, Selection& selection, InOut<timespec> timeout) {
+    if (const auto read = read_sets(caller, selection); !read.ok()) {
+        return read.error();
+    }
+    bool is_looked_at = false;
+    const SysResult result =
+        wait_for_files(caller, timeout, [&](file::PollWatch& watch) -> Result<std::uint64_t> {
+            const std::uint64_t ready = TRY(look_at_sets(caller, selection, watch));
+            is_looked_at = true;
+            return ready;
+        });
+    if (!is_looked_at || !result.has_value()) {
+        return result;
+    }
+    const auto written = write_sets(caller, selection);
+    return written.ok() ? result : SysResult{written};
+}
+
+// The mask that holds while the call waits.
+Result<void> set_mask(Caller& caller, In<std::uint64_t> mask, std::uint64_t set_size) {
     if (!mask.is_null()) {
         if (set_size != sizeof(std::uint64_t)) {
             return Error::InvalidArgument;
         }
+        task::set_temporary_mask(caller.task, TRY(mm::copy_in(caller.space(), mask)));
+    }
+    return {};
+}
+
+}  // namespace
+
+SysResult sys_ppoll(Caller& caller, InOut<pollfd> files, std::uint32_t count, InOut<timespec> timeout,
+                    In<std::uint64_t> mask, std::uint64_t set_size) {
+    if (const auto masked = set_mask(caller, mask, set_size); !masked.ok()) {
+        return masked.error();
+    }
+    if (count > task::FileTable::kMaxFiles) {
+        return Error::InvalidArgument;
+    }
+    return wait_for_files(caller, timeout,
+                          [&](file::PollWatch& watch) { return look_at_all(caller, files, count, watch); });
+}
+
+SysResult sys_pselect6(Caller& caller, std::int32_t count, InOut<std::uint64_t> reading,
+                       InOut<std::uint64_t> writing, InOut<std::uint64_t> exceptional,
+                       InOut<timespec> timeout, In<select_mask> mask) {
+    if (!mask.is_null()) {
         const auto wanted = mm::copy_in(caller.space(), mask);
         if (!wanted.ok()) {
             return wanted.error();
         }
-        task::set_temporary_mask(caller.task, *wanted);
+        const auto masked = set_mask(caller, In<std::uint64_t>{wanted->mask}, wanted->set_size);
+        if (!masked.ok()) {
+            return masked.error();
+        }
     }
-    return poll(caller, files, count, timeout);
+    if (count < 0) {
+        return Error::InvalidArgument;
+    }
+    Selection selection{.pointers = {reading, writing, exceptional},
+                        .files = std::min(static_cast<std::uint32_t>(count), task::FileTable::kMaxFiles)};
+    return select(caller, selection, timeout);
 }
 
 }  // namespace kernel::syscall

@@ -20,6 +20,7 @@ using file_system::Node;
 using file_system::NodeKind;
 
 constexpr std::uint32_t kReadableByAll = task::kTypeRegular | 0444;
+constexpr std::uint32_t kWritableByOwner = 0200;
 constexpr std::uint32_t kDirectoryMode = task::kTypeDirectory | 0555;
 constexpr std::uint32_t kLinkMode = task::kTypeLink | 0777;
 constexpr std::uint32_t kTasksPerStep = 16;  // threads passed over on the way to the next one wanted
@@ -146,7 +147,10 @@ std::uint32_t mode_of(const Place& place) {
     if (place.is_link()) {
         return kLinkMode;
     }
-    return place.file != nullptr && place.file->kind == Kind::Text ? kReadableByAll : kDirectoryMode;
+    if (place.file == nullptr || place.file->kind != Kind::Text) {
+        return kDirectoryMode;
+    }
+    return kReadableByAll | (place.file->information == Information::ProcessComm ? kWritableByOwner : 0);
 }
 
 // A path with its "/" in front.
@@ -218,12 +222,13 @@ Result<Node> find(std::string_view path) {
     const Place place = TRY(take_apart(path));
     const std::uint32_t mode = mode_of(place);
     const bool is_directory = (mode & task::kTypeMask) == task::kTypeDirectory;
-    Node node{
-        .kind = is_directory      ? NodeKind::Directory
-                : place.is_link() ? NodeKind::Link
-                                  : NodeKind::Information,
-        .status = {
-            .mode = mode, .inode = place.inode(), .links = is_directory ? 2U : 1U, .is_read_only = true}};
+    Node node{.kind = is_directory      ? NodeKind::Directory
+                      : place.is_link() ? NodeKind::Link
+                                        : NodeKind::Information,
+              .status = {.mode = mode,
+                         .inode = place.inode(),
+                         .links = is_directory ? 2U : 1U,
+                         .is_read_only = (mode & kWritableByOwner) == 0}};
     if (node.kind == NodeKind::Information) {
         node.information = place.file->information;
         node.subject = {.tid = place.task->tid(), .is_thread = place.is_thread};
@@ -256,6 +261,18 @@ Result<Ref<task::OpenFile>> find_open_file(std::string_view path) {
         return Error::NoEntry;
     }
     return place.task->process().files.find(static_cast<std::int32_t>(*place.descriptor));
+}
+
+Result<void> set_name(task::Task& caller, std::uint64_t tid, std::string_view name) {
+    const Ref<task::Task> task = task::lookup_task(TaskId{static_cast<std::uint32_t>(tid)});
+    if (!task) {
+        return Error::NoProcess;
+    }
+    if (&task->process() != &caller.process()) {
+        return Error::InvalidArgument;
+    }
+    task->set_name(name);
+    return {};
 }
 
 Result<DirectoryEntry> next_process(std::uint64_t from, std::span<char> room) {

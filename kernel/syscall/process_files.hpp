@@ -25,6 +25,10 @@ namespace kernel::syscall::process_files {
 // The open file that "12/fd/3" stands for. Errors: NoEntry.
 [[nodiscard]] Result<Ref<task::OpenFile>> find_open_file(std::string_view path);
 
+// Gives a thread of the caller's process another name: writing to its comm. As TextWriter::write. Errors:
+// NoProcess, InvalidArgument.
+Result<void> set_name(task::Task& caller, std::uint64_t tid, std::string_view name);
+
 // The processes below "proc" itself, from the one after pid `from` on; no name: nothing found yet, go on at
 // `next`. Errors: NoEntry at the end.
 [[nodiscard]] Result<file::DirectoryEntry> next_process(std::uint64_t from, std::span<char> room);

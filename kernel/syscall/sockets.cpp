@@ -14,6 +14,7 @@ namespace {
 using mm::UserBuffers;
 
 // include/linux/socket.h
+constexpr std::uint32_t kPeek = 0x2;
 constexpr std::uint32_t kDoNotWait = 0x40;
 constexpr std::uint32_t kNoSignal = 0x4000;
 // include/uapi/asm-generic/socket.h
@@ -30,17 +31,22 @@ Result<Ref<task::OpenFile>> find_socket(Caller& caller, std::int32_t fd) {
     return file;
 }
 
-Result<std::uint32_t> message_flags(std::uint32_t flags) {
-    if ((flags & ~(kDoNotWait | kNoSignal)) != 0) {
+// Of sending; receiving knows kPeek beside, and kNoSignal does nothing there.
+constexpr std::uint32_t kSendFlags = kDoNotWait | kNoSignal;
+constexpr std::uint32_t kReceiveFlags = kSendFlags | kPeek;
+
+Result<std::uint32_t> message_flags(std::uint32_t flags, std::uint32_t known) {
+    if ((flags & ~known) != 0) {
         return Error::NotSupported;
     }
     return ((flags & kDoNotWait) != 0 ? task::kMessageDoNotWait : 0) |
-           ((flags & kNoSignal) != 0 ? task::kMessageNoSignal : 0);
+           ((flags & kNoSignal) != 0 ? task::kMessageNoSignal : 0) |
+           ((flags & kPeek) != 0 ? task::kMessagePeek : 0);
 }
 
 SysResult send(Caller& caller, std::int32_t fd, UserBuffers buffers, std::uint32_t flags, bool has_address) {
     const auto file = find_socket(caller, fd);
-    const auto how = message_flags(flags);
+    const auto how = message_flags(flags, kSendFlags);
     if (!file.ok() || !how.ok()) {
         return file.ok() ? how.error() : file.error();
     }
@@ -49,7 +55,7 @@ SysResult send(Caller& caller, std::int32_t fd, UserBuffers buffers, std::uint32
 
 SysResult receive(Caller& caller, std::int32_t fd, UserBuffers buffers, std::uint32_t flags) {
     const auto file = find_socket(caller, fd);
-    const auto how = message_flags(flags);
+    const auto how = message_flags(flags, kReceiveFlags);
     if (!file.ok() || !how.ok()) {
         return file.ok() ? how.error() : file.error();
     }

@@ -209,6 +209,71 @@ Instant to_instant(Duration time, bool counts_from_1970) {
     return Instant::from_ns(since_boot.ns());
 }
 
+// Real time is the boot's: nothing sets it, so there is nothing to be permitted.
+SysResult sys_clock_settime(Caller& caller, std::int32_t clock, In<timespec> time) {
+    if (static_cast<Clock>(clock) != Clock::Realtime) {
+        return Error::InvalidArgument;
+    }
+    const auto wanted = mm::copy_in(caller.space(), time);
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    return from_timespec(*wanted).ok() ? Error::NotPermitted : Error::InvalidArgument;
+}
+
+SysResult sys_settimeofday(Caller& caller, In<timeval> time, std::uint64_t) {
+    if (time.is_null()) {
+        return Error::NotPermitted;
+    }
+    const auto wanted = mm::copy_in(caller.space(), time);
+    if (!wanted.ok()) {
+        return wanted.error();
+    }
+    const bool is_time =
+        wanted->seconds >= 0 && wanted->microseconds >= 0 && wanted->microseconds < 1'000'000;
+    return is_time ? Error::NotPermitted : Error::InvalidArgument;
+}
+
+SysResult sys_adjtimex(Caller& caller, InOut<timex_t> time) {
+    // include/uapi/linux/timex.h; the figures of a Linux that was never adjusted.
+    constexpr std::uint64_t kTimeError = 5;
+    constexpr std::int32_t kUnsynchronised = 0x40;
+    constexpr std::int64_t kUnknownErrorUs = 16'000'000;
+    const auto asked = mm::copy_in(caller.space(), time);
+    if (!asked.ok()) {
+        return asked.error();
+    }
+    if (asked->modes != 0) {
+        return Error::NotPermitted;
+    }
+    const timex_t told{.modes = 0,
+                       .padding = 0,
+                       .offset = 0,
+                       .frequency = 0,
+                       .maximum_error = kUnknownErrorUs,
+                       .estimated_error = kUnknownErrorUs,
+                       .status = kUnsynchronised,
+                       .padding2 = 0,
+                       .constant = 2,
+                       .precision = 1,
+                       .tolerance = 500 << 16,  // parts per million with 16 bits behind the point
+                       .time = to_timeval(arch::now() - Instant{} + realtime_offset()),
+                       .tick = 10'000,
+                       .pulse_frequency = 0,
+                       .pulse = {},
+                       .tai = 0,
+                       .unused = {}};
+    const auto copied = mm::copy_out(caller.space(), time, told);
+    return copied.ok() ? SysResult{kTimeError} : SysResult{copied.error()};
+}
+
+SysResult sys_clock_adjtime(Caller& caller, std::int32_t clock, InOut<timex_t> time) {
+    if (static_cast<Clock>(clock) != Clock::Realtime) {
+        return read_clock(caller, clock).ok() ? Error::NotSupported : Error::InvalidArgument;
+    }
+    return sys_adjtimex(caller, time);
+}
+
 SysResult sys_gettimeofday(Caller& caller, Out<timeval> time, std::uint64_t) {
     if (time.is_null()) {
         return std::uint64_t{0};

@@ -28,15 +28,18 @@ Result<void> FileTable::insert_at(std::int32_t descriptor, Ref<OpenFile> file, b
     }
     const auto index = static_cast<std::uint32_t>(descriptor);
     Ref<OpenFile> replaced;  // dropped after the lock
-    const LockGuard guard{lock_};
-    if (index >= capacity()) {
-        TRY(grow());
+    {
+        const LockGuard guard{lock_};
+        if (index >= capacity()) {
+            TRY(grow());
+        }
+        Slot& place = slot(index);
+        if (place.file != nullptr) {
+            replaced = Ref<OpenFile>::adopt(*place.file);
+        }
+        place = {file.release(), close_on_exec};
     }
-    Slot& place = slot(index);
-    if (place.file != nullptr) {
-        replaced = Ref<OpenFile>::adopt(*place.file);
-    }
-    place = {file.release(), close_on_exec};
+    forget_locks_on(replaced);
     return {};
 }
 
@@ -61,8 +64,11 @@ Result<Ref<OpenFile>> FileTable::find(std::int32_t descriptor) const {
 
 Result<void> FileTable::close(std::int32_t descriptor) {
     Ref<OpenFile> closed;  // dropped after the lock
-    const LockGuard guard{lock_};
-    closed = Ref<OpenFile>::adopt(*std::exchange(TRY(used_slot(descriptor))->file, nullptr));
+    {
+        const LockGuard guard{lock_};
+        closed = Ref<OpenFile>::adopt(*std::exchange(TRY(used_slot(descriptor))->file, nullptr));
+    }
+    forget_locks_on(closed);
     return {};
 }
 
@@ -98,20 +104,46 @@ FileTable::Taken FileTable::take_next(std::uint32_t from, bool marked_only) {
     return {};
 }
 
+void FileTable::forget_locks_on(const Ref<OpenFile>& file) {
+    if (file && locks.is_used.load()) {
+        file_locks::descriptor_closed(locks, *file);
+    }
+}
+
 std::uint32_t FileTable::close_marked_step(std::uint32_t from) {
     for (std::uint32_t closed = 0; closed < kClosedPerStep; ++closed) {
         const Taken taken = take_next(from, true);
         if (!taken.file) {
             return kMaxFiles;
         }
+        forget_locks_on(taken.file);
         from = taken.next;
     }
     return from;
 }
 
+std::uint32_t FileTable::close_range_step(std::uint32_t from, std::uint32_t last) {
+    for (std::uint32_t closed = 0; closed < kClosedPerStep && from <= last; ++closed, ++from) {
+        static_cast<void>(close(static_cast<std::int32_t>(from)));
+    }
+    return from;
+}
+
+void FileTable::mark_range(std::uint32_t from, std::uint32_t last) {
+    const LockGuard guard{lock_};
+    for (std::uint32_t i = from; i <= last && i < capacity(); ++i) {
+        slot(i).close_on_exec = slot(i).file != nullptr ? 1 : 0;
+    }
+}
+
 bool FileTable::close_step() {
     for (std::uint32_t closed = 0; closed < kClosedPerStep; ++closed) {
-        if (!take_next(0, false).file) {
+        if (const Taken taken = take_next(0, false); taken.file) {
+            forget_locks_on(taken.file);
+        } else {
+            if (locks.is_used.load()) {
+                file_locks::holder_gone(locks);
+            }
             set_directory({});
             if (!clean_up_step()) {
                 return false;

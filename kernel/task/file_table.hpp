@@ -14,6 +14,7 @@
 #include "lib/result.hpp"
 #include "lib/thread_safety.hpp"
 #include "sync/spinlock.hpp"
+#include "task/file_locks.hpp"
 #include "task/open_file.hpp"
 
 namespace kernel::task {
@@ -43,6 +44,12 @@ class FileTable {
     Result<bool> closes_on_exec(std::int32_t descriptor) const EXCLUDES(lock_);
     Result<void> set_closes_on_exec(std::int32_t descriptor, bool closes) EXCLUDES(lock_);
 
+    // Closes up to kClosedPerStep of the descriptors from `from` to `last`; returns where to go on, `last` +
+    // 1 or more when done. Pre: last < kMaxFiles.
+    [[nodiscard]] std::uint32_t close_range_step(std::uint32_t from, std::uint32_t last) EXCLUDES(lock_);
+    // Marks those of them that are open as close-on-exec.
+    void mark_range(std::uint32_t from, std::uint32_t last) EXCLUDES(lock_);
+
     // For exec: closes what is marked. Goes on at `from`; returns where to go on, kMaxFiles when done. At
     // most kClosedPerStep are closed in one call, as each may have work to do.
     [[nodiscard]] std::uint32_t close_marked_step(std::uint32_t from) EXCLUDES(lock_);
@@ -57,6 +64,9 @@ class FileTable {
     // Bounded by kMaxFiles. Pre: this table is empty and nobody else knows it. Errors: NoMemory; what was
     // copied so far stays.
     Result<void> copy_from(const FileTable& other) EXCLUDES(lock_);
+
+    // The locks of the process on files; they have a lock of their own.
+    file_locks::Holder locks;
 
     // What is taken off the permissions of new files. Atomic.
     std::atomic<std::uint32_t> umask{022};
@@ -94,6 +104,8 @@ class FileTable {
         bool close_on_exec;
         bool is_last;
     };
+    // For a file that was just taken out.
+    void forget_locks_on(const Ref<OpenFile>& file) EXCLUDES(lock_);
     [[nodiscard]] Kept kept_at(std::uint32_t index) const EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::FileTable};

@@ -2,6 +2,7 @@
 #include "task/open_file.hpp"
 
 #include "lib/format.hpp"
+#include "task/file_locks.hpp"
 
 namespace kernel::task {
 
@@ -18,6 +19,13 @@ void set_clean_up_hook(bool (*step)()) {
 
 bool clean_up_step() {
     return clean_up == nullptr || clean_up();
+}
+
+void OpenFile::last_reference_gone(OpenFile& file) {
+    if (file.is_locked_.load() != 0) {
+        file_locks::file_closed(file);
+    }
+    file.close();
 }
 
 SysResult OpenFile::read(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {

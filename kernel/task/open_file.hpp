@@ -68,6 +68,7 @@ struct FileStatus {
 // What is different for one message of a socket.
 inline constexpr std::uint32_t kMessageDoNotWait = 1;
 inline constexpr std::uint32_t kMessageNoSignal = 2;  // no SIGPIPE
+inline constexpr std::uint32_t kMessagePeek = 4;      // what is received stays
 
 enum class Whence : std::uint32_t { Start = 0, Current = 1, End = 2 };
 
@@ -84,7 +85,9 @@ inline constexpr std::uint32_t kPollReadHangUp = 0x2000;
 // Task::call_progress.
 class OpenFile : public RefCounted<OpenFile> {
   public:
-    static void last_reference_gone(OpenFile& file) { file.close(); }
+    static void last_reference_gone(OpenFile& file);
+    // Somebody asks for a lock on it (file_locks.hpp).
+    void set_locked() { is_locked_.store(1); }
 
     // As given to open, without what counts only there.
     [[nodiscard]] std::uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
@@ -155,6 +158,7 @@ class OpenFile : public RefCounted<OpenFile> {
     virtual void close() = 0;
 
     std::atomic<std::uint32_t> flags_;
+    std::atomic<std::uint32_t> is_locked_{0};
 };
 
 // Files that are closed may leave memory behind that takes long to give back: `step` gives some of it back

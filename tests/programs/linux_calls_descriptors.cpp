@@ -2,6 +2,8 @@
 // The Linux block's calls about descriptors: dup, dup3, fcntl, pipes, socket pairs, polling them.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -10,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -263,10 +266,112 @@ void poll_files() {
     fails("a mask of another size", syscall(SYS_ppoll, files.data(), 1, nullptr, &mask, 4), EINVAL);
 }
 
+// The bits of a set of descriptors, in the order of the arguments.
+template <class... Files>
+fd_set set_of(Files... files) {
+    fd_set set;
+    FD_ZERO(&set);
+    (FD_SET(files, &set), ...);
+    return set;
+}
+
+void select_files() {
+    Pipe pipe;
+    const int file = open("/etc/motd", O_RDONLY);
+    fd_set reading = set_of(pipe.reader(), file);
+    fd_set writing = set_of(pipe.writer());
+    fd_set exceptional = set_of(file);
+    timeval at_once{};
+    equal("two are ready", select(file + 1, &reading, &writing, &exceptional, &at_once), 2);
+    truth("the file", FD_ISSET(file, &reading));
+    truth("not the pipe", !FD_ISSET(pipe.reader(), &reading));
+    truth("the writer", FD_ISSET(pipe.writer(), &writing));
+    truth("nothing is exceptional", !FD_ISSET(file, &exceptional));
+    reading = set_of(pipe.reader());
+    timespec timeout{0, 2'000'000};
+    equal("nothing within 2 ms", pselect(file + 1, &reading, nullptr, nullptr, &timeout, nullptr), 0);
+    truth("and so it says", !FD_ISSET(pipe.reader(), &reading));
+    reading = set_of(pipe.reader());
+    std::thread thread{[&] { static_cast<void>(write(pipe.writer(), "x", 1)); }};
+    equal("waits for a byte", select(file + 1, &reading, nullptr, nullptr, nullptr), 1);
+    thread.join();
+    truth("in the pipe", FD_ISSET(pipe.reader(), &reading));
+    const int reader = pipe.reader();
+    close(pipe.writer());
+    reading = set_of(reader);
+    equal("an end is to be read", select(reader + 1, &reading, nullptr, nullptr, nullptr), 1);
+    reading = set_of(200);
+    equal("what is not below the number", select(200, &reading, nullptr, nullptr, &at_once), 0);
+    reading = set_of(200);
+    fails("what is not open", select(201, &reading, nullptr, nullptr, &at_once), EBADF);
+    truth("changes nothing", FD_ISSET(200, &reading));
+    fails("a negative number", select(-1, nullptr, nullptr, nullptr, &at_once), EINVAL);
+    timeout = {0, 1'000'000'000};
+    const auto call = [](int count, void* set, timespec* time, void* mask) {
+        return syscall(SYS_pselect6, count, set, nullptr, nullptr, time, mask);
+    };
+    fails("an impossible time", call(0, nullptr, &timeout, nullptr), EINVAL);
+    timeout = {};
+    fails("a set of the kernel's", call(1, bad_pointer<char>(), &timeout, nullptr), EFAULT);
+    fails("a mask of the kernel's", call(0, nullptr, &timeout, bad_pointer<char>()), EFAULT);
+    const std::uint64_t signals = 0;
+    std::array<std::uint64_t, 2> mask{reinterpret_cast<std::uint64_t>(&signals), 4};
+    fails("a mask of another size", call(0, nullptr, &timeout, mask.data()), EINVAL);
+    mask[1] = 8;
+    equal("a mask", call(0, nullptr, &timeout, mask.data()), 0);
+    close(file);
+}
+
+std::atomic<int> signals_seen{0};
+
+// A signal that is blocked but for the call ends it, behind its handler.
+void select_with_mask() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { ++signals_seen; };
+    sigaction(SIGUSR2, &action, nullptr);
+    sigset_t blocked;
+    sigset_t before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    raise(SIGUSR2);
+    equal("blocked", signals_seen, 0);
+    fails("interrupted", pselect(0, nullptr, nullptr, nullptr, nullptr, &before), EINTR);
+    equal("handled", signals_seen, 1);
+    sigset_t after;
+    sigprocmask(SIG_SETMASK, &before, &after);
+    equal("blocked again", sigismember(&after, SIGUSR2), 1);
+}
+
+void close_ranges() {
+    const int file = open("/etc/motd", O_RDONLY);
+    for (const int number : {100, 101, 103, 104, 255}) {
+        equal("dup2", dup2(file, number), number);
+    }
+    const auto is_open = [](int number) { return fcntl(number, F_GETFD) != -1; };
+    succeeds("close_range", static_cast<int>(syscall(SYS_close_range, 101, 103, 0)));
+    truth("below", is_open(100));
+    truth("the first", !is_open(101));
+    truth("the last", !is_open(103));
+    truth("above", is_open(104));
+    succeeds("mark", static_cast<int>(syscall(SYS_close_range, 101, ~0U, 4)));
+    equal("marked", fcntl(104, F_GETFD), FD_CLOEXEC);
+    equal("and that", fcntl(255, F_GETFD), FD_CLOEXEC);
+    equal("not what is below", fcntl(100, F_GETFD), 0);
+    succeeds("the rest", static_cast<int>(syscall(SYS_close_range, file, ~0U, 2)));
+    truth("all of it", !is_open(file) && !is_open(100) && !is_open(255));
+    truth("no more", is_open(0) && is_open(2));
+    succeeds("beyond the table", static_cast<int>(syscall(SYS_close_range, 10'000, ~0U, 0)));
+    fails("backwards", syscall(SYS_close_range, 4, 3, 0), EINVAL);
+    fails("another flag", syscall(SYS_close_range, 3, 4, 1), EINVAL);
+    errno = 0;
+}
+
 constexpr checks::Case kCases[]{
-    {"duplicate", duplicate},   {"control", control},           {"pipe bytes", pipe_bytes},
-    {"pipe ends", pipe_ends},   {"pipe threads", pipe_threads}, {"socket pairs", socket_pairs},
-    {"poll files", poll_files},
+    {"duplicate", duplicate},       {"control", control},           {"pipe bytes", pipe_bytes},
+    {"pipe ends", pipe_ends},       {"pipe threads", pipe_threads}, {"socket pairs", socket_pairs},
+    {"poll files", poll_files},     {"select files", select_files}, {"select with mask", select_with_mask},
+    {"close ranges", close_ranges},
 };
 
 }  // namespace

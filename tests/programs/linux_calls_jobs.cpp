@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <thread>
 
 #include "checks.hpp"
 
@@ -91,6 +93,9 @@ struct Line {
 
 void name_groups() {
     equal("the first process begins a group", getpgid(0), getpid());
+    const int terminal = open("/dev/tty", O_RDWR);
+    succeeds("and has the terminal", terminal);
+    close(terminal);
     equal("and a session", getsid(0), getpid());
     equal("by its number", getpgid(getpid()), getpid());
     fails("nobody", getpgid(-1), ESRCH);
@@ -128,6 +133,10 @@ void name_groups() {
     ends_well(child([] {
         equal("a session of its own", setsid(), getpid());
         truth("and a group", getpgid(0) == getpid() && getsid(0) == getpid());
+        fails("without the terminal", open("/dev/tty", O_RDWR), ENXIO);
+        const int console = open("/dev/console", O_RDWR | O_NOCTTY);
+        succeeds("which is the console's, too", console);
+        close(console);
         fails("its parent's group is of another session", setpgid(0, getppid()), EPERM);
         fails("the session has no terminal", tcgetpgrp(0), ENOTTY);
         fails("another session has it", ioctl(0, TIOCSCTTY, 0), EPERM);
@@ -442,6 +451,52 @@ void give_the_terminal_away() {
     signal(SIGTTOU, SIG_DFL);
 }
 
+void be_nice_together() {
+    Line ready;
+    Line go;
+    const auto body = [&] {
+        std::thread thread{[&] {
+            ready.say();
+            go.hear();
+            equal("its thread", getpriority(PRIO_PROCESS, 0), 7);
+        }};
+        thread.join();
+        equal("the child", getpriority(PRIO_PROCESS, 0), 7);
+    };
+    const pid_t one = child([&] {
+        setpgid(0, 0);
+        body();
+    });
+    ready.hear();
+    const pid_t two = child([&] {
+        setpgid(0, one);
+        body();
+    });
+    ready.hear();
+    succeeds("one of them", setpriority(PRIO_PROCESS, static_cast<id_t>(two), -3));
+    equal("the most urgent", getpriority(PRIO_PGRP, static_cast<id_t>(one)), -3);
+    succeeds("all of them", setpriority(PRIO_PGRP, static_cast<id_t>(one), 7));
+    equal("as one", getpriority(PRIO_PGRP, static_cast<id_t>(one)), 7);
+    equal("not its parent", getpriority(PRIO_PROCESS, 0), 0);
+    go.say();
+    go.say();
+    ends_well(one);
+    ends_well(two);
+    fails("no such group", setpriority(PRIO_PGRP, 32'000, 1), ESRCH);
+    fails("nobody's", getpriority(PRIO_PGRP, 32'000), ESRCH);
+    fails("no such user", setpriority(PRIO_USER, 4711, 1), ESRCH);
+    ends_well(child([] {
+        setpgid(0, 0);
+        succeeds("its own group", setpriority(PRIO_PGRP, 0, 4));
+        equal("itself", getpriority(PRIO_PROCESS, 0), 4);
+        succeeds("another user", setuid(4711));
+        equal("of that user", getpriority(PRIO_USER, 4711), 4);
+        succeeds("nicer", setpriority(PRIO_USER, 0, 6));
+        equal("that one", getpriority(PRIO_PROCESS, 0), 6);
+    }));
+    equal("others stay", getpriority(PRIO_PROCESS, 0), 0);
+}
+
 void hear_of_abandonment() {
     Line ready;
     Line hung_up;
@@ -466,15 +521,11 @@ void hear_of_abandonment() {
 }
 
 constexpr checks::Case kCases[] = {
-    {"name groups and sessions", &name_groups},
-    {"wait for groups", &wait_for_groups},
-    {"stop and continue", &stop_and_continue},
-    {"tell parents", &tell_parents},
-    {"stop all threads", &stop_all_threads},
-    {"go on with calls", &go_on_with_calls},
-    {"signal groups", &signal_groups},
-    {"give the terminal away", &give_the_terminal_away},
-    {"hear of abandonment", &hear_of_abandonment},
+    {"name groups and sessions", &name_groups}, {"wait for groups", &wait_for_groups},
+    {"stop and continue", &stop_and_continue},  {"tell parents", &tell_parents},
+    {"stop all threads", &stop_all_threads},    {"go on with calls", &go_on_with_calls},
+    {"signal groups", &signal_groups},          {"give the terminal away", &give_the_terminal_away},
+    {"be nice together", &be_nice_together},    {"hear of abandonment", &hear_of_abandonment},
 };
 
 }  // namespace

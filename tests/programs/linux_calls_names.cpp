@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The Linux block's calls about names: listing directories, the current directory, access, statx.
+// The Linux block's calls about names: listing directories, the current directory, access, statx,
+// names of threads, what may be run.
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "checks.hpp"
 
@@ -20,6 +24,8 @@ using checks::fails;
 using checks::reads;
 using checks::succeeds;
 using checks::truth;
+
+constexpr int kChildStatus = 77;
 
 // Name -> type of every entry; a name that comes twice is an error.
 std::map<std::string, int> list(const std::string& path) {
@@ -142,14 +148,101 @@ void ask_for_access() {
           syscall(SYS_statx, AT_FDCWD, "/", AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC, 0, &extended), EINVAL);
 }
 
+std::string comm_of(const std::string& path) {
+    std::array<char, 32> text{};
+    const int file = open(path.c_str(), O_RDONLY);
+    const auto bytes = read(file, text.data(), text.size());
+    close(file);
+    return {text.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0};
+}
+
+void name_threads() {
+    const std::string own = "/proc/self/comm";
+    const std::string name = comm_of(own);
+    int file = open(own.c_str(), O_RDWR);
+    succeeds("open", file);
+    struct stat status{};
+    fstat(file, &status);
+    equal("its mode", status.st_mode, S_IFREG | 0644);
+    equal("write", write(file, "a name", 6), 6);
+    reads("it has it", comm_of(own), "a name\n");
+    equal("a long one", write(file, "0123456789abcdefghij", 20), 20);
+    reads("as much as there is room for", comm_of(own), "0123456789abcde\n");
+    fails("the kernel's", write(file, bad_pointer<char>(), 4), EFAULT);
+    close(file);
+    file = open("/proc/self/stat", O_RDONLY);
+    fails("another text", write(file, "x", 1), EBADF);
+    close(file);
+    fails("is not to be written", open("/proc/self/stat", O_WRONLY), EROFS);
+    std::array<int, 2> pipe_ends{};
+    succeeds("pipe", pipe(pipe_ends.data()));
+    std::thread thread{[&] {
+        char byte = 0;
+        read(pipe_ends[0], &byte, 1);
+    }};
+    succeeds("a thread's name", pthread_setname_np(thread.native_handle(), "worker"));
+    std::array<char, 16> got{};
+    succeeds("is", pthread_getname_np(thread.native_handle(), got.data(), got.size()));
+    reads("what was given", got.data(), "worker");
+    reads("and the process's another", comm_of(own), "0123456789abcde\n");
+    const pid_t child = fork();
+    if (child == 0) {
+        const int other = open(("/proc/" + std::to_string(getppid()) + "/comm").c_str(), O_WRONLY);
+        _exit(write(other, "x", 1) == -1 && errno == EINVAL ? 0 : 1);
+    }
+    int result = -1;
+    waitpid(child, &result, 0);
+    equal("another process's name", result, 0);
+    write(pipe_ends[1], "x", 1);
+    thread.join();
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    const int restored = open(own.c_str(), O_WRONLY | O_TRUNC);
+    equal("as before", write(restored, name.data(), name.size() - 1),
+          static_cast<std::int64_t>(name.size()) - 1);
+    close(restored);
+}
+
+// The x bits decide, root or not.
+void run_what_may_run() {
+    constexpr const char* kCopy = "/tmp/program";
+    const int from = open(checks::program, O_RDONLY);
+    const int to = open(kCopy, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    std::array<char, 65'536> bytes{};
+    for (ssize_t got = 0; (got = read(from, bytes.data(), bytes.size())) > 0;) {
+        write(to, bytes.data(), static_cast<std::size_t>(got));
+    }
+    close(from);
+    close(to);
+    const char* const arguments[]{kCopy, "child", nullptr};
+    const auto run = [&] {
+        const pid_t child = fork();
+        if (child == 0) {
+            execv(kCopy, const_cast<char* const*>(arguments));
+            _exit(errno);
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        return WEXITSTATUS(status);
+    };
+    equal("without", run(), EACCES);
+    succeeds("chmod", chmod(kCopy, 0100));
+    equal("with one", run(), kChildStatus);
+    succeeds("unlink", unlink(kCopy));
+    fails("a text of the initrd", execl("/etc/motd", "motd", nullptr), EACCES);
+}
+
 constexpr checks::Case kCases[]{
-    {"list directories", list_directories},
-    {"walk", walk},
-    {"ask for access", ask_for_access},
+    {"list directories", list_directories}, {"walk", walk},
+    {"ask for access", ask_for_access},     {"name threads", name_threads},
+    {"run what may run", run_what_may_run},
 };
 
 }  // namespace
 
-int main(int, char** argv) {
+int main(int argc, char** argv) {
+    if (argc > 1) {
+        return kChildStatus;
+    }
     return checks::run(argv[0], kCases);
 }

@@ -243,8 +243,8 @@ void be_nice() {
     errno = 0;
     equal("the least there is", getpriority(PRIO_PROCESS, 0), -20);
     succeeds("as before", setpriority(PRIO_PROCESS, 0, 0));
-    fails("a group", setpriority(PRIO_PGRP, 0, 0), EINVAL);
-    fails("a group's", getpriority(PRIO_PGRP, 0), EINVAL);
+    fails("another kind", setpriority(static_cast<__priority_which_t>(3), 0, 0), EINVAL);
+    fails("another kind's", getpriority(static_cast<__priority_which_t>(3), 0), EINVAL);
     fails("nobody", setpriority(PRIO_PROCESS, kNobody, 0), ESRCH);
     fails("nobody's", getpriority(PRIO_PROCESS, kNobody), ESRCH);
 }

@@ -335,7 +335,13 @@ void use_sockets() {
     std::array<char, 16> bytes{};
     fails("nothing there", recv(pair[1], bytes.data(), bytes.size(), MSG_DONTWAIT), EAGAIN);
     equal("send", send(pair[0], "hello", 5, MSG_NOSIGNAL), 5);
+    equal("look", recv(pair[1], bytes.data(), 3, MSG_PEEK), 3);
+    reads("at the first", {bytes.data(), 3}, "hel");
+    equal("look again", recv(pair[1], bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT), 5);
     equal("recv", recv(pair[1], bytes.data(), bytes.size(), 0), 5);
+    fails("looked at, it was still there", recv(pair[1], bytes.data(), 1, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+    fails("another flag", recv(pair[1], bytes.data(), 1, MSG_OOB), EOPNOTSUPP);
+    fails("nothing is sent by looking", send(pair[0], "x", 1, MSG_PEEK), EOPNOTSUPP);
     std::array<iovec, 2> parts{{{const_cast<char*>("ab"), 2}, {const_cast<char*>("cde"), 3}}};
     msghdr message{};
     message.msg_iov = parts.data();

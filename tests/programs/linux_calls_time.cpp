@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/times.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -140,11 +141,43 @@ void sleep_until() {
     }
 }
 
+// Nobody sets or adjusts the clock.
+void leave_the_clock_alone() {
+    timespec time{1'700'000'000, 0};
+    fails("clock_settime", clock_settime(CLOCK_REALTIME, &time), EPERM);
+    fails("of another clock", clock_settime(CLOCK_MONOTONIC, &time), EINVAL);
+    time.tv_nsec = kNsPerSecond;
+    fails("to no time", clock_settime(CLOCK_REALTIME, &time), EINVAL);
+    fails("to the kernel's", syscall(SYS_clock_settime, CLOCK_REALTIME, bad_pointer<timespec>()), EFAULT);
+    timeval coarse{1'700'000'000, 0};
+    fails("settimeofday", settimeofday(&coarse, nullptr), EPERM);
+    coarse.tv_usec = 1'000'000;
+    fails("to no time", settimeofday(&coarse, nullptr), EINVAL);
+    fails("to the kernel's", syscall(SYS_settimeofday, bad_pointer<timeval>(), nullptr), EFAULT);
+
+    timex told{};
+    const std::int64_t before = now(CLOCK_REALTIME);
+    equal("adjtimex", adjtimex(&told), TIME_ERROR);
+    const std::int64_t after = now(CLOCK_REALTIME);
+    const std::int64_t at = told.time.tv_sec * kNsPerSecond + told.time.tv_usec * 1000;
+    truth("the time", at >= before - 1000 && at <= after);
+    equal("microseconds a tick", told.tick, 10'000);
+    equal("as fast as it is", told.freq, 0);
+    equal("nobody looks after it", told.status, STA_UNSYNC);
+    equal("clock_adjtime", clock_adjtime(CLOCK_REALTIME, &told), TIME_ERROR);
+    fails("of another clock", clock_adjtime(CLOCK_MONOTONIC, &told), EOPNOTSUPP);
+    fails("of no clock", clock_adjtime(99, &told), EINVAL);
+    told.modes = ADJ_FREQUENCY;
+    fails("adjust", adjtimex(&told), EPERM);
+    fails("the kernel's", syscall(SYS_adjtimex, bad_pointer<timex>()), EFAULT);
+}
+
 constexpr checks::Case kCases[]{
     {"read clocks", read_clocks},
     {"read cpu clocks", read_cpu_clocks},
     {"sleep for", sleep_for},
     {"sleep until", sleep_until},
+    {"leave the clock alone", leave_the_clock_alone},
 };
 
 }  // namespace

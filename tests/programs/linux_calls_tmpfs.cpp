@@ -2,9 +2,11 @@
 // The Linux block's calls on files of memory: making, writing, moving, removing, sharing between threads.
 #include <dirent.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -118,6 +120,101 @@ void use_names() {
     }
 }
 
+void use_hard_links() {
+    struct stat status{};
+    const auto links_of = [&](const char* path) {
+        return stat(path, &status) == 0 ? static_cast<std::int64_t>(status.st_nlink) : -1;
+    };
+    const int file = open("/tmp/one", O_RDWR | O_CREAT | O_EXCL, 0600);
+    equal("one name", links_of("/tmp/one"), 1);
+    succeeds("mkdir", mkdir("/tmp/dir", 0700));
+    succeeds("link", link("/tmp/one", "/tmp/dir/two"));
+    equal("two names", links_of("/tmp/dir/two"), 2);
+    const auto inode = status.st_ino;
+    equal("of one file", links_of("/tmp/one"), 2);
+    truth("the same", status.st_ino == inode);
+    succeeds("a third beside the first", link("/tmp/dir/two", "/tmp/three"));
+    DIR* const directory = opendir("/tmp");
+    int seen = 0;
+    while (const dirent* entry = readdir(directory)) {
+        seen += entry->d_ino == inode ? 1 : 0;
+    }
+    closedir(directory);
+    equal("both are listed", seen, 2);
+    fails("a name that is taken", link("/tmp/one", "/tmp/three"), EEXIST);
+    fails("a directory", link("/tmp/dir", "/tmp/other"), EPERM);
+    fails("nothing", link("/tmp/none", "/tmp/other"), ENOENT);
+    fails("into nothing", link("/tmp/one", "/tmp/none/other"), ENOENT);
+    fails("into a file", link("/tmp/one", "/tmp/three/other"), ENOTDIR);
+    fails("the other file system", link("/tmp/one", "/dev/shm/one"), EXDEV);
+    fails("the initrd's", link("/etc/motd", "/tmp/motd"), EXDEV);
+    fails("into the initrd", link("/tmp/one", "/etc/one"), EROFS);
+    fails("a name of the kernel's", link("/tmp/one", bad_pointer<char>()), EFAULT);
+    fails("another flag", linkat(AT_FDCWD, "/tmp/one", AT_FDCWD, "/tmp/other", AT_REMOVEDIR), EINVAL);
+    succeeds("a symbolic link", symlink("/tmp/one", "/tmp/soft"));
+    succeeds("another name of that", link("/tmp/soft", "/tmp/soft2"));
+    succeeds("lstat", lstat("/tmp/soft2", &status));
+    truth("is a symbolic link", S_ISLNK(status.st_mode) && status.st_nlink == 2);
+    succeeds("and of what it names", linkat(AT_FDCWD, "/tmp/soft", AT_FDCWD, "/tmp/four", AT_SYMLINK_FOLLOW));
+    equal("a file", links_of("/tmp/four"), 4);
+
+    equal("write by one", write(file, "shared", 6), 6);
+    std::array<char, 8> bytes{};
+    const int other = open("/tmp/dir/two", O_RDONLY);
+    equal("read by another", read(other, bytes.data(), bytes.size()), 6);
+    close(other);
+    succeeds("rename onto itself", rename("/tmp/four", "/tmp/three"));
+    equal("leaves both", links_of("/tmp/four"), 4);
+    succeeds("rename", rename("/tmp/dir/two", "/tmp/dir/second"));
+    succeeds("its own name goes", unlink("/tmp/one"));
+    equal("the others stay", links_of("/tmp/dir/second"), 3);
+    const std::string self = "/proc/self/fd/" + std::to_string(file);
+    std::array<char, 64> path{};
+    readlink(self.c_str(), path.data(), path.size());
+    truth("one of them names the open file", access(path.data(), F_OK) == 0);
+    for (const char* const name : {"/tmp/dir/second", "/tmp/three", "/tmp/soft", "/tmp/soft2"}) {
+        succeeds(name, unlink(name));
+    }
+    succeeds("a file of its own", rename("/tmp/four", "/tmp/last"));
+    equal("one name", links_of("/tmp/last"), 1);
+    succeeds("replaced", rename("/tmp/last", "/tmp/dir/last"));
+    succeeds("the last", unlink("/tmp/dir/last"));
+    succeeds("fstat", fstat(file, &status));
+    equal("no name", static_cast<std::int64_t>(status.st_nlink), 0);
+    path = {};
+    readlink(self.c_str(), path.data(), path.size());
+    reads("it is gone", path.data(), "/last (deleted)");
+    close(file);
+    succeeds("rmdir", rmdir("/tmp/dir"));
+    // The C library makes named semaphores with link().
+    sem_t* const semaphore = sem_open("/semaphore", O_CREAT | O_EXCL, 0600, 2);
+    truth("sem_open", semaphore != SEM_FAILED);
+    int value = 0;
+    succeeds("sem_getvalue", sem_getvalue(semaphore, &value));
+    equal("its value", value, 2);
+    sem_close(semaphore);
+    succeeds("sem_unlink", sem_unlink("/semaphore"));
+}
+
+// Each name counts as a page.
+void give_names_back() {
+    const auto free_pages = [] {
+        struct statfs status{};
+        statfs("/tmp", &status);
+        return static_cast<std::int64_t>(status.f_bfree);
+    };
+    const std::int64_t before = free_pages();
+    close(open("/tmp/name", O_RDWR | O_CREAT, 0600));
+    succeeds("link", link("/tmp/name", "/tmp/more"));
+    equal("taken", free_pages(), before - 2);
+    succeeds("unlink", unlink("/tmp/name"));
+    succeeds("rename over nothing", rename("/tmp/more", "/tmp/name"));
+    close(open("/tmp/more", O_RDWR | O_CREAT, 0600));
+    succeeds("rename over a file", rename("/tmp/more", "/tmp/name"));
+    succeeds("unlink", unlink("/tmp/name"));
+    equal("given back", free_pages(), before);
+}
+
 void list_many() {
     constexpr int kFiles = 150;
     succeeds("mkdir", mkdir("/dev/shm/many", 0755));
@@ -201,6 +298,8 @@ void append_together() {
 constexpr checks::Case kCases[]{
     {"write and read", write_and_read},
     {"use names", use_names},
+    {"use hard links", use_hard_links},
+    {"give names back", give_names_back},
     {"list many", list_many},
     {"take and give back", take_and_give_back},
     {"append together", append_together},

@@ -13,6 +13,7 @@ enum class Error : std::int32_t {
     NoProcess = 3,           // ESRCH
     Interrupted = 4,         // EINTR
     Io = 5,                  // EIO
+    NoAddress = 6,           // ENXIO
     TooBig = 7,              // E2BIG
     NotExecutable = 8,       // ENOEXEC
     BadDescriptor = 9,       // EBADF
@@ -38,6 +39,7 @@ enum class Error : std::int32_t {
     OutOfRange = 34,         // ERANGE
     Deadlock = 35,           // EDEADLK
     NameTooLong = 36,        // ENAMETOOLONG
+    NoLocks = 37,            // ENOLCK
     NotImplemented = 38,     // ENOSYS
     NotEmpty = 39,           // ENOTEMPTY
     TooManyLinks = 40,       // ELOOP

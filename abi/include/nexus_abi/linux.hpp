@@ -80,6 +80,24 @@ struct pollfd {
     std::uint16_t revents;
 };
 
+// The last argument of pselect6.
+struct select_mask {
+    std::uint64_t mask;  // user address
+    std::uint64_t set_size;
+};
+
+// struct flock of fcntl(2).
+struct record_lock {
+    std::int16_t type;    // F_RDLCK, F_WRLCK, F_UNLCK
+    std::int16_t whence;  // SEEK_*
+    std::int32_t padding;
+    std::int64_t start;
+    std::int64_t length;  // 0: to the end, however far that is
+    std::int32_t pid;
+    std::int32_t padding2;
+};
+static_assert(sizeof(record_lock) == 32 && offsetof(record_lock, pid) == 24);
+
 struct statx_timestamp {
     std::int64_t seconds;
     std::uint32_t nanoseconds;
@@ -167,6 +185,28 @@ struct itimerval {
     timeval interval;
     timeval value;
 };
+
+// struct timex of adjtimex(2).
+struct timex_t {
+    std::uint32_t modes;
+    std::uint32_t padding;
+    std::int64_t offset;
+    std::int64_t frequency;
+    std::int64_t maximum_error;
+    std::int64_t estimated_error;
+    std::int32_t status;
+    std::uint32_t padding2;
+    std::int64_t constant;
+    std::int64_t precision;
+    std::int64_t tolerance;
+    timeval time;
+    std::int64_t tick;
+    std::int64_t pulse_frequency;
+    std::int64_t pulse[7];
+    std::int32_t tai;
+    std::int32_t unused[11];
+};
+static_assert(sizeof(timex_t) == 208 && offsetof(timex_t, tick) == 88 && offsetof(timex_t, tai) == 160);
 
 // struct sigevent; thread counts with SIGEV_THREAD_ID.
 struct sigevent_t {
