@@ -7,6 +7,7 @@
 #include "nexus_abi/linux.hpp"
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
+#include "nexus_abi/trace.hpp"
 
 namespace abi_docs {
 namespace {

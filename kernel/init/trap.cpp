@@ -15,6 +15,7 @@
 #include "task/dispatcher.hpp"
 #include "task/process.hpp"
 #include "task/signal.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::init {
 
@@ -78,6 +79,8 @@ void handle_page_fault(task::Task& task, std::uint64_t cause, std::uint64_t stva
     const mm::Access access = cause == scause::kInstructionPageFault ? mm::Access::Execute
                               : cause == scause::kStorePageFault     ? mm::Access::Write
                                                                      : mm::Access::Read;
+    trace::note(trace::Kind::PageFault, task.tid().value(),
+                static_cast<std::uint32_t>(stval >> mm::kPageShift));
     const Result<void> result = task.process().space().handle_fault(VirtAddr{stval}, access);
     if (result.ok()) {
         return;

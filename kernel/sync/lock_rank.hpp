@@ -14,6 +14,7 @@ enum class LockRank : std::uint8_t {
     Process = 20,      // family tree, thread list, exit status: spans a few pointer updates
     TaskAttr = 30,     // a task's scheduling attributes while they are changed; then its hart's lock is taken
     CpuChange = 35,    // which CPUs are online, while one goes or comes; then its list of waiters
+    Trace = 38,        // the trace is switched; allocates frames
     FutexBucket = 40,  // held across the read of one user word, hence below AddressSpace, and across wake-ups
     AddressSpace = 50,          // mappings and page table of one process; allocates frames
     FileTable = 55,             // descriptors of a process

@@ -11,6 +11,7 @@
 
 #include "lib/log.hpp"
 #include "task/dispatcher.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::syscall {
 
@@ -152,13 +153,23 @@ constexpr Entry find_entry(std::uint64_t number) {
 
 constexpr std::uint64_t kEcallBytes = 4;  // there is no compressed ecall
 
+[[gnu::noinline]] void write_slow_call(const task::Task& caller, SysResult outcome) {
+    trace::write(outcome.wants_again() ? trace::Kind::CallAgain : trace::Kind::CallSlow, caller.tid().value(),
+                 static_cast<std::uint32_t>(caller.frame.syscall_number()));
+}
+
 }  // namespace
 
 void settle_call(task::Task& caller, SysResult outcome) {
     if (outcome.has_value()) {
         caller.call_progress = 0;
         caller.frame.set_result(outcome.value());
-    } else if (outcome.wants_again()) {
+        return;
+    }
+    if (trace::is_on(nexus_abi::kTraceCalls)) [[unlikely]] {
+        write_slow_call(caller, outcome);
+    }
+    if (outcome.wants_again()) {
         // Back to the ecall: on its way through user mode the task takes the interrupts that came meanwhile,
         // and whoever should run instead does.
         caller.frame.pc -= kEcallBytes;

@@ -10,6 +10,7 @@
 #include "nexus_abi/numbers.hpp"
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
+#include "nexus_abi/trace.hpp"
 #include "nexus_abi/user_ptr.hpp"
 #include "syscall/caller.hpp"
 #include "task/sys_result.hpp"
@@ -50,6 +51,8 @@ using nexus_abi::timespec;
 using nexus_abi::timeval;
 using nexus_abi::timex_t;
 using nexus_abi::tms;
+using nexus_abi::trace_control;
+using nexus_abi::trace_record;
 using nexus_abi::utsname;
 
 // The type of the handler of a row with this prototype.

@@ -19,6 +19,7 @@
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/task_table.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -178,6 +179,13 @@ CpuMask set_fitted(Hart& home, Task& task, const sched::Attributes& attributes, 
     // Whether it must leave, the caller asks RunQueue::allows() once it is through.
     static_cast<void>(home.queue.set_attributes(task.entity, refit.attributes, now));
     task.cpu_change = change;
+    if (trace::is_on(nexus_abi::kTraceAttr)) [[unlikely]] {
+        const std::uint32_t tid = task.tid().value();
+        trace::write(trace::Kind::SetClass, tid, static_cast<std::uint32_t>(refit.attributes.qos_class));
+        trace::write(trace::Kind::SetShares, tid, refit.attributes.shares);
+        trace::write(trace::Kind::SetMask, tid,
+                     static_cast<std::uint32_t>(refit.attributes.affinity_effective.bits()));
+    }
     return online;
 }
 

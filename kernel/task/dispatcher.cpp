@@ -12,6 +12,7 @@
 #include "task/lifecycle.hpp"
 #include "task/process.hpp"
 #include "task/signal_delivery.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -78,6 +79,33 @@ struct Decision {
     bool balance{false};  // Pick::balance
 };
 
+trace::Fate traced_fate(const Task& task, Fate fate, bool yields) {
+    switch (fate) {
+        case Fate::Blocked:
+            return trace::Fate::Blocked;
+        case Fate::Evicted:
+            return trace::Fate::Moved;
+        case Fate::Ended:
+            return trace::Fate::Ended;
+        case Fate::Stays:
+            break;
+    }
+    if (task.entity.state() == sched::TaskState::Throttled) {
+        return trace::Fate::Throttled;
+    }
+    return yields ? trace::Fate::Yielded : trace::Fate::Preempted;
+}
+
+// `before`, which may be null, makes way for the hart's current task. Off the path of a switch that is not
+// traced.
+[[gnu::noinline]] void trace_switch(Hart& hart, const Task* before, Fate fate, bool yields, Instant now)
+    REQUIRES(hart.lock) {
+    if (before != hart.current) {
+        write_switch(hart, before, before == nullptr ? trace::Fate::None : traced_fate(*before, fate, yields),
+                     now);
+    }
+}
+
 // Takes the current task off the hart if it may not go on here, and picks the next one. `evicted` is set when
 // somebody waits until the task has left this hart, or may stay after all. It keeps the task: once the lock
 // is dropped that may run to its end elsewhere.
@@ -142,6 +170,9 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
     if (task != nullptr && task != hart.current) {
         settle_usage_locked(*task, now);
     }
+    if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
+        trace_switch(hart, task, fate, yields, now);
+    }
     if (hart.current != nullptr) {
         hart.current->run_state.store(RunState::Running, std::memory_order_relaxed);
         if (needs_fitting(*hart.current)) [[unlikely]] {
@@ -188,6 +219,9 @@ bool switch_plainly(Hart& hart, Task& task, Instant now, Decision& decision) {
             task.run_state.store(RunState::Ready, std::memory_order_relaxed);
         }
         settle_usage_locked(task, now);
+        if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
+            write_switch(hart, &task, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
+        }
     }
     if (next != nullptr) {
         next->run_state.store(RunState::Running, std::memory_order_relaxed);
@@ -452,6 +486,7 @@ void request_exit() {
 void handle_timer_interrupt() {
     Hart& hart = this_hart();
     count(hart.timer_interrupts);
+    trace::note(trace::Kind::Timer, 0, 0);
     {
         const LockGuard guard{hart.lock};
         hart.programmed = kTimerFired;
@@ -465,6 +500,7 @@ void handle_ipi() {
     arch::acknowledge_ipi();
     hart.ipi_pending.exchange(0);  // a full read-modify-write: what is looked at next is no older
     count(hart.ipis_received);
+    trace::note(trace::Kind::IpiTaken, 0, 0);
     hart.recheck = hart.is_wanted = true;
     ipi_hook();
 }

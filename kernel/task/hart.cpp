@@ -6,6 +6,7 @@
 #include "lib/check.hpp"
 #include "task/alarm.hpp"
 #include "task/dispatcher.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -59,6 +60,7 @@ void set_external_interrupt_hook(void (*hook)()) {
 }
 
 void external_interrupt_hook() {
+    trace::note(trace::Kind::External, 0, 0);
     if (external_interrupt != nullptr) {
         external_interrupt();
     }

@@ -20,6 +20,7 @@
 #include "task/task.hpp"
 #include "task/timer_queue.hpp"
 #include "task/wait.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::mm {
 class AddressSpace;
@@ -212,6 +213,21 @@ void detach_shared(Hart& hart, Task& task, Instant now) REQUIRES(hart.lock);
 // The task ends: it is not held up by a budget any more (attributes.cpp). Pre: must_exit or exit_begun is
 // set; no hart lock is held.
 void lift_budget(Task& task);
+
+// ---- trace_points.cpp ----
+
+// This hart goes over from `before`, which may be null and of which `fate` became, to its current task.
+[[gnu::noinline]] void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now)
+    REQUIRES(hart.lock);
+// The task, whose home is `from`, goes to the queue of `to`. Pre: the lock of `from` is held.
+[[gnu::noinline]] void write_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to,
+                                       Instant now);
+inline void trace_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to,
+                            Instant now) {
+    if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
+        write_placement(task, reason, from, to, now);
+    }
+}
 
 // ---- timers ----
 

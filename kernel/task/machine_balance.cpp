@@ -3,6 +3,7 @@
 // task leaves one queue under that queue's lock, is under way, and is taken in by its new home.
 #include "lib/log.hpp"
 #include "task/machine_harts.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -31,9 +32,11 @@ void MachineHarts::set_home(sched::Entity& entity, CpuId cpu) {
     Task& task = task_of(entity);
     Hart& hart = this_hart();
     task.enqueue_reason = sched::EnqueueReason::Migrate;
+    trace::note(trace::Kind::Migrate, task.tid().value(), task.home().value() | cpu.value() << 8U);
     if (hart.current == &task) {
         // Chosen a moment ago and not loaded yet: its registers are in the task.
         hart.current = nullptr;
+        trace::note(trace::Kind::Switch, 0, static_cast<std::uint32_t>(trace::Fate::Moved));
         task.run_state.store(RunState::Ready, std::memory_order_relaxed);
         if (std::exchange(task.has_evictors, false)) {
             evicted_ = Ref<Task>::share(task);

@@ -7,6 +7,7 @@
 #include "mm/slab.hpp"
 #include "task/process.hpp"
 #include "task/task_table.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -71,6 +72,7 @@ void Task::set_name(std::string_view name) {
     const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(padded);
     name_[0].store(words[0], std::memory_order_relaxed);
     name_[1].store(words[1], std::memory_order_relaxed);
+    trace::write_name(tid_.value(), padded);
 }
 
 }  // namespace kernel::task

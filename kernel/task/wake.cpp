@@ -7,6 +7,8 @@
 #include "sched/placement.hpp"
 #include "task/dispatcher.hpp"
 #include "task/hart.hpp"
+#include "task/process.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::task {
 
@@ -74,6 +76,7 @@ void kick(CpuId cpu) {
     Hart& hart = hart_of(cpu);
     if (hart.ipi_pending.exchange(1) == 0) {
         count(this_hart().ipis_sent);
+        trace::note(trace::Kind::IpiSent, cpu.value(), 0);
         arch::send_ipi(CpuMask::of(cpu));
     }
 }
@@ -136,6 +139,7 @@ bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now
         return false;
     }
     task.enqueue_reason = reason;
+    trace_placement(task, reason, arch::current_cpu(), arch::current_cpu(), now);
     Instant event;
     if (reason == sched::EnqueueReason::Wake && hart.queue.wake_plainly(task.entity, now, event)) {
         hart.has_company = true;
@@ -172,6 +176,7 @@ void place(Task& task, sched::EnqueueReason reason) {
         }
         task.enqueue_reason = reason;
         const Target chosen = choose_target(task, hart, home, now);
+        trace_placement(task, reason, home, chosen.cpu, now);
         if (chosen.cpu == home) {
             if (chosen.is_self) {
                 enqueue_here(hart, task, now);

@@ -22,7 +22,7 @@ SOURCE_SUFFIXES = {".cpp", ".hpp", ".c", ".h", ".S", ".def", ".ld", ".py", ".sh"
 CXX_SUFFIXES = {".cpp", ".hpp", ".c", ".h"}
 
 # docs/architecture.md: a folder may include folders of a smaller number, and itself.
-KERNEL_LAYERS = {"lib": 0, "sched": 1, "fdt": 1, "arch": 2, "sync": 3, "mm": 4, "smp": 4, "task": 5,
+KERNEL_LAYERS = {"lib": 0, "sched": 1, "fdt": 1, "arch": 2, "sync": 3, "trace": 3, "mm": 4, "smp": 4, "task": 5,
                  "file": 6, "syscall": 7, "drivers": 7, "init": 8}
 # What of arch/ the kernel sees. The layers that bring a machine up speak to its firmware directly, and task owns the
 # frame that a trap stores.

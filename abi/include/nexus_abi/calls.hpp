@@ -19,6 +19,7 @@
 #include "nexus_abi/result.hpp"
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
+#include "nexus_abi/trace.hpp"
 #include "nexus_abi/user_ptr.hpp"
 
 namespace nexus_abi {

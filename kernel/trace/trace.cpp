@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "trace/trace.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "arch/contract.hpp"
+
+namespace kernel::trace {
+
+namespace {
+
+// A ring's head is written at every record: no two CPUs share a line.
+struct alignas(64) CpuRing {
+    Ring ring;
+};
+
+constinit std::array<CpuRing, kMaxCpus> rings{};
+constinit std::atomic<std::int64_t> began_ns{0};
+
+}  // namespace
+
+constinit Switches switches{};
+
+void write_at(Instant at, Kind kind, std::uint32_t task, std::uint32_t value) {
+    Ring& ring = rings[arch::current_cpu().value()].ring;
+    if (!ring.has_memory()) [[unlikely]] {
+        return;  // a hart that came after the trace was set up
+    }
+    ring.write(static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task, value);
+}
+
+void write(Kind kind, std::uint32_t task, std::uint32_t value) {
+    write_at(arch::now(), kind, task, value);
+}
+
+void write_name(std::uint32_t task, std::span<const char> name) {
+    if (!is_on(category_of(Kind::Name0))) [[likely]] {
+        return;
+    }
+    const Instant now = arch::now();
+    constexpr std::array kParts{Kind::Name0, Kind::Name1, Kind::Name2, Kind::Name3};
+    std::size_t at = 0;
+    for (const Kind part : kParts) {
+        std::uint32_t value = 0;
+        for (std::uint32_t byte = 0; byte < 4 && at < name.size() && name[at] != '\0'; ++byte, ++at) {
+            value |= std::uint32_t{static_cast<unsigned char>(name[at])} << 8U * byte;
+        }
+        write_at(now, part, task, value);
+    }
+}
+
+Ring& ring_of(CpuId cpu) {
+    return rings[cpu.value()].ring;
+}
+
+std::uint32_t switch_to(std::uint32_t wanted) {
+    if (wanted != 0) {
+        began_ns.store(arch::now().ns(), std::memory_order_relaxed);
+    }
+    const std::uint32_t before = switches.bits.exchange(wanted, std::memory_order_acq_rel);
+    for (std::size_t i = 0; i < kCategories; ++i) {
+        switches.on[i].store((wanted >> i & 1U) != 0, std::memory_order_release);
+    }
+    if (wanted != 0) {
+        write(Kind::Began, 0, wanted);
+    }
+    return before;
+}
+
+Instant began() {
+    return Instant::from_ns(began_ns.load(std::memory_order_relaxed));
+}
+
+}  // namespace kernel::trace
