@@ -37,6 +37,7 @@ beside what it deserved. Exit status: 0, or 1 when an expectation of the workloa
   --json FILE        everything for programs
   --html FILE        a report with pictures, in one file
   --svg FILE         the picture alone
+  --trace FILE       what the pictures show as a trace, for scripts/trace2perfetto
   --quiet            no table
   --audit            check every invariant after every event (slow)
   --seed N           instead of the workload's
@@ -55,6 +56,7 @@ struct Options {
     std::string json{};
     std::string html{};
     std::string svg{};
+    std::string trace{};
     std::string fault{};
     std::optional<std::uint64_t> seed{};
     std::optional<sched_sim::Duration> duration{};
@@ -110,6 +112,8 @@ Options parse(std::span<char*> arguments) {
             options.html = value(word);
         } else if (word == "--svg"sv) {
             options.svg = value(word);
+        } else if (word == "--trace"sv) {
+            options.trace = value(word);
         } else if (word == "--break"sv) {
             options.fault = value(word);
         } else if (word == "--seed"sv) {
@@ -242,7 +246,8 @@ int run(const Options& options) {
         return kUsage;
     }
     override_workload(*workload, options);
-    const sched_sim::Report report = sched_sim::run_workload(*workload, options.audit);
+    const sched_sim::Report report =
+        sched_sim::run_workload(*workload, options.audit, !options.trace.empty());
     if (!options.quiet) {
         sched_sim::write_table(std::cout, report);
     }
@@ -254,6 +259,7 @@ int run(const Options& options) {
     write_to(options.json, [&](std::ostream& out) { sched_sim::write_json(out, report); });
     write_to(options.html, [&](std::ostream& out) { sched_sim::write_html(out, report); });
     write_to(options.svg, [&](std::ostream& out) { sched_sim::write_svg(out, report); });
+    write_to(options.trace, [&](std::ostream& out) { out << report.trace; });
     return report.is_good() ? 0 : kExpectationFailed;
 }
 

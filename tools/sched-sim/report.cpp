@@ -6,6 +6,7 @@
 #include <map>
 
 #include "expected.hpp"
+#include "trace_writer.hpp"
 
 namespace sched_sim {
 namespace {
@@ -34,13 +35,15 @@ Before snapshot(const Simulation& simulation, TaskIndex task) {
 
 class Run {
   public:
-    Run(const Workload& workload, bool audit)
+    Run(const Workload& workload, bool audit, bool traces)
         : workload_{workload},
           simulation_{config_of(workload, audit)},
           start_{simulation_.now()},
           recorder_{simulation_, start_ + workload.view_from,
                     start_ + workload.view_from + workload.view_span, start_ + workload.duration},
-          expected_{simulation_} {}
+          expected_{simulation_},
+          trace_{simulation_, start_ + workload.view_from, start_ + workload.view_from + workload.view_span},
+          traces_{traces} {}
 
     Report go();
 
@@ -61,6 +64,8 @@ class Run {
     Instant start_;
     Recorder recorder_;
     Expected expected_;
+    TraceWriter trace_;
+    bool traces_;
     std::vector<Member> members_;
     std::vector<Before> before_;
     double span_ns_{1};
@@ -69,6 +74,9 @@ class Run {
 Report Run::go() {
     populate(simulation_, workload_, members_);
     simulation_.add_observer(recorder_);
+    if (traces_) {
+        simulation_.add_observer(trace_);
+    }
     simulation_.run_until(start_ + workload_.warmup);
     simulation_.mark();
     simulation_.add_observer(expected_);
@@ -89,6 +97,7 @@ Report Run::go() {
     recorder_.finish();
 
     Report report{.workload = workload_};
+    report.trace = traces_ ? trace_.file() : std::string{};
     report.measured_for = simulation_.now() - measured_from;
     span_ns_ = std::max(1.0, static_cast<double>(report.measured_for.ns()));
     report.events = simulation_.events();
@@ -278,8 +287,8 @@ bool Report::is_good() const {
     return violation.empty() && std::ranges::all_of(verdicts, &Verdict::is_met);
 }
 
-Report run_workload(const Workload& workload, bool audit) {
-    return Run{workload, audit}.go();
+Report run_workload(const Workload& workload, bool audit, bool trace) {
+    return Run{workload, audit, trace}.go();
 }
 
 }  // namespace sched_sim

@@ -71,12 +71,15 @@ struct Report {
     std::vector<Bucket> history{};
     Instant view_from{};
     Instant view_to{};
+    // The view as a trace file, when it was asked for.
+    std::string trace{};
 
     [[nodiscard]] bool is_good() const;
 };
 
-// Runs the workload from beginning to end. `audit`: check every invariant after every event (slow).
-[[nodiscard]] Report run_workload(const Workload& workload, bool audit);
+// Runs the workload from beginning to end. `audit`: check every invariant after every event (slow). `trace`:
+// fill Report::trace.
+[[nodiscard]] Report run_workload(const Workload& workload, bool audit, bool trace = false);
 
 void write_table(std::ostream& out, const Report& report);
 void write_timeline(std::ostream& out, const Report& report, std::uint32_t columns);
