@@ -9,6 +9,7 @@
 
 #include "check.hpp"
 #include "console.hpp"
+#include "console_shell.hpp"
 #include "explain.hpp"
 #include "nexus_kernel.hpp"
 #include "notation.hpp"
@@ -68,6 +69,7 @@ Plan load_plan(const std::string& directory, std::optional<std::uint64_t> cpus_o
     const RecipeSources sources = load_recipes(directory, board, read_errors);
     Plan plan = make_plan(
         sources, {.cpus_online = cpus_online, .only = find_variable(environment, "neuron.services")});
+    add_console_shell(plan, environment);
     plan.errors.insert(plan.errors.begin(), read_errors.begin(), read_errors.end());
     if (!sources.board.empty()) {
         plan.notes.push_back("recipes of board " + sources.board + " on top");

@@ -27,6 +27,7 @@ enum class ReadyWhen : std::uint8_t { Started, Ended };
 struct Reference {
     std::string name;
     Position at;
+    bool until_end{false};  // of an `after` list: whatever that service's ReadyWhen, once it has ended
 };
 
 // Where a value comes from. No file: it is built in.

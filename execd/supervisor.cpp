@@ -38,7 +38,7 @@ void Supervisor::start_ready() {
     for (bool has_changed = true; has_changed;) {
         has_changed = false;
         for (Slot& slot : slots_) {
-            const auto is_satisfied = [&](const Reference& reference) { return is_ready(reference.name); };
+            const auto is_satisfied = [&](const Reference& reference) { return is_ready(reference); };
             if (slot.state == State::Waiting &&
                 std::ranges::all_of(slot.planned.service.after, is_satisfied)) {
                 start(slot);
@@ -91,13 +91,14 @@ bool Supervisor::is_finished() const {
     return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.state == State::Ended; });
 }
 
-bool Supervisor::is_ready(std::string_view name) const {
-    const auto slot =
-        std::ranges::find_if(slots_, [&](const Slot& other) { return other.planned.service.name == name; });
+bool Supervisor::is_ready(const Reference& reference) const {
+    const auto slot = std::ranges::find_if(
+        slots_, [&](const Slot& other) { return other.planned.service.name == reference.name; });
     if (slot == slots_.end()) {
         return true;
     }
-    return slot->planned.service.ready == ReadyWhen::Started ? slot->has_started : slot->has_ended;
+    const bool wants_end = reference.until_end || slot->planned.service.ready == ReadyWhen::Ended;
+    return wants_end ? slot->has_ended : slot->has_started;
 }
 
 StartRequest Supervisor::request_for(const PlannedService& planned) const {

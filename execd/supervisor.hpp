@@ -68,7 +68,7 @@ class Supervisor {
         Backoff backoff;
     };
 
-    [[nodiscard]] bool is_ready(std::string_view name) const;
+    [[nodiscard]] bool is_ready(const Reference& reference) const;
     [[nodiscard]] StartRequest request_for(const PlannedService& planned) const;
     void start(Slot& slot);
     // The pid, with defaults instead of the recipe's hints if the kernel refuses those.

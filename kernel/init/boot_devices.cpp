@@ -7,12 +7,14 @@
 #include "drivers/devices.hpp"
 #include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
+#include "init/log.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
 #include "syscall/console_ops.hpp"
 #include "syscall/dispatch.hpp"
+#include "syscall/log_source.hpp"
 #include "syscall/power.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
@@ -117,6 +119,8 @@ void install_hooks() {
         [](CpuId cpu) { drivers::move_interrupts(machine(), cpu, task::online_cpus()); });
     task::set_external_interrupt_hook(&drivers::handle_external_interrupt);
     syscall::set_power_hook(&change_power);
+    syscall::set_log_source(
+        {.read = &log::read, .set_console_level = &log::set_console_level, .ring_bytes = log::kRingBytes});
     syscall::set_console_ops(kConsoleOps);
     drivers::console().set_space_handler(&syscall::console_space_ready);
     drivers::terminal().set_input_handler(&syscall::console_input_ready);

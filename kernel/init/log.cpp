@@ -16,6 +16,8 @@ namespace {
 
 // Room for "[12345.678901] warning: ".
 constexpr std::size_t kPrefixBytes = 32;
+// Linux' KERN_NOTICE: what markers are kept as.
+constexpr std::uint32_t kNotice = 5;
 
 // The newest log text, whole lines. Positions count all bytes ever logged; the index is the position modulo
 // kRingBytes. Concurrency: guarded by lock_.
@@ -24,17 +26,16 @@ class Ring {
     // Storage of its own, so that the image carries no 64 KiB of zeros beside an initialised lock.
     explicit constexpr Ring(std::array<char, kRingBytes>& storage) : bytes_{storage} {}
 
-    void append(std::string_view line) EXCLUDES(lock_) {
+    // Pre: level <= 7.
+    void append(std::uint32_t level, std::string_view line) EXCLUDES(lock_) {
+        const std::array<char, 3> mark{'<', static_cast<char>('0' + level), '>'};
         const LockGuard guard{lock_};
-        while (head_ + line.size() + 1 - oldest_ > kRingBytes) {
+        while (head_ + mark.size() + line.size() + 1 - oldest_ > kRingBytes) {
             oldest_ = line_end(oldest_);
         }
-        for (const char byte : line) {
-            bytes_[head_ % kRingBytes] = byte;
-            ++head_;
-        }
-        bytes_[head_ % kRingBytes] = '\n';
-        ++head_;
+        put({mark.data(), mark.size()});
+        put(line);
+        put("\n");
     }
 
     std::size_t read(std::uint64_t& position, std::span<char> out) EXCLUDES(lock_) {
@@ -56,6 +57,12 @@ class Ring {
     }
 
   private:
+    void put(std::string_view text) REQUIRES(lock_) {
+        for (const char byte : text) {
+            bytes_[head_ % kRingBytes] = byte;
+            ++head_;
+        }
+    }
     // The position after the newline of the line at `position`. Pre: position < head_.
     [[nodiscard]] std::uint64_t line_end(std::uint64_t position) const REQUIRES(lock_) {
         while (bytes_[position % kRingBytes] != '\n') {
@@ -118,14 +125,14 @@ void emit(Level level, std::string_view text) {
     const auto microseconds = static_cast<std::uint64_t>(arch::now().ns()) / 1000;
     line << '[' << padded(microseconds / 1'000'000, 5) << '.' << padded(microseconds % 1'000'000, 6, '0')
          << "] " << prefix_of(level) << text;
-    ring.append(line.text());
+    ring.append(static_cast<std::uint32_t>(level), line.text());
     if (static_cast<std::uint32_t>(level) < console_level()) {
         show(line.text());
     }
 }
 
 void emit_marker(std::string_view text) {
-    ring.append(text);
+    ring.append(kNotice, text);
     show(text);
 }
 

@@ -29,9 +29,10 @@ void set_console(drivers::Console* console);
 void set_console_level(std::uint32_t level);
 [[nodiscard]] std::uint32_t console_level();
 
-// Copies log text, whole lines with their newlines, as much as fits in `out`, starting at byte `position` of
-// all that was ever logged; a position no longer kept moves on to the oldest line kept. Returns the bytes
-// copied and sets `position` after them. 0: nothing newer, or `out` is shorter than the next line.
+// Copies log text, whole lines with "<LEVEL>" in front (markers: <5>) and their newlines, as much as fits in
+// `out`, starting at byte `position` of all that was ever logged; a position no longer kept moves on to the
+// oldest line kept. Returns the bytes copied and sets `position` after them. 0: nothing newer, or `out` is
+// shorter than the next line.
 [[nodiscard]] std::size_t read(std::uint64_t& position, std::span<char> out);
 
 }  // namespace kernel::log

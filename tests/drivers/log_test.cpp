@@ -52,7 +52,7 @@ TEST_F(LogTest, LinesHaveAStampAndMarkersHaveNone) {
     log::info("memory: ", kernel::ByteCount{128U << 20}, " free");
     log::marker("KINIT: cpu", kernel::CpuId{2}, " online");
     EXPECT_EQ(uart_.wire, "[    0.001234] memory: 128MiB free\r\nKINIT: cpu2 online\r\n");
-    EXPECT_EQ(read_ring(), "[    0.001234] memory: 128MiB free\nKINIT: cpu2 online\n");
+    EXPECT_EQ(read_ring(), "<6>[    0.001234] memory: 128MiB free\n<5>KINIT: cpu2 online\n");
 }
 
 TEST_F(LogTest, WarningsAndErrorsSaySo) {
@@ -60,6 +60,7 @@ TEST_F(LogTest, WarningsAndErrorsSaySo) {
     log::warn("a");
     log::error("b");
     EXPECT_EQ(uart_.wire, "[12345.678901] warning: a\r\n[12345.678901] error: b\r\n");
+    EXPECT_EQ(read_ring(), "<4>[12345.678901] warning: a\n<3>[12345.678901] error: b\n");
 }
 
 TEST_F(LogTest, LogLevelHidesButKeeps) {
@@ -102,19 +103,19 @@ TEST_F(LogTest, OldLinesGiveWayWhole) {
     }
     EXPECT_GT(kept.size(), log::kRingBytes - 64);
     EXPECT_LE(kept.size(), log::kRingBytes);
-    EXPECT_TRUE(kept.starts_with("a line with number ")) << kept.substr(0, 40);
+    EXPECT_TRUE(kept.starts_with("<5>a line with number ")) << kept.substr(0, 40);
     EXPECT_TRUE(kept.ends_with("a line with number " + std::to_string(lines - 1) + " in it\n"));
 }
 
 TEST_F(LogTest, ReadGivesWholeLinesOnly) {
     log::marker("first");
     log::marker("second");
-    std::vector<char> small(9);
-    EXPECT_EQ(log::read(position_, small), 6U);
-    EXPECT_EQ(std::string(small.data(), 6), "first\n");
+    std::vector<char> small(12);
+    EXPECT_EQ(log::read(position_, small), 9U);
+    EXPECT_EQ(std::string(small.data(), 9), "<5>first\n");
     std::vector<char> tiny(3);
     EXPECT_EQ(log::read(position_, tiny), 0U) << "the next line does not fit";
-    EXPECT_EQ(log::read(position_, small), 7U);
+    EXPECT_EQ(log::read(position_, small), 10U);
     std::uint64_t beyond = position_ + 1000;
     EXPECT_EQ(log::read(beyond, small), 0U);
     EXPECT_EQ(beyond, position_);

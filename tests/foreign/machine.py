@@ -45,15 +45,18 @@ def link(target):
 class Machine:
     """A booted NEURON. Its text is what the UART said, without carriage returns and escape sequences."""
 
-    def __init__(self, name, paths, append, smp=1, lane="icount", extra=None):
+    def __init__(self, name, paths, append, smp=1, lane="icount", extra=None, initrd=None, prompt=PROMPT):
+        """paths, extra: what is in the archive, unless `initrd` is one."""
         build, logs = pathlib.Path(os.environ["BUILD_DIR"]), pathlib.Path(os.environ["LOG_DIR"])
-        data, _ = program_archive.build(paths, programs(), needed_only=True, extra=extra)
+        self.prompt = prompt
         self._folder = tempfile.TemporaryDirectory()
         work = pathlib.Path(self._folder.name)
-        (work / "initrd.cpio").write_bytes(data)
+        if initrd is None:
+            initrd = work / "initrd.cpio"
+            initrd.write_bytes(program_archive.build(paths, programs(), needed_only=True, extra=extra)[0])
         self.log = logs / f"{name}.uart.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        options = qemu_run.parse(["--image", str(build / "Image"), "--initrd", str(work / "initrd.cpio"),
+        options = qemu_run.parse(["--image", str(build / "Image"), "--initrd", str(initrd),
                                   "--log", str(self.log), "--smp", str(smp), "--lane", lane, "--append", append,
                                   "--interactive"])
         self.raw = b""
@@ -90,8 +93,8 @@ class Machine:
         """Types a line at the shell's prompt; returns what it printed."""
         begin = self.seen
         self.send(line + "\r")
-        self.expect(re.escape(PROMPT))
-        echoed, _, printed = self.text[begin:self.seen - len(PROMPT)].partition("\n")
+        self.expect(re.escape(self.prompt))
+        echoed, _, printed = self.text[begin:self.seen - len(self.prompt)].partition("\n")
         if echoed != line:
             raise AssertionError(f"typed {line!r}, echoed {echoed!r} (log {self.log})")
         return printed

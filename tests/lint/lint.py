@@ -28,7 +28,8 @@ KERNEL_LAYERS = {"lib": 0, "sched": 1, "fdt": 1, "arch": 2, "sync": 3, "trace": 
 # frame that a trap stores.
 ARCH_CONTRACT = "arch/contract.hpp"
 MACHINE_LAYERS = {"smp", "task", "drivers", "init"}
-USER_FOLDERS = {"user": {"user"}, "execd": {"user", "execd"}, "selftest": {"user", "selftest"}, "abi": set()}
+USER_FOLDERS = {"user": {"user"}, "execd": {"user", "execd"}, "selftest": {"user", "selftest"}, "shell": {"user", "shell"},
+                "abi": set()}
 # Pure arithmetic of a tool that a program shows too: execd --check tells the shares the simulator is judged by.
 SHARED_WITH_TOOLS = {("execd", "fair_shares.hpp")}
 

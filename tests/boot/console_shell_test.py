@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A person at NEURON's own shell on the console, with the shipped archive. HARTS says how many there are."""
+
+import json
+import os
+import pathlib
+import re
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "foreign"))
+import machine  # pylint: disable=wrong-import-position
+
+HARTS = int(os.environ["HARTS"])
+PROMPT = "neuron# "
+
+
+class ConsoleShellTest(unittest.TestCase):
+    """One session: the steps build on each other as a person's commands do."""
+
+    def setUp(self):
+        self.shell = machine.Machine(f"console-shell-{HARTS}", [], "neuron.shell=1 neuron.services=ui", HARTS, "mttcg",
+                                     initrd=pathlib.Path(os.environ["BUILD_DIR"]) / "initrd.cpio", prompt=PROMPT)
+        self.addCleanup(self.shell.close)
+        # What services print comes between; Return gives a prompt of its own.
+        self.shell.expect(r"^execd: svc=ui exited \(status 0\)$")
+        self.shell.send("\r")
+        self.shell.expect(r"\n" + PROMPT)
+
+    def test_session(self):
+        for step in (self.editing, self.machine_tools, self.processes, self.affinity, self.quality, self.statistics, self.top,
+                     self.jobs, self.scripts):
+            step()
+        self.shell.send("poweroff\r")
+        self.shell.finish()
+
+    def prints(self, line, expected):
+        self.assertEqual(self.shell.run(line), expected, line)
+
+    def matches(self, line, pattern):
+        printed = self.shell.run(line)
+        self.assertRegex(printed, pattern, line)
+        return printed
+
+    def json(self, line):
+        return json.loads(self.shell.run(line + " --json"))
+
+    def editing(self):
+        """Tab, the arrows and ^C; what comes back is what was typed last."""
+        self.shell.send("ech\thallo\r")
+        self.shell.expect(r"^hallo$")
+        self.shell.expect(PROMPT)
+        self.shell.send("\x1b[A\x1b[D\x1b[D\x7fXX\r")
+        self.shell.expect(r"^haXXlo$")
+        self.shell.expect(PROMPT)
+        self.shell.send("nonsense\x03")
+        self.shell.expect(r"\^C\n" + PROMPT)
+        self.prints("echo $?", "0\n")
+
+    def machine_tools(self):
+        self.prints("nproc", f"{HARTS}\n")
+        self.matches("uptime", r"^ \d\d:\d\d:\d\d up 0 min,  load average: \d")
+        self.matches("dmesg -l notice", r"(?m)^KINIT: cpu0 online")
+        self.assertNotRegex(self.shell.run("dmesg -l err,warn"), r"KINIT|initrd:")
+        self.matches("help", r"(?m)^taskset +shows and changes")
+        self.prints("nosuch; echo $?", "nsh: nosuch: command not found\n127\n")
+
+    def processes(self):
+        names = {row["pid"]: row["comm"] for row in self.json("ps -o pid,comm")}
+        self.assertEqual(names[1], "execd")
+        self.assertIn("nsh", names.values())
+        self.prints("kill -l 143", "TERM\n")
+        self.matches("kill 99999; echo $?", r"^kill: 99999: No such process\n1\n$")
+
+    def spin(self, line="spin"):
+        """A hog in the background; its pid."""
+        self.shell.run(f"{line} &")
+        return int(self.shell.run("echo $!"))
+
+    def affinity(self):
+        """A running hog moves where taskset says, and the scheduler's own figures agree."""
+        pid = self.spin()
+        everywhere = (1 << HARTS) - 1
+        last = HARTS - 1
+        self.prints(f"taskset -p {pid}", f"pid {pid}'s current affinity mask: {everywhere:x}\n")
+        self.matches(f"taskset -cp {last} {pid}", rf"new affinity list: {last}\n$")
+        before = self.json(f"sched show {pid}")
+        after = self.json(f"sched show {pid}")
+        self.assertEqual((after["cpu"], after["effective_mask"]), (last, f"{1 << last:x}"))
+        ran = {cpu: ns for cpu, ns in after["runtime_by_cpu_ns"]}
+        earlier = {cpu: ns for cpu, ns in before["runtime_by_cpu_ns"]}
+        self.assertGreater(ran[last], earlier[last])
+        self.assertEqual({cpu: ns for cpu, ns in ran.items() if cpu != last},
+                         {cpu: ns for cpu, ns in earlier.items() if cpu != last}, "it ran nowhere else")
+        self.matches(f"taskset -p {1 << 60:x} {pid}; echo $?", r"failed to set pid \d+'s affinity: Invalid argument\n1\n$")
+        self.prints("taskset 1 nproc", "1\n")
+        self.end(pid)
+
+    def end(self, *pids):
+        # On one line: before each prompt the shell tells which jobs have ended, and forgets them.
+        self.prints("kill " + " ".join(map(str, pids)) + "; wait; echo $?", "Terminated\n" * len(pids) + "143\n")
+
+    def quality(self):
+        """Two hogs on one CPU: what each gets follows their shares, which change while they run."""
+        hogs = [self.spin("taskset 1 spin") for _ in range(2)]
+        self.matches(f"qos set {hogs[0]} shares=300", rf"^pid {hogs[0]}: class=normal shares=300 ")
+        self.assertEqual(self.json(f"qos {hogs[0]}")["effective_shares"], 300)
+        ran = [[self.json(f"sched show {hog}")["runtime_ns"] for hog in hogs]]
+        self.shell.run("top -b -n 2 -d 1")
+        ran.append([self.json(f"sched show {hog}")["runtime_ns"] for hog in hogs])
+        first, second = (later - earlier for earlier, later in zip(*ran))
+        # The two are read one after the other, a command apart, and the shell's own commands share the CPU.
+        self.assertAlmostEqual(first / second, 3, delta=0.75)
+        self.matches(f"qos set {hogs[1]} shares=0; echo $?", r"^qos: shares=0: wants a number from 1 to 1000\n1\n$")
+        self.end(*hogs)
+
+    def statistics(self):
+        rows = self.json("sched stat")
+        self.assertEqual([row["cpu"] for row in rows], list(range(HARTS)))
+        self.assertTrue(all(row["online"] and row["switches"] > 0 and row["busy_ns"] > 0 for row in rows), rows)
+        self.matches("sched stat", r"^CPU HART STATE .*\n +0 +\d+ online ")
+
+    def top(self):
+        """One picture after the other, a bar per hart, and the hog on top of the list."""
+        pid = self.spin()
+        printed = self.shell.run("top -b -n 2 -d 0.5")
+        second = printed.split("\n\n")[1]
+        self.assertRegex(second, r"^top - up \d+:\d\d, \d+ processes, \d+ threads, \d+ runnable; last \d\.\ds\n")
+        self.assertEqual(re.findall(r"(?m)^cpu(\d+) +\[", second), [str(cpu) for cpu in range(HARTS)])
+        table = second[second.index("PID"):].splitlines()
+        columns = dict(zip(table[0].split(), table[1].split()))
+        self.assertEqual((columns["PID"], columns["COMMAND"]), (str(pid), "spin"))
+        self.assertGreater(float(columns["%CPU"]), 50)
+        self.shell.send("top -d 0.2\r")
+        self.shell.expect(r"; last 0\.\ds\n")
+        self.shell.send("q")
+        self.shell.expect(PROMPT)
+        self.end(pid)
+
+    def jobs(self):
+        """^C ends what runs, ^Z stops it, fg goes on, and the shell stays."""
+        # What keys reach has said so itself: the shell may not have started it before.
+        armed = "nsh -c 'echo armed; spin'"
+        for key, answer in (("\x03", r"\^C\n+"), ("\x1a", r"\[1\]  Stopped +nsh -c .*\n")):
+            self.shell.send(armed + "\r")
+            self.shell.expect(r"^armed\n")
+            self.shell.send(key)
+            self.shell.expect(answer + PROMPT)
+        self.prints("echo $?", "148\n")
+        self.shell.send("fg\r")
+        self.shell.expect(r"^nsh -c .*\n")
+        self.shell.send("\x03")
+        self.shell.expect(PROMPT)
+        self.prints("echo $?", "130\n")
+        self.prints("jobs", "")
+
+    def scripts(self):
+        self.prints("echo 'nproc' > /tmp/s; echo 'exit 3' >> /tmp/s; nsh /tmp/s; echo $?", f"{HARTS}\n3\n")
+        self.prints("nsh -c 'false || echo well'", "well\n")
+        self.prints("ps | nsh -c 'nproc'", f"{HARTS}\n")
+        # The shell ends, and execd starts another one.
+        self.shell.send("exit 2\r")
+        self.shell.expect(r"^execd: svc=shell exited \(status 2\)$")
+        self.shell.expect(PROMPT)
+
+
+if __name__ == "__main__":
+    unittest.main()
