@@ -27,7 +27,9 @@ enum class Operation : std::uint32_t {
     TryLockPi = 8,
     WaitBitset = 9,
     WakeBitset = 10,
-    LockPi2 = 13,  // 11 and 12, which requeue waiters to PI futexes, are not there: no C library needs them
+    WaitRequeuePi = 11,
+    CompareRequeuePi = 12,
+    LockPi2 = 13,
 };
 constexpr std::uint32_t kPrivate =
     128;  // private and shared futexes are the same: no two processes share memory
@@ -62,6 +64,25 @@ SysResult lock_pi(Caller& caller, task::FutexWord word, std::uint64_t timeout, C
     return deadline.ok() ? task::futex_lock_pi(caller.task, word, *deadline) : SysResult{deadline.error()};
 }
 
+// Waits to be sent to the PI futex, then for that.
+SysResult wait_requeue_pi(Caller& caller, task::FutexWord word, std::uint32_t expected, std::uint64_t timeout,
+                          task::FutexWord to, Clock clock) {
+    const auto deadline = deadline_at(caller, timeout, clock);
+    const bool is_sent = caller.task.call_progress == task::kGoesOn;
+    caller.task.call_progress = 0;
+    if (!deadline.ok()) {
+        return deadline.error();
+    }
+    if (!is_sent) {
+        return task::futex_wait_requeue_pi(caller.task, word, expected, to, *deadline);
+    }
+    const SysResult locked = task::futex_lock_pi(caller.task, to, *deadline, task::OnSignal::GivesUp);
+    if (locked.wants_again()) {
+        caller.task.call_progress = task::kGoesOn;
+    }
+    return locked;
+}
+
 }  // namespace
 
 SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t operation, std::uint32_t value,
@@ -69,7 +90,7 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
     const auto command = static_cast<Operation>(operation & ~(kPrivate | kClockRealtime));
     const Clock clock = (operation & kClockRealtime) != 0 ? Clock::From1970 : Clock::FromBoot;
     if (clock == Clock::From1970 && command != Operation::Wait && command != Operation::WaitBitset &&
-        command != Operation::LockPi2) {
+        command != Operation::LockPi2 && command != Operation::WaitRequeuePi) {
         return Error::NotImplemented;
     }
     const auto value2 = static_cast<std::uint32_t>(timeout_or_value2);
@@ -93,6 +114,14 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
         }
         case Operation::WakeOperation:
             return task::futex_wake_op(caller.task, word, value, word2, value2, value3);
+        case Operation::WaitRequeuePi:
+            return wait_requeue_pi(caller, word, value, timeout_or_value2, word2, clock);
+        case Operation::CompareRequeuePi:
+            // One of them may have the lock at once: more than that to wake makes no sense.
+            if (value != 1 || static_cast<std::int32_t>(value2) < 0) {
+                return Error::InvalidArgument;
+            }
+            return task::futex_requeue_pi(caller.task, word, word2, std::uint64_t{value} + value2, value3);
         case Operation::LockPi:
             // Its time counts from 1970 without saying so.
             return lock_pi(caller, word, timeout_or_value2, Clock::From1970);

@@ -44,12 +44,26 @@ Key key_of(const mm::AddressSpace& space, VirtAddr address) {
     return {reinterpret_cast<std::uint64_t>(&space), address.value()};
 }
 
-FutexBucket& bucket_of(const Key& key) {
-    // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the top bits of a multiple of 2^64 / golden ratio spread
-    // neighbours.
+// Those that wait to be sent to a PI futex wait under a name that no word has, so that no other call takes
+// them for its own; in the same bucket.
+Key towards_pi(const Key& key) {
+    return {key.space, key.address | 1};
+}
+
+// Fibonacci hashing (Knuth, TAOCP 3, 6.4): the top bits of a multiple of 2^64 / golden ratio spread
+// neighbours.
+std::uint64_t mixed(const Key& key) {
     constexpr std::uint64_t kMultiplier = 0x9e37'79b9'7f4a'7c15;
-    const std::uint64_t mixed = (std::rotl(key.space, 32) ^ (key.address / kWordBytes)) * kMultiplier;
-    return buckets[mixed >> (64 - std::countr_zero(kBuckets))];
+    return (std::rotl(key.space, 32) ^ (key.address / kWordBytes)) * kMultiplier;
+}
+
+FutexBucket& bucket_of(const Key& key) {
+    return buckets[mixed(key) >> (64 - std::countr_zero(kBuckets))];
+}
+
+// Stands for a key where there is room for 32 bits: two that differ may share it. Not 0.
+std::uint32_t mark_of(const Key& key) {
+    return static_cast<std::uint32_t>(mixed(key)) | 1;
 }
 
 Result<VirtAddr> checked_address(FutexWord word) {
@@ -312,6 +326,81 @@ SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, 
         rearm(*moved[i], to_key);
     }
     if (is_finished) {
+        return std::uint64_t{progress.done};
+    }
+    caller.call_progress = progress.packed();
+    return SysResult::again();
+}
+
+SysResult futex_wait_requeue_pi(Task& caller, FutexWord word, std::uint32_t expected, FutexWord to,
+                                Instant deadline) {
+    mm::AddressSpace& space = caller.process().space();
+    const auto address = checked_address(word);
+    const auto to_address = mapped_address(space, to);
+    if (!address.ok() || !to_address.ok()) {
+        return address.ok() ? to_address.error() : address.error();
+    }
+    const Key plain = key_of(space, *address);
+    const Key target = key_of(space, *to_address);
+    if (plain == target) {
+        return Error::InvalidArgument;
+    }
+    const Key key = towards_pi(plain);
+    FutexBucket& bucket = bucket_of(key);
+    const LockGuard guard{bucket.lock()};
+    const auto value = mm::load_word(space, *address);
+    if (!value.ok() || *value != expected) {
+        return value.ok() ? Error::TryAgain : value.error();
+    }
+    begin_wait(caller, &bucket,
+               {.on_timeout = kTimedOut,
+                .deadline = deadline,
+                .key = key.space,
+                .key_high = key.address,
+                .bitset = mark_of(target),
+                .on_signal = OnSignal::BeginsAnew});
+    return SysResult::blocked();
+}
+
+SysResult futex_requeue_pi(Task& caller, FutexWord from, FutexWord to, std::uint64_t count,
+                           std::uint32_t expected) {
+    mm::AddressSpace& space = caller.process().space();
+    const auto from_address = mapped_address(space, from);
+    const auto to_address = mapped_address(space, to);
+    if (!from_address.ok() || !to_address.ok()) {
+        return from_address.ok() ? to_address.error() : from_address.error();
+    }
+    const Key plain = key_of(space, *from_address);
+    const Key target = key_of(space, *to_address);
+    if (plain == target) {
+        return Error::InvalidArgument;
+    }
+    const Key key = towards_pi(plain);
+    const std::uint32_t mark = mark_of(target);
+    // Progress::sequence: the youngest waiter at the time of the comparison; who came later stays.
+    Progress progress = Progress::unpack(caller.call_progress);
+    FutexBucket& bucket = bucket_of(key);
+    const LockGuard guard{bucket.lock()};
+    if (!progress.is_begun) {
+        const auto value = mm::load_word(space, *from_address);
+        if (!value.ok() || *value != expected) {
+            return value.ok() ? Error::TryAgain : value.error();
+        }
+        if (bucket.first_of(plain.space, plain.address) != nullptr) {
+            return Error::InvalidArgument;
+        }
+        progress.sequence = bucket.last_sequence();
+    }
+    const Wait* const first = bucket.first_of(key.space, key.address);
+    if (first != nullptr && first->bitset != mark) {
+        return progress.done > 0 ? SysResult{std::uint64_t{progress.done}}
+                                 : SysResult{Error::InvalidArgument};
+    }
+    const std::uint64_t wanted = std::min<std::uint64_t>(count, kMaxTasks);
+    const auto left = static_cast<std::uint32_t>(wanted - std::min<std::uint64_t>(progress.done, wanted));
+    const Step step = take_locked(bucket, key, left, kFutexMatchAny, 0, progress.sequence, &go_on_with_call);
+    progress.done += step.done;
+    if (step.is_finished) {
         return std::uint64_t{progress.done};
     }
     caller.call_progress = progress.packed();

@@ -39,6 +39,16 @@ SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uin
 SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, FutexWord to,
                         std::uint32_t move_count, const std::uint32_t* expected);
 
+// FUTEX_WAIT_REQUEUE_PI: as futex_wait(), for a caller that then locks the PI futex `to`: once
+// futex_requeue_pi() has chosen it the call runs again, with Task::call_progress kGoesOn. InvalidArgument
+// when both are one. A signal has the call begin anew.
+SysResult futex_wait_requeue_pi(Task& caller, FutexWord word, std::uint32_t expected, FutexWord to,
+                                Instant deadline);
+// FUTEX_CMP_REQUEUE_PI: sends up to `count` of those to the PI futex they named, which has to be `to`;
+// returns how many. TryAgain unless *from == expected; InvalidArgument when one waits for something else.
+SysResult futex_requeue_pi(Task& caller, FutexWord from, FutexWord to, std::uint64_t count,
+                           std::uint32_t expected);
+
 // FUTEX_WAKE_OP: changes *second as `operation` (encoded as in futex(2)) says, wakes up to `count` waiters of
 // `first` and, if the old value passes the encoded comparison, up to `second_count` of `second`.
 // NotImplemented for an unknown operation or comparison.

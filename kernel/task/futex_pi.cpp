@@ -210,6 +210,12 @@ Result<VirtAddr> checked_address(FutexWord word) {
     return address;
 }
 
+// How long a wait lasts at most, and what a signal does to it.
+struct Patience {
+    Instant deadline{Instant::never()};
+    OnSignal on_signal{OnSignal::Stays};
+};
+
 // A state nobody uses yet; goes back if nobody did.
 class Spare {
   public:
@@ -231,7 +237,7 @@ class Spare {
     PiState* state_{nullptr};
 };
 
-void start_waiting(Task& caller, Task& owner, PiState& state, Instant deadline) {
+void start_waiting(Task& caller, Task& owner, PiState& state, const Patience& patience) {
     PiWaiter& waiter = caller.pi_waiter;
     waiter.state = &state;
     waiter.lends = read_donation(caller);
@@ -241,14 +247,15 @@ void start_waiting(Task& caller, Task& owner, PiState& state, Instant deadline) 
     if (state.owner == nullptr) {
         set_owner(state, &owner);
     }
-    begin_wait(caller, &sleepers, {.on_timeout = kTimedOut, .deadline = deadline});
+    begin_wait(caller, &sleepers,
+               {.on_timeout = kTimedOut, .deadline = patience.deadline, .on_signal = patience.on_signal});
     pass_donation_on(owner);
 }
 
 enum class IfTaken : std::uint8_t { Wait, Return };
 
 // One look at the word. again(): it changed meanwhile.
-SysResult try_lock(Task& caller, VirtAddr address, Instant deadline, IfTaken if_taken, Spare& spare) {
+SysResult try_lock(Task& caller, VirtAddr address, const Patience& patience, IfTaken if_taken, Spare& spare) {
     mm::AddressSpace& space = caller.process().space();
     const auto loaded = mm::fetch_op_word(space, address, mm::WordOperation::Or, 0);  // it must be writable
     if (!loaded.ok()) {
@@ -301,12 +308,12 @@ SysResult try_lock(Task& caller, VirtAddr address, Instant deadline, IfTaken if_
         state->address = address.value();
         states.insert(*state);
     }
-    start_waiting(caller, *owner, *state, deadline);
+    start_waiting(caller, *owner, *state, patience);
     return SysResult::blocked();
 }
 
 // Takes the PI lock.
-SysResult lock(Task& caller, FutexWord word, Instant deadline, IfTaken if_taken) {
+SysResult lock(Task& caller, FutexWord word, const Patience& patience, IfTaken if_taken) {
     const auto address = checked_address(word);
     if (!address.ok()) {
         return address.error();
@@ -320,19 +327,19 @@ SysResult lock(Task& caller, FutexWord word, Instant deadline, IfTaken if_taken)
     const LockGuard guard{sleepers.lock()};
     SysResult outcome = SysResult::again();
     for (std::uint32_t tries = 0; tries < kWordTries && outcome.wants_again(); ++tries) {
-        outcome = try_lock(caller, *address, deadline, if_taken, spare);
+        outcome = try_lock(caller, *address, patience, if_taken, spare);
     }
     return outcome;
 }
 
 }  // namespace
 
-SysResult futex_lock_pi(Task& caller, FutexWord word, Instant deadline) {
-    return lock(caller, word, deadline, IfTaken::Wait);
+SysResult futex_lock_pi(Task& caller, FutexWord word, Instant deadline, OnSignal on_signal) {
+    return lock(caller, word, {.deadline = deadline, .on_signal = on_signal}, IfTaken::Wait);
 }
 
 SysResult futex_try_lock_pi(Task& caller, FutexWord word) {
-    return lock(caller, word, Instant::never(), IfTaken::Return);
+    return lock(caller, word, {}, IfTaken::Return);
 }
 
 SysResult futex_unlock_pi(Task& caller, FutexWord word) {

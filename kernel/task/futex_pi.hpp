@@ -30,7 +30,7 @@ inline constexpr std::uint32_t kMaxPiChain = 8;
 // Takes the lock, or waits for it until `deadline` (TimedOut). Errors: Deadlock (the caller has it, or see
 // above); NoProcess (no thread of this process has the id in the word); InvalidArgument (the word is not what
 // the kernel made of it); NoMemory. Pre: caller is the running task.
-SysResult futex_lock_pi(Task& caller, FutexWord word, Instant deadline);
+SysResult futex_lock_pi(Task& caller, FutexWord word, Instant deadline, OnSignal on_signal = OnSignal::Stays);
 // Takes the lock if it is free; TryAgain when it is not. Errors as above.
 SysResult futex_try_lock_pi(Task& caller, FutexWord word);
 // Passes the lock on, or frees it. Errors: NotPermitted (the caller does not have it), InvalidArgument.

@@ -27,6 +27,7 @@ constexpr std::array<std::uint32_t, 2> kTrampolineCode{0x08b0'0893, 0x0000'0073}
 constexpr std::uint64_t kEcallBytes = 4;
 constexpr std::uint64_t kFcsrBits = 0xff;
 constexpr auto kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
+constexpr auto kTryAgain = -static_cast<std::int64_t>(Error::TryAgain);
 
 constinit mm::ObjectPool<mm::FileObject> trampoline_pool;
 constinit mm::FileObject* trampoline = nullptr;  // immutable once there is a program
@@ -39,8 +40,10 @@ void end_interrupted_call(Task& task, bool may_restart) {
     }
     if (interruption == OnSignal::Restarts && task.call_progress != 0) {
         task.frame.set_result(static_cast<std::int64_t>(task.call_progress));
-    } else if (interruption == OnSignal::Restarts && may_restart) {
+    } else if (interruption == OnSignal::BeginsAnew || (interruption == OnSignal::Restarts && may_restart)) {
         task.frame.pc -= kEcallBytes;
+    } else if (interruption == OnSignal::GivesUp) {
+        task.frame.set_result(kTryAgain);
     } else {
         if (task.on_interrupted != nullptr) {
             task.on_interrupted(task);

@@ -141,6 +141,12 @@ void finish_wait(Wait& wait, std::int64_t result) {
     wake(task);
 }
 
+void go_on_with_call(Wait& wait) {
+    wait.task->call_progress = kGoesOn;
+    wait.task->resume = rerun_hook;
+    finish_wait(wait, 0);
+}
+
 void interrupt_wait(Task& task) {
     if (!claim_wait(task.wait)) {
         return;
@@ -168,6 +174,9 @@ void finish_wait_by_signal(Wait& wait) {
     task.interruption = wait.on_signal;
     task.on_interrupted = wait.on_interrupted;
     task.resume = nullptr;
+    if (wait.on_signal == OnSignal::GivesUp) {
+        task.call_progress = kGoesOn;
+    }
     if (wait.has_deadline) {
         cancel_timer(task.wait.timer);
         if (wait.on_signal == OnSignal::Fails) {

@@ -37,9 +37,11 @@ class WaitQueue;
 
 // What a signal that is to be acted on does to a call that waits (signal(7)).
 enum class OnSignal : std::uint8_t {
-    Stays,     // nothing: the signal waits for the end of the call
-    Restarts,  // behind a handler installed with SA_RESTART the call begins anew, behind others it is EINTR
-    Fails,     // EINTR behind any handler
+    Stays,       // nothing: the signal waits for the end of the call
+    Restarts,    // behind a handler installed with SA_RESTART the call begins anew, behind others it is EINTR
+    Fails,       // EINTR behind any handler
+    BeginsAnew,  // behind any handler the call begins anew
+    GivesUp,     // EAGAIN behind any handler; without one the call goes on, see kGoesOn
 };
 
 // What a task waits for; part of Task.
@@ -138,6 +140,9 @@ void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options);
 // Cancels the deadline, sets the result (unless the call runs again) and makes the task runnable. Pre: the
 // caller claimed the wait and took it off its queue. Locks taken: hart locks, one at a time.
 void finish_wait(Wait& wait, std::int64_t result);
+// The same for a call that has more to do: it runs again, with its arguments and Task::call_progress kGoesOn.
+void go_on_with_call(Wait& wait);
+inline constexpr std::uint64_t kGoesOn = 1;
 // Ends a wait whose deadline passed. Pre: the caller claimed it.
 void expire_wait(Wait& wait);
 // Ends the wait, if there is one, with -EINTR and no second run: for kills. Pre: the caller keeps the task

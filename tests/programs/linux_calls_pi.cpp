@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -133,8 +134,117 @@ void tell_what_is_wrong() {
     fails("a time of the kernel's", futex(&word, FUTEX_LOCK_PI, bad_pointer<timespec>()), EFAULT);
     const timespec wrong{.tv_sec = 0, .tv_nsec = 1'000'000'000};
     fails("a second of nanoseconds", futex(&word, FUTEX_LOCK_PI2, &wrong), EINVAL);
-    fails("wait, to be requeued", futex(&word, FUTEX_WAIT_REQUEUE_PI), ENOSYS);
-    fails("requeue", futex(&word, FUTEX_CMP_REQUEUE_PI), ENOSYS);
+}
+
+long wait_requeue(Word& from, std::uint32_t value, Word& to, const timespec* deadline = nullptr) {
+    return syscall(SYS_futex, &from, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, value, deadline, &to, 0);
+}
+
+long requeue(void* from, void* to, std::uint32_t value, int wakes = 1, long moves = 0) {
+    return syscall(SYS_futex, from, FUTEX_CMP_REQUEUE_PI | FUTEX_PRIVATE_FLAG, wakes, moves, to, value);
+}
+
+// Waiters of a condition are sent to its mutex: each returns with the lock.
+void requeue_waiters() {
+    constexpr int kWaiters = 4;
+    Word condition{5};
+    Word lock{0};
+    int inside = 0;
+    int done = 0;
+    std::vector<std::thread> waiters;
+    for (int i = 0; i < kWaiters; ++i) {
+        waiters.emplace_back([&] {
+            const bool has_lock =
+                wait_requeue(condition, 5, lock) == 0 && (lock & FUTEX_TID_MASK) == own_id();
+            done += has_lock && ++inside == 1 ? 1 : 0;
+            sched_yield();
+            --inside;
+            futex(&lock, FUTEX_UNLOCK_PI);
+        });
+    }
+    succeeds("lock", futex(&lock, FUTEX_LOCK_PI));
+    fails("another value", requeue(&condition, &lock, 4), EAGAIN);
+    long sent = 0;
+    while (sent < kWaiters) {
+        const long more = requeue(&condition, &lock, 5, 1, sent == 0 ? 0 : 100);
+        truth("one, then all that are there", more <= (sent == 0 ? 1 : kWaiters - 1));
+        sent += more;
+        sched_yield();
+    }
+    await_waiter(lock);
+    equal("nobody has it yet", done, 0);
+    succeeds("unlock", futex(&lock, FUTEX_UNLOCK_PI));
+    for (auto& waiter : waiters) {
+        waiter.join();
+    }
+    equal("each had it alone", done, kWaiters);
+    equal("it is free", lock, 0);
+}
+
+std::atomic<int> handled{0};
+
+void end_a_requeue() {
+    Word condition{5};
+    Word other{5};
+    Word lock{0};
+    fails("another value", wait_requeue(condition, 6, lock), EAGAIN);
+    fails("to itself", wait_requeue(condition, 5, condition), EINVAL);
+    fails("to the kernel's",
+          syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI, 5, nullptr, bad_pointer<Word>(), 0), EFAULT);
+    fails("requeue to itself", requeue(&condition, &condition, 5), EINVAL);
+    fails("requeue of the kernel's", requeue(bad_pointer<Word>(), &lock, 5), EFAULT);
+    fails("wake two", requeue(&condition, &lock, 5, 2), EINVAL);
+    fails("less than nobody", requeue(&condition, &lock, 5, 1, -1), EINVAL);
+    equal("nobody is there", requeue(&condition, &lock, 5, 1, 10), 0);
+    const timespec deadline = soon(CLOCK_MONOTONIC);
+    fails("in vain", wait_requeue(condition, 5, lock, &deadline), ETIMEDOUT);
+    std::thread plain{
+        [&] { syscall(SYS_futex, &other, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 5, nullptr, nullptr, 0); }};
+    while (requeue(&other, &lock, 5) == 0) {
+        sched_yield();
+    }
+    equal("who waits for something else is not sent", errno, EINVAL);
+    equal("but woken", syscall(SYS_futex, &other, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0),
+          1);
+    plain.join();
+
+    struct sigaction action{};
+    action.sa_handler = [](int) { ++handled; };
+    sigaction(SIGUSR1, &action, nullptr);
+    handled = 0;
+    succeeds("lock", futex(&lock, FUTEX_LOCK_PI));
+    std::atomic<long> answer{0};
+    std::thread waiter{[&] { answer = wait_requeue(condition, 5, lock) == -1 ? errno : 0; }};
+    Word elsewhere{0};
+    while (requeue(&condition, &elsewhere, 5) == 0) {
+        sched_yield();
+    }
+    equal("to another than it named", errno, EINVAL);
+    pthread_kill(waiter.native_handle(), SIGUSR1);
+    while (handled == 0) {
+        sched_yield();
+    }
+    while (requeue(&condition, &lock, 5) == 0) {
+        sched_yield();
+    }
+    equal("a signal has it wait anew", answer, 0);
+    await_waiter(lock);
+    pthread_kill(waiter.native_handle(), SIGUSR1);
+    waiter.join();
+    equal("sent, it gives up", answer, EAGAIN);
+    equal("both were handled", handled, 2);
+    succeeds("unlock", futex(&lock, FUTEX_UNLOCK_PI));
+    equal("it is free", lock, 0);
+
+    const timespec soon_over = soon(CLOCK_MONOTONIC);
+    succeeds("lock", futex(&lock, FUTEX_LOCK_PI));
+    std::thread late{[&] { answer = wait_requeue(condition, 5, lock, &soon_over) == -1 ? errno : 0; }};
+    while (answer != ETIMEDOUT && requeue(&condition, &lock, 5) == 0) {
+        sched_yield();
+    }
+    late.join();
+    equal("sent, it has no more time", answer, ETIMEDOUT);
+    succeeds("unlock", futex(&lock, FUTEX_UNLOCK_PI));
 }
 
 void refuse_circles() {
@@ -295,6 +405,8 @@ constexpr checks::Case kCases[]{
     {"exclude each other", exclude_each_other},
     {"tell what is wrong", tell_what_is_wrong},
     {"refuse circles", refuse_circles},
+    {"requeue waiters", requeue_waiters},
+    {"end a requeue", end_a_requeue},
     {"pass on at the end", pass_on_at_the_end},
     {"own in the next program", own_in_the_next_program},
     {"robust", robust},

@@ -106,7 +106,6 @@ void refuse_futexes() {
     fails("no bits to wait for", futex(&word, FUTEX_WAIT_BITSET, 5), EINVAL);
     fails("no bits to wake", futex(&word, FUTEX_WAKE_BITSET, 1), EINVAL);
     fails("waking at a crooked word", futex(crooked, FUTEX_WAKE, 1), EINVAL);
-    fails("requeueing to a PI futex", futex(&word, FUTEX_WAIT_REQUEUE_PI, 1), ENOSYS);
     fails("an unknown operation", futex(&word, 100, 5), ENOSYS);
     fails("waking by the clock", futex(&word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1), ENOSYS);
     fails("requeueing from another value", futex(&word, FUTEX_CMP_REQUEUE, 1, as_value2(1), &other, 4),

@@ -22,7 +22,6 @@ constexpr std::uint64_t kCompareRequeue = 4;
 constexpr std::uint64_t kWakeOperation = 5;
 constexpr std::uint64_t kWaitBitset = 9;
 constexpr std::uint64_t kWakeBitset = 10;
-constexpr std::uint64_t kWaitRequeuePi = 11;
 constexpr std::uint64_t kPrivate = 128;
 constexpr std::uint64_t kRealtime = 256;
 constexpr std::uint64_t kAny = 0xffff'ffff;
@@ -61,7 +60,6 @@ TEST_F(Futex, RefusesBadArguments) {
     EXPECT_EQ(futex(0, 8, kWait, 5), error(Error::BadAddress));
     EXPECT_EQ(futex(0, kFirst, kWaitBitset, 5, 0, 0, 0), error(Error::InvalidArgument));
     EXPECT_EQ(futex(0, kFirst, kWakeBitset, 5, 0, 0, 0), error(Error::InvalidArgument));
-    EXPECT_EQ(futex(0, kFirst, kWaitRequeuePi, 0), error(Error::NotImplemented));
     EXPECT_EQ(futex(0, kFirst, kWake | kRealtime, 1), error(Error::NotImplemented));
     EXPECT_EQ(futex(0, kFirst, kWait, 5, 8), error(Error::BadAddress));
     put_time(1'000'000'000);
