@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lib/chacha20.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace kernel::chacha20 {
@@ -9,13 +10,8 @@ namespace {
 
 using State = std::array<std::uint32_t, 16>;
 
-std::uint32_t load_little_endian(const std::byte* bytes) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < sizeof(value); ++i) {
-        value |= std::to_integer<std::uint32_t>(bytes[i]) << (8 * i);
-    }
-    return value;
-}
+// The words of keys, nonces and blocks are little-endian: as they lie in memory here.
+static_assert(std::endian::native == std::endian::little);
 
 // Inlined into registers: the sixteen words fit.
 [[gnu::always_inline]] inline void quarter_round(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c,
@@ -34,13 +30,11 @@ std::uint32_t load_little_endian(const std::byte* bytes) {
 
 Block block(const Key& key, std::uint32_t counter, const Nonce& nonce) {
     State start{0x6170'7865, 0x3320'646e, 0x7962'2d32, 0x6b20'6574};  // "expand 32-byte k"
-    for (std::size_t i = 0; i < 8; ++i) {
-        start[4 + i] = load_little_endian(key.data() + 4 * i);
-    }
+    const auto key_words = std::bit_cast<std::array<std::uint32_t, 8>>(key);
+    std::copy(key_words.begin(), key_words.end(), start.begin() + 4);
     start[12] = counter;
-    for (std::size_t i = 0; i < 3; ++i) {
-        start[13 + i] = load_little_endian(nonce.data() + 4 * i);
-    }
+    const auto nonce_words = std::bit_cast<std::array<std::uint32_t, 3>>(nonce);
+    std::copy(nonce_words.begin(), nonce_words.end(), start.begin() + 13);
 
     auto [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf] = start;
     for (int double_round = 0; double_round < 10; ++double_round) {
@@ -55,14 +49,11 @@ Block block(const Key& key, std::uint32_t counter, const Nonce& nonce) {
     }
     const State state{s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf};
 
-    Block out{};
+    State sum{};
     for (std::size_t i = 0; i < state.size(); ++i) {
-        const std::uint32_t word = state[i] + start[i];
-        for (std::size_t byte = 0; byte < sizeof(word); ++byte) {
-            out[4 * i + byte] = static_cast<std::byte>(word >> (8 * byte));
-        }
+        sum[i] = state[i] + start[i];
     }
-    return out;
+    return std::bit_cast<Block>(sum);
 }
 
 }  // namespace kernel::chacha20

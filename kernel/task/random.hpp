@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The kernel's random bytes: ChaCha20 in counter mode, with the key replaced after every request, so that
-// what was given out cannot be computed from a later state. As unpredictable as what it was seeded with.
+// The kernel's random bytes: ChaCha20 in counter mode. A key makes a short stream, of which the first bytes
+// are the next key and the others are handed out, each once; neither is kept after that, so that what was
+// given out cannot be computed from a later state. As unpredictable as what it was seeded with.
 #pragma once
 
 #include <cstddef>

@@ -82,6 +82,19 @@ TEST(Random, NoTwoRequestsAreAlike) {
     }
 }
 
+// Short requests are served from what one key made, long ones from a key of their own.
+TEST(Random, NothingIsHandedOutTwice) {
+    std::set<std::vector<std::byte>> seen;
+    for (std::size_t i = 0; i < 2'000; ++i) {
+        std::vector<std::byte> output(8 + i % 40);
+        task::random::fill(output);
+        for (std::size_t at = 0; at + 8 <= output.size(); at += 8) {
+            const auto from = output.begin() + static_cast<std::ptrdiff_t>(at);
+            EXPECT_TRUE(seen.emplace(from, from + 8).second) << "request " << i;
+        }
+    }
+}
+
 TEST(Random, SeedingTwiceWithTheSameDoesNotGoBack) {
     const std::vector<std::byte> entropy(40, std::byte{7});
     task::random::seed(entropy);
