@@ -13,6 +13,7 @@
 #include "init/boot.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
+#include "mm/address_space.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
 #include "syscall/caller.hpp"
@@ -119,6 +120,7 @@ void enter_hart(CpuId cpu, void (*next)()) {
 void prepare_this_hart() {
     if (command_line().general_paths) {
         arch::use_general_paths();
+        mm::map_neighbours_at_faults(false);
     }
     arch::set_hart_state();
     const arch::CoreIds core{.vendor = arch::sbi::vendor_id(),

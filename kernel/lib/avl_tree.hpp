@@ -147,6 +147,12 @@ class AvlTree {
         rebalance_from(dirty, top);
     }
 
+    // Forgets all items. They stay as they are and must not be put on a tree again.
+    void abandon() {
+        root_ = nullptr;
+        size_ = 0;
+    }
+
     // Recomputes the augments from item to the root, after a field that update() reads has changed.
     void refresh(T& item) {
         for (T* at = &item; at != nullptr; at = parent(*at)) {

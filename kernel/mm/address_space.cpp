@@ -290,8 +290,11 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
     LockGuard guard{lock_};
     is_torn_down_ = true;
     Work work{.pages = std::min(max_pages, kPagesPerStep)};
+    if (running_cpus_.load().empty()) {
+        return take_apart(work);
+    }
     for (std::uint32_t pieces = 0; pieces < kMappingsPerStep; ++pieces) {
-        const Mapping* mapping = mappings_.find_at_or_above(kUserBase);
+        const Mapping* mapping = mappings_.first();
         if (mapping == nullptr) {
             break;
         }
@@ -304,7 +307,7 @@ bool AddressSpace::teardown_step(std::uint32_t max_pages) {
             break;
         }
     }
-    return mappings_.count() == 0 && running_cpus_.load().empty();
+    return false;
 }
 
 Result<AddressSpace::Listed> AddressSpace::mapping_at_or_above(VirtAddr va) const {

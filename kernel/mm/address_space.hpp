@@ -82,6 +82,10 @@ struct BreakResult {
 // 1).
 inline constexpr std::uint64_t kFlushEverything = ~std::uint64_t{0};
 
+// Whether a fault on a page of a constant file also maps pages around it that are in the page cache, as it
+// does at first. Atomic.
+void map_neighbours_at_faults(bool on);
+
 // Whole lines: harts that run different processes write to no common one.
 class alignas(64) AddressSpace {
   public:
@@ -164,6 +168,24 @@ class alignas(64) AddressSpace {
         return {};
     }
 
+    // The same for a page that lies in the table used last, if the page table lets the program make the
+    // access itself at this moment; else false, and nothing has happened. No call leaves it, so that it costs
+    // its caller no registers.
+    template <class Use>
+    [[nodiscard]] bool with_present_page(VirtAddr va, Access access, Use&& use) EXCLUDES(lock_) {
+        LockGuard guard{lock_};
+        const PteSlot slot = page_table_.find_recent_slot(va);
+        if (!slot) {
+            return false;
+        }
+        const Pte pte = slot.load();
+        if (!pte.lets_user(access)) {
+            return false;
+        }
+        use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())), kPageSize});
+        return true;
+    }
+
     // Unmaps up to max_pages resident pages (kPagesPerStep at most); true when nothing is left and the last
     // hart has left, which a hart that ran a thread here last may do a little later. Pre: no user code runs
     // in the space any more.
@@ -237,6 +259,9 @@ class alignas(64) AddressSpace {
     [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> make_resident(const Place& place, VirtAddr page, Access access)
         REQUIRES(lock_);
+    [[nodiscard]] Result<void> handle_other_fault(const Place& place, VirtAddr page, Access access)
+        REQUIRES(lock_);
+    void map_neighbours(const Mapping& mapping, VirtAddr page) REQUIRES(lock_);
     // A frame with what the mapping's file has there, for make_resident().
     struct FileFrame {
         PhysAddr frame;
@@ -255,12 +280,23 @@ class alignas(64) AddressSpace {
         GoInside,  // those of the range alone go
         GoAround,  // the mapping goes: so do all that cover no other mapping
     };
-    // Drops resident pages of [start, end), mapped or not, as far as `work` allows. Every table covers part
-    // of some mapping: that is how we know of an empty one without looking into it.
+    // Drops resident pages of [start, end), mapped or not, as far as `work` allows. Every table, but for the
+    // lingering one, covers part of some mapping: that is how we know of an empty one without looking into
+    // it.
     [[nodiscard]] Progress drop_pages(VirtAddr start, VirtAddr end, Work& work, Tables tables)
         REQUIRES(lock_);
     [[nodiscard]] Progress reprotect_pages(VirtAddr start, VirtAddr end, Protection protection, Work& work)
         REQUIRES(lock_);
+    // A program that maps and unmaps at one place in turns needs the table there again and again. So the
+    // bottom table that a small drop_pages() emptied last, and the one above, stay until another one takes
+    // its place, or the space ends. This unhooks them, if they cover no mapping, and passes them to
+    // sink(PhysAddr).
+    template <class Sink>
+    void unhook_lingering(Sink&& sink) REQUIRES(lock_);
+    void drop_lingering() REQUIRES(lock_);
+    // What is left of teardown_step() when the last hart has left: it cannot come back, no TLB is asked about
+    // pages or tables any more, and nobody looks a mapping up.
+    [[nodiscard]] bool take_apart(Work& work) REQUIRES(lock_);
     // Every hart forgets what it knows of [start, end). Pre: the entries are stored.
     void flush(VirtAddr start, VirtAddr end) REQUIRES(lock_);
     void flush_everything() REQUIRES(lock_);
@@ -273,6 +309,9 @@ class alignas(64) AddressSpace {
     VirtAddr break_base_ GUARDED_BY(lock_){};
     VirtAddr break_ GUARDED_BY(lock_){};
     bool is_torn_down_ GUARDED_BY(lock_){false};
+    static constexpr std::uint64_t kNoSpan = ~std::uint64_t{0};
+    // The 2 MiB whose table may be there for no mapping.
+    std::uint64_t lingering_ GUARDED_BY(lock_){kNoSpan};
     std::atomic<std::uint64_t> resident_pages_{0};  // written under lock_
     std::atomic<std::uint32_t> holders_{1};
     std::atomic<bool> has_shared_{false};  // whether there ever was a shared mapping; written under lock_

@@ -11,14 +11,6 @@
 
 namespace kernel::mm {
 
-namespace {
-
-// An entry is the physical address of a frame; its lowest bit says that instruction fetch has been told of
-// the contents.
-constexpr std::uint64_t kFenced = 1;
-
-}  // namespace
-
 FileObject::~FileObject() {
     if (directory_ == nullptr) {
         return;
@@ -117,12 +109,6 @@ Result<PhysAddr> FileObject::frame_to_write(std::uint64_t index) {
     const PhysAddr frame = page_down(PhysAddr{entry});
     frames().ref(frame);
     return frame;
-}
-
-std::uint64_t* FileObject::existing_entry(std::uint64_t index) const {
-    const std::uint64_t table = directory_ == nullptr ? 0 : directory_[index / kEntriesPerFrame];
-    return table == 0 ? nullptr
-                      : static_cast<std::uint64_t*>(phys_to_virt(PhysAddr{table})) + index % kEntriesPerFrame;
 }
 
 Result<PhysAddr> FileObject::existing_frame(std::uint64_t index) {

@@ -9,6 +9,7 @@
 // a frame may read it without a lock, and write it if the file is a memory file.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "arch/contract.hpp"
 #include "lib/result.hpp"
 #include "mm/layout.hpp"
 #include "sync/spinlock.hpp"
@@ -77,6 +79,30 @@ class FileObject {
     // beyond the budget; BadAddress when index >= page_count().
     [[nodiscard]] Result<PhysAddr> frame_of(std::uint64_t index, bool for_execution) EXCLUDES(lock_);
 
+    // Calls use(i, frame) for each page `first` + i of the next `count` that has a frame, and, with
+    // `for_execution`, one that instruction fetch knows of. `use` takes a reference if it keeps the frame,
+    // and no lock. Pre: a constant file, whose frames stay.
+    template <class Use>
+    void for_each_cached(std::uint64_t first, std::uint32_t count, bool for_execution, Use&& use)
+        EXCLUDES(lock_) {
+        LockGuard guard{lock_};
+        const std::uint64_t wanted = for_execution ? kFenced : 0;
+        for (std::uint32_t i = 0; i < count;) {
+            const std::uint64_t left = kEntriesPerFrame - (first + i) % kEntriesPerFrame;
+            const std::uint64_t* entry = existing_entry(first + i);
+            const auto end = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, i + left));
+            if (entry == nullptr) {
+                i = end;
+                continue;
+            }
+            for (; i < end; ++i, ++entry) {
+                if (*entry != 0 && (*entry & wanted) == wanted) {
+                    use(i, page_down(PhysAddr{*entry}));
+                }
+            }
+        }
+    }
+
     // ---- Memory files
 
     // The frame of page `index`, which may lie beyond the end, with one more reference. NoMemory, NoSpace,
@@ -95,11 +121,19 @@ class FileObject {
 
   private:
     static constexpr std::uint64_t kEntriesPerFrame = kPageSize / sizeof(std::uint64_t);
+    // An entry is the physical address of a frame; its lowest bit says that instruction fetch has been told
+    // of the contents.
+    static constexpr std::uint64_t kFenced = 1;
 
     [[nodiscard]] Result<std::uint64_t*> entry_of(std::uint64_t index) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> load_page(std::uint64_t index) REQUIRES(lock_);
     // The entry of a page if its table is there; null else.
-    [[nodiscard]] std::uint64_t* existing_entry(std::uint64_t index) const REQUIRES(lock_);
+    [[nodiscard]] std::uint64_t* existing_entry(std::uint64_t index) const REQUIRES(lock_) {
+        const std::uint64_t table = directory_ == nullptr ? 0 : directory_[index / kEntriesPerFrame];
+        return table == 0
+                   ? nullptr
+                   : static_cast<std::uint64_t*>(phys_to_virt(PhysAddr{table})) + index % kEntriesPerFrame;
+    }
     // Whether there may be pages beyond the end.
     [[nodiscard]] bool has_pages_beyond() const REQUIRES(lock_);
 

@@ -13,7 +13,6 @@ namespace kernel::mm {
 
 namespace {
 
-constexpr std::uint32_t kEntries = kTableEntries;
 constexpr std::uint32_t kRootLevel = 2;
 
 constexpr std::uint64_t level_bytes(std::uint32_t level) {
@@ -24,10 +23,6 @@ constexpr std::uint64_t level_bytes(std::uint32_t level) {
 // must.
 VirtAddr after_entry(VirtAddr va, std::uint32_t level) {
     return VirtAddr{(va.value() & ~(level_bytes(level) - 1)) + level_bytes(level)};
-}
-
-PteSlot entry_at(PhysAddr table, std::uint32_t index) {
-    return PteSlot{static_cast<std::uint64_t*>(phys_to_virt(table)) + index};
 }
 
 // Whether the entry of `level` for va covers nothing outside [low, high).
@@ -90,7 +85,7 @@ PteSlot PageTable::walk(VirtAddr va) const {
         return PteSlot{};
     }
     recent_span_ = va.value() >> level_shift(1);
-    recent_table_ = middle.frame();
+    recent_table_ = static_cast<std::uint64_t*>(phys_to_virt(middle.frame()));
     return entry_for(middle.frame(), va, 0);
 }
 
@@ -151,9 +146,11 @@ bool PageTable::protect_page(VirtAddr va, Protection protection) {
 }
 
 void PageTable::destroy_user() {
-    for (std::uint32_t index = 0; index < kEntries / 2; index += PteSlot::kLine) {
-        CHECK(entry_at(root_, index).starts_empty_line());
+#ifdef NEURON_DEBUG
+    for (std::uint32_t index = 0; index < kTableEntries / 2; index += PteSlot::kLine) {
+        CHECK(entry_for(root_, VirtAddr{index * level_bytes(kRootLevel)}, kRootLevel).starts_empty_line());
     }
+#endif
     frames().unref(root_);
     root_ = PhysAddr{};
 }

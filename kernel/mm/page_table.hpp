@@ -84,6 +84,10 @@ class Pte {
     [[nodiscard]] constexpr Pte with_protection(Protection protection) const {
         return leaf(frame(), protection, is_user() ? PageOwner::User : PageOwner::Kernel, is_shared());
     }
+    // An entry like this one for another entry's frame. Pre: this one's frame is 0.
+    [[nodiscard]] constexpr Pte for_frame_of(Pte other) const {
+        return Pte{bits_ | (other.bits_ & kFrameBits)};
+    }
     // The same page, no longer to be written through this entry. Pre: is_resident().
     [[nodiscard]] constexpr Pte as_shared() const { return Pte{(bits_ & ~(kWrite | kDirty)) | kShared}; }
     constexpr bool operator==(const Pte&) const = default;
@@ -100,6 +104,7 @@ class Pte {
     static constexpr std::uint64_t kShared = 1 << 8;  // RSW
     static constexpr std::uint64_t kParked = 1 << 9;  // RSW
     static constexpr std::uint32_t kFrameShift = 10;
+    static constexpr std::uint64_t kFrameBits = ((std::uint64_t{1} << 44) - 1) << kFrameShift;
 
     constexpr explicit Pte(std::uint64_t bits) : bits_{bits} {}
     std::uint64_t bits_{0};
@@ -118,12 +123,13 @@ class PteSlot {
     [[nodiscard]] constexpr PteSlot following(std::uint32_t count = 1) const {
         return PteSlot{entry_ + count};
     }
-    // Whether this is the first of kLine entries that lie in one cache line and are all empty.
+    // Whether this is the first of kLine entries that lie in one cache line.
     static constexpr std::uint32_t kLine = 8;
+    [[nodiscard]] bool starts_line() const {
+        return reinterpret_cast<std::uintptr_t>(entry_) % (kLine * sizeof(*entry_)) == 0;
+    }
+    // Whether all of them are empty. Pre: starts_line().
     [[nodiscard]] bool starts_empty_line() const {
-        if (reinterpret_cast<std::uintptr_t>(entry_) % (kLine * sizeof(*entry_)) != 0) {
-            return false;
-        }
         std::uint64_t bits = 0;
 #pragma GCC unroll 8
         for (std::uint32_t i = 0; i < kLine; ++i) {
@@ -172,11 +178,15 @@ class PageTable {
     // The place for va's 4 KiB entry, or a false slot when there is no table for it. The table found last is
     // looked at first: no walk.
     [[nodiscard]] PteSlot find_slot(VirtAddr va) const {
-        const std::uint64_t span = va.value() >> level_shift(1);
-        if (span == recent_span_) {
-            return entry_for(recent_table_, va, 0);
+        const PteSlot slot = find_recent_slot(va);
+        return slot ? slot : walk(va);
+    }
+    // The same without a walk: false also when another table was found last.
+    [[nodiscard]] PteSlot find_recent_slot(VirtAddr va) const {
+        if (va.value() >> level_shift(1) != recent_span_) {
+            return PteSlot{};
         }
-        return walk(va);
+        return PteSlot{recent_table_ + (va.value() >> kPageShift) % kTableEntries};
     }
     [[nodiscard]] Translation lookup(VirtAddr va) const;
 
@@ -213,21 +223,32 @@ class PageTable {
             const VirtAddr table_end = std::min(step.table_end, end);
             PteSlot slot = step.slot;
             while (va < table_end) {
-                if (entries_left == 0) {
-                    return va;
-                }
                 // Most tables are nearly empty: several entries are passed over at a time.
-                --entries_left;
-                if (slot.starts_empty_line() && table_end - va >= PteSlot::kLine * kPageSize) {
-                    slot = slot.following(PteSlot::kLine);
-                    va = va + PteSlot::kLine * kPageSize;
-                    continue;
+                if (slot.starts_line()) {
+                    for (; table_end - va >= kLineBytes && slot.starts_empty_line();
+                         slot = slot.following(PteSlot::kLine), va = va + kLineBytes) {
+                        if (entries_left == 0) {
+                            return va;
+                        }
+                        --entries_left;
+                    }
                 }
-                if (slot.load().is_resident() && !visit(va, slot)) {
+                // Entry by entry to the end of the line.
+                do {
+                    if (va >= table_end || entries_left == 0) {
+                        break;
+                    }
+                    --entries_left;
+                    // What a bottom table holds is empty or resident.
+                    if (!slot.load().is_empty() && !visit(va, slot)) {
+                        return va;
+                    }
+                    slot = slot.following();
+                    va = va + kPageSize;
+                } while (!slot.starts_line());
+                if (entries_left == 0 && va < table_end) {
                     return va;
                 }
-                slot = slot.following();
-                va = va + kPageSize;
             }
         }
         return end;
@@ -263,11 +284,12 @@ class PageTable {
     [[nodiscard]] Unhooked unhook_at(VirtAddr va, VirtAddr end, VirtAddr low, VirtAddr high);
 
     static constexpr std::uint64_t kNoSpan = ~std::uint64_t{0};
+    static constexpr std::uint64_t kLineBytes = PteSlot::kLine * kPageSize;
 
     PhysAddr root_{};
     // The 2 MiB that find_slot() found a table for, and the table.
     mutable std::uint64_t recent_span_{kNoSpan};
-    mutable PhysAddr recent_table_{};
+    mutable std::uint64_t* recent_table_{nullptr};
 };
 
 }  // namespace kernel::mm

@@ -18,6 +18,9 @@ namespace {
 // Tables that can become empty in one step: a bottom table is 64 empty lines at least, so 1536 entries and
 // lines looked at lie in at most 24 of them and as few above.
 constexpr std::size_t kMaxTablesPerStep = 32;
+// Pages that one fault may map, aligned to as many: 256 KiB of text.
+constexpr std::uint64_t kNeighbours = 64;
+static_assert(kTableEntries % kNeighbours == 0);
 
 // A frame of its own for a page that the file fills only in part.
 Result<PhysAddr> copy_file_part(FileObject& file, std::uint64_t offset, std::uint64_t bytes) {
@@ -40,6 +43,11 @@ Result<PhysAddr> copy_file_part(FileObject& file, std::uint64_t offset, std::uin
     return frame;
 }
 
+// The 2 MiB that one bottom table covers, as a number.
+std::uint64_t table_span(VirtAddr va) {
+    return va.value() >> level_shift(1);
+}
+
 // Why a file has no frame for a page, as an access to memory sees it: all but a lack of memory is the file's.
 Error as_access_error(Error error) {
     return error == Error::NoMemory ? error : Error::BadAddress;
@@ -50,6 +58,15 @@ Result<PhysAddr> copy_of(PhysAddr frame) {
     arch::copy_page(phys_to_virt(copy), phys_to_virt(frame));
     return copy;
 }
+
+// Whether pages may be mapped that nobody has asked for: they take no memory, and none is written to, which
+// would take a fault just the same.
+bool has_neighbours(const Mapping& mapping) {
+    return mapping.file != nullptr && !mapping.is_shared && !mapping.protection.write &&
+           !mapping.file->is_memory();
+}
+
+constinit std::atomic<bool> maps_neighbours{true};
 
 // Frames to be dropped. Like a FixedVector of them, but that what is not used is not written either.
 template <std::size_t N>
@@ -74,7 +91,12 @@ class FrameList {
 
 }  // namespace
 
-AddressSpace::Place AddressSpace::find_place(VirtAddr page, Access access) const {
+void map_neighbours_at_faults(bool on) {
+    maps_neighbours.store(on, std::memory_order_relaxed);
+}
+
+[[gnu::always_inline]] inline AddressSpace::Place AddressSpace::find_place(VirtAddr page,
+                                                                           Access access) const {
     const Mapping* mapping = mappings_.find(page);
     if (mapping == nullptr || !permits(mapping->protection, access)) [[unlikely]] {
         return {};
@@ -86,6 +108,22 @@ Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
     const VirtAddr page = page_down(va);
     LockGuard guard{lock_};
     const Place place = find_place(page, access);
+    // The first touch of anonymous memory whose table is there: what make_resident() comes down to then.
+    if (place.slot && place.slot.load().is_empty() && place.mapping->file == nullptr &&
+        !place.mapping->protection.execute) [[likely]] {
+        const Result<PhysAddr> frame = frames().allocate_zeroed_frame();
+        if (!frame.ok()) [[unlikely]] {
+            return frame.error();
+        }
+        place.slot.store(Pte::leaf(*frame, place.mapping->protection, PageOwner::User));
+        resident_pages_.fetch_add(1, std::memory_order_relaxed);
+        return {};
+    }
+    return handle_other_fault(place, page, access);
+}
+
+[[gnu::noinline]] Result<void> AddressSpace::handle_other_fault(const Place& place, VirtAddr page,
+                                                                Access access) {
     if (place.mapping == nullptr) [[unlikely]] {
         return Error::BadAddress;
     }
@@ -93,12 +131,44 @@ Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
         // No flush: no hart can hold a translation of what was invalid. One that remembers that it was, or
         // whose walker does not see the new entry yet, comes here once more, and goes the other way.
         TRY(make_resident(place, page, access));
+        if (has_neighbours(*place.mapping) && access != Access::Write &&
+            maps_neighbours.load(std::memory_order_relaxed)) {
+            map_neighbours(*place.mapping, page);
+        }
         return {};
     }
     TRY(allow(place, page, access));
     // Also when the page was good already: another hart was faster, or this one remembers an older entry.
     arch::flush_tlb(CpuMask::of(arch::current_cpu()), page, kPageSize, asid_);
     return {};
+}
+
+// A program's text is needed page after page, and most of it is in the page cache from the last time somebody
+// ran it. For each such page this does what a fault would do, but for what can fail or take long there: the
+// page has a frame, instruction fetch knows of it, and a table holds its entry. Other pages are left to
+// faults of their own. No entry changes that was not empty.
+void AddressSpace::map_neighbours(const Mapping& mapping, VirtAddr page) {
+    // Within one table.
+    const VirtAddr around{page.value() & ~(kNeighbours * kPageSize - 1)};
+    const VirtAddr start = std::max(around, mapping.start);
+    const VirtAddr end = std::min(around + kNeighbours * kPageSize, mapping.whole_pages_end());
+    if (start >= end) {
+        return;
+    }
+    const PteSlot slots = page_table_.find_slot(start);
+    const std::uint64_t index = (mapping.file_offset + (start - mapping.start)) >> kPageShift;
+    std::uint64_t mapped = 0;
+    mapping.file->for_each_cached(
+        index, static_cast<std::uint32_t>((end - start) >> kPageShift), mapping.protection.execute,
+        [&](std::uint32_t i, PhysAddr frame) {
+            const PteSlot slot = slots.following(i);
+            if (slot.load().is_empty()) {
+                frames().ref(frame);
+                slot.store(Pte::leaf(frame, mapping.protection, PageOwner::User, true));
+                ++mapped;
+            }
+        });
+    resident_pages_.fetch_add(mapped, std::memory_order_relaxed);
 }
 
 Result<PhysAddr> AddressSpace::resolve(VirtAddr va, Access access) {
@@ -206,11 +276,19 @@ Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tabl
             slot.store({});
             return true;
         });
-    if (tables != Tables::Stay) {
+    const auto drop_table = [&](PhysAddr table) { empty_tables.push(table); };
+    if (tables == Tables::GoAround && next > start &&
+        table_span(start) == table_span(VirtAddr{next.value() - 1})) {
+        // The table may stay for the next mapping. It takes the place of another one that did.
+        if (lingering_ != table_span(start)) {
+            unhook_lingering(drop_table);
+            lingering_ = table_span(start);
+        }
+    } else if (tables != Tables::Stay) {
+        unhook_lingering(drop_table);
         const VmaSet::Surroundings around = tables == Tables::GoAround ? mappings_.surroundings(start, next)
                                                                        : VmaSet::Surroundings{start, next};
-        page_table_.unhook_tables(start, next, around.start, around.end,
-                                  [&](PhysAddr table) { empty_tables.push(table); });
+        page_table_.unhook_tables(start, next, around.start, around.end, drop_table);
     }
     if (!empty_tables.empty()) {
         flush_everything();
@@ -241,6 +319,67 @@ Progress AddressSpace::reprotect_pages(VirtAddr start, VirtAddr end, Protection 
         flush(first, last + kPageSize);
     }
     return {next, next >= end};
+}
+
+template <class Sink>
+void AddressSpace::unhook_lingering(Sink&& sink) {
+    if (lingering_ == kNoSpan) {
+        return;
+    }
+    const VirtAddr start{lingering_ << level_shift(1)};
+    const VirtAddr end = start + (std::uint64_t{1} << level_shift(1));
+    lingering_ = kNoSpan;
+    if (mappings_.is_free(start, end)) {  // else it covers part of a mapping, again or still
+        const VmaSet::Surroundings around = mappings_.surroundings(start, end);
+        page_table_.unhook_tables(start, end, around.start, around.end, sink);
+    }
+}
+
+void AddressSpace::drop_lingering() {
+    FrameList<2> tables;
+    unhook_lingering([&](PhysAddr table) { tables.push(table); });
+    if (!tables.empty()) {
+        flush_everything();
+        tables.unref_all();
+    }
+}
+
+bool AddressSpace::take_apart(Work& work) {
+    drop_lingering();
+    const auto drop_table = [](PhysAddr table) { frames().unref(table); };
+    std::uint64_t dropped = 0;
+    const Mapping* mapping = mappings_.first();
+    // Each mapping takes an entry, too, so that many without pages do not make a step long.
+    for (; mapping != nullptr && work.entries != 0; mapping = mappings_.first()) {
+        --work.entries;
+        const VirtAddr start = mapping->start;
+        const VirtAddr end = mapping->end;
+        const VirtAddr next =
+            page_table_.for_each_resident(start, end, work.entries, [&](VirtAddr, PteSlot slot) {
+                if (work.pages == 0) {
+                    return false;
+                }
+                --work.pages;
+                ++dropped;
+                const PhysAddr frame = slot.load().frame();
+                slot.store({});
+                frames().unref(frame);
+                return true;
+            });
+        // Below there is nothing any more.
+        VirtAddr empty_end = next;
+        if (next == end) {
+            const Mapping* const above = mappings_.second();
+            empty_end = above == nullptr ? VirtAddr{~std::uint64_t{0}} : above->start;
+        }
+        page_table_.unhook_tables(start, next, VirtAddr{0}, empty_end, drop_table);
+        mappings_.drop_from_first(next);
+        if (next != end) {
+            break;
+        }
+    }
+    resident_pages_.fetch_sub(dropped, std::memory_order_relaxed);
+    return mapping == nullptr;
 }
 
 void AddressSpace::flush(VirtAddr start, VirtAddr end) {

@@ -81,8 +81,10 @@ Result<void> SlabCache::grow() {
     slab->owner = this;
     slab->capacity = static_cast<std::uint32_t>(
         std::min((slab_bytes() - kHeaderBytes) / stride_, std::size_t{kMaxObjectsPerSlab}));
-    for (std::size_t index = slab->capacity; index < kMaxObjectsPerSlab; ++index) {
-        slab->taken[index / 64] |= std::uint64_t{1} << (index % 64);
+    // Slots that are not there are taken.
+    for (std::size_t word = 0; word < slab->taken.size(); ++word) {
+        const std::size_t slots = slab->capacity - std::min<std::size_t>(slab->capacity, word * 64);
+        slab->taken[word] = slots >= 64 ? 0 : ~std::uint64_t{0} << slots;
     }
     link(*slab);
     return {};

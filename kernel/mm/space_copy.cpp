@@ -46,11 +46,13 @@ void AddressSpace::share_batch(VirtAddr from, Work& work, Batch& batch) {
             batch.addresses[batch.page_count] = page.value();
             batch.entries[batch.page_count++] = pte.bits();
             frames().ref(pte.frame());
-            if (pte.protection().write) {
+            if (pte.lets_user(Access::Write)) {
                 first = std::min(first, page);
                 last = page;
             }
-            slot.store(pte.as_shared());
+            if (const Pte shared = pte.as_shared(); shared != pte) {
+                slot.store(shared);
+            }
             return true;
         });
     // No hart goes on writing to a page the other side reads.
@@ -73,6 +75,7 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
         has_shared_.store(true, std::memory_order_relaxed);
     }
     std::uint64_t resident = 0;
+    const Pte model = Pte::leaf(PhysAddr{0}, batch.mapping.protection, PageOwner::User, true);
     for (std::uint32_t i = 0; i < batch.page_count; ++i) {
         const VirtAddr page{batch.addresses[i]};
         const Pte pte = Pte::from_bits(batch.entries[i]);
@@ -90,7 +93,7 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
         if (batch.mapping.protection.execute && !pte.protection().execute) {
             fence_instructions();
         }
-        slot.store(Pte::leaf(pte.frame(), batch.mapping.protection, PageOwner::User, true));
+        slot.store(model.for_frame_of(pte));
         ++resident;
     }
     resident_pages_.fetch_add(resident, std::memory_order_relaxed);

@@ -11,6 +11,9 @@ namespace {
 
 using Page = std::span<std::byte, kPageSize>;
 
+// Of a string, copied at a time.
+constexpr std::size_t kStringPiece = 64;
+
 // Calls part(page bytes of this part, done so far) for each page-wise part of [start, start + bytes).
 template <class Part>
 Result<void> for_each_part(AddressSpace& space, VirtAddr start, std::uint64_t bytes, Access access,
@@ -96,12 +99,17 @@ Result<std::size_t> copy_in_string(AddressSpace& space, std::span<char> to, Virt
         const std::size_t room = std::min<std::size_t>(kPageSize - offset, to.size() - length);
         bool ended = false;
         TRY(space.with_page(va, Access::Read, [&](Page page) {
-            // Copy first, then look: another thread may change the page, but not our copy.
-            char* part = to.data() + length;
-            std::memcpy(part, page.data() + offset, room);
-            const void* zero = std::memchr(part, 0, room);
-            ended = zero != nullptr;
-            length += ended ? static_cast<std::size_t>(static_cast<const char*>(zero) - part) : room;
+            // Piece by piece, as most strings are short. Copy first, then look: another thread may change the
+            // page, but not our copy.
+            for (std::size_t done = 0; done < room && !ended;) {
+                char* const piece = to.data() + length;
+                const std::size_t bytes = std::min(kStringPiece, room - done);
+                std::memcpy(piece, page.data() + offset + done, bytes);
+                const void* const zero = std::memchr(piece, 0, bytes);
+                ended = zero != nullptr;
+                length += ended ? static_cast<std::size_t>(static_cast<const char*>(zero) - piece) : bytes;
+                done += bytes;
+            }
         }));
         if (ended) {
             return length;

@@ -66,6 +66,23 @@ template <class T>
 }
 inline constexpr std::size_t kMovedAtOnce = 64;  // more is copied in a loop
 
+// One T from or to a page that is there already (with_present_page()); else false, and nothing has happened.
+// Pre: is_in_one_place().
+template <class T>
+[[nodiscard]] bool copy_present_in(AddressSpace& space, VirtAddr from, T& value) {
+    return space.with_present_page(from, Access::Read, [&](std::span<std::byte, kPageSize> page) {
+        const std::byte* const there = page.data() + page_offset(from.value());
+        __builtin_memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
+    });
+}
+template <class T>
+[[nodiscard]] bool copy_present_out(AddressSpace& space, VirtAddr to, const T& value) {
+    return space.with_present_page(to, Access::Write, [&](std::span<std::byte, kPageSize> page) {
+        std::byte* const there = page.data() + page_offset(to.value());
+        __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
+    });
+}
+
 // One T from user space; InOut pointers work as In and Out do.
 template <class T, template <class> class Pointer>
     requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, Out<T>>)
@@ -74,11 +91,9 @@ template <class T, template <class> class Pointer>
     const VirtAddr at = nexus_abi::UserPtrAccess::address(from);
     if constexpr (sizeof(T) <= kMovedAtOnce) {
         if (is_in_one_place<T>(at)) [[likely]] {
-            TRY(space.with_page(at, Access::Read, [&](std::span<std::byte, kPageSize> page) {
-                const std::byte* const there = page.data() + page_offset(at.value());
-                __builtin_memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
-            }));
-            return value;
+            if (copy_present_in(space, at, value)) [[likely]] {
+                return value;
+            }
         }
     }
     TRY(copy_from_user(space, std::as_writable_bytes(std::span{&value, 1}),
@@ -97,10 +112,9 @@ template <class T, template <class> class Pointer>
     const VirtAddr at = nexus_abi::UserPtrAccess::address(to);
     if constexpr (sizeof(T) <= kMovedAtOnce) {
         if (is_in_one_place<T>(at)) [[likely]] {
-            return space.with_page(at, Access::Write, [&](std::span<std::byte, kPageSize> page) {
-                std::byte* const there = page.data() + page_offset(at.value());
-                __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
-            });
+            if (copy_present_out(space, at, value)) [[likely]] {
+                return {};
+            }
         }
     }
     return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), std::as_bytes(std::span{&value, 1}));

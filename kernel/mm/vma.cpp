@@ -2,6 +2,7 @@
 #include "mm/vma.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/check.hpp"
 #include "mm/slab.hpp"
@@ -36,6 +37,11 @@ bool Mapping::is_continued_by(const Mapping& next) const {
     return file == nullptr || (file_bytes == bytes() && file_offset + bytes() == next.file_offset);
 }
 
+VirtAddr Mapping::whole_pages_end() const {
+    const bool ends_with_file = file != nullptr && file_offset + file_bytes == file->size();
+    return start + (ends_with_file ? page_up(file_bytes) : page_down(file_bytes));
+}
+
 bool VmaSet::Order::update(Vma& vma, const Vma* left, const Vma* right) {
     std::uint64_t widest = vma.gap;
     widest = left != nullptr ? std::max(widest, left->widest_gap) : widest;
@@ -47,7 +53,10 @@ bool VmaSet::Order::update(Vma& vma, const Vma* left, const Vma* right) {
 
 VmaSet::~VmaSet() {
     while (first_ != nullptr) {
-        unlink_and_free(*first_);
+        drop_from_first(first_->mapping.end);
+    }
+    if (spare_ != nullptr) {
+        vma_pool.destroy(spare_);
     }
 }
 
@@ -239,6 +248,7 @@ void VmaSet::check_invariants() const {
     }
     CHECK(last_ == previous);
     CHECK_EQ(count, tree_.size());
+    CHECK_EQ(count, count_);
     CHECK_EQ(bytes, mapped_bytes_);
 }
 
@@ -256,11 +266,33 @@ VmaSet::Vma* VmaSet::search(VirtAddr va) const {
     return found;
 }
 
+void VmaSet::drop_from_first(VirtAddr end) {
+    Vma& vma = *first_;
+    recent_ = nullptr;
+    tree_.abandon();
+    if (end < vma.mapping.end) {
+        mapped_bytes_ -= end - vma.mapping.start;
+        vma.mapping.start = end;
+        return;
+    }
+    mapped_bytes_ -= vma.mapping.bytes();
+    first_ = vma.next;
+    (first_ == nullptr ? last_ : first_->previous) = nullptr;
+    --count_;
+    if (vma.mapping.file != nullptr) {
+        vma.mapping.file->let_go();
+    }
+    vma_pool.destroy(&vma);
+}
+
 Result<VmaSet::Vma*> VmaSet::make_vma(const Mapping& mapping) {
     if (count() >= kMaxMappings) {
         return Error::NoMemory;
     }
-    Vma* vma = TRY(vma_pool.create());
+    Vma* vma = std::exchange(spare_, nullptr);
+    if (vma == nullptr) {
+        vma = TRY(vma_pool.create());
+    }
     set_mapping(*vma, mapping);
     return vma;
 }
@@ -275,7 +307,16 @@ void VmaSet::set_mapping(Vma& vma, const Mapping& mapping) {
             before->let_go();
         }
     }
-    vma.mapping = mapping;
+    // Member by member: a copy as a whole would be a call.
+    Mapping& to = vma.mapping;
+    to.start = mapping.start;
+    to.end = mapping.end;
+    to.protection = mapping.protection;
+    to.file = mapping.file;
+    to.file_offset = mapping.file_offset;
+    to.file_bytes = mapping.file_bytes;
+    to.is_shared = mapping.is_shared;
+    to.may_write = mapping.may_write;
 }
 
 void VmaSet::link(Vma& vma, Vma* next) {
@@ -286,6 +327,8 @@ void VmaSet::link(Vma& vma, Vma* next) {
     vma.gap = vma.mapping.start - (vma.previous == nullptr ? VirtAddr{0} : vma.previous->mapping.end);
     tree_.insert(vma);
     measure_gap(next);
+    recent_ = &vma;  // what was mapped is touched next
+    ++count_;
 }
 
 void VmaSet::unlink_and_free(Vma& vma) {
@@ -294,11 +337,18 @@ void VmaSet::unlink_and_free(Vma& vma) {
     (next == nullptr ? last_ : next->previous) = vma.previous;
     tree_.erase(vma);
     measure_gap(next);
+    --count_;
     if (recent_ == &vma) {
         recent_ = nullptr;
     }
-    set_mapping(vma, {});
-    vma_pool.destroy(&vma);
+    if (vma.mapping.file != nullptr) {
+        set_mapping(vma, {});
+    }
+    if (spare_ == nullptr) {
+        spare_ = &vma;
+    } else {
+        vma_pool.destroy(&vma);
+    }
 }
 
 void VmaSet::measure_gap(Vma* vma) {

@@ -34,6 +34,9 @@ struct Mapping {
     [[nodiscard]] Mapping slice(VirtAddr from, VirtAddr to) const;
     // True when `next` begins where this ends and continues it.
     [[nodiscard]] bool is_continued_by(const Mapping& next) const;
+    // Where the whole pages of the file end: what follows is zero, or filled by the file in part. The last
+    // page of a constant file counts as whole: the rest of it is zero.
+    [[nodiscard]] VirtAddr whole_pages_end() const;
 };
 
 class VmaSet {
@@ -63,6 +66,9 @@ class VmaSet {
     }
     // The mapping that contains va, or null.
     [[nodiscard]] const Mapping* find(VirtAddr va) const {
+        if (recent_ != nullptr && recent_->mapping.contains(va)) [[likely]] {
+            return &recent_->mapping;
+        }
         const Mapping* mapping = find_at_or_above(va);
         return mapping != nullptr && mapping->contains(va) ? mapping : nullptr;
     }
@@ -96,7 +102,18 @@ class VmaSet {
     // Gives the mapped parts of [start, end) a new protection. NoMemory: nothing has changed in meaning.
     [[nodiscard]] Result<void> protect(VirtAddr start, VirtAddr end, Protection protection);
 
-    [[nodiscard]] std::uint32_t count() const { return tree_.size(); }
+    // The lowest mapping, or null.
+    [[nodiscard]] const Mapping* first() const { return first_ == nullptr ? nullptr : &first_->mapping; }
+    // The one above it, or null. Pre: there is a lowest.
+    [[nodiscard]] const Mapping* second() const {
+        return first_->next == nullptr ? nullptr : &first_->next->mapping;
+    }
+    // Takes what lies below `end` off the lowest mapping, or all of it. For a set that is taken apart:
+    // nothing is found in it from then on, and nothing may be added; only the lowest mappings and the count
+    // are right.
+    void drop_from_first(VirtAddr end);
+
+    [[nodiscard]] std::uint32_t count() const { return count_; }
     [[nodiscard]] std::uint64_t mapped_bytes() const { return mapped_bytes_; }
     // Stops the machine when the order or the counts are wrong. For tests.
     void check_invariants() const;
@@ -137,7 +154,9 @@ class VmaSet {
     Tree tree_;
     Vma* first_{nullptr};
     Vma* last_{nullptr};
+    std::uint32_t count_{0};
     mutable Vma* recent_{nullptr};
+    Vma* spare_{nullptr};  // the last one freed: programs map and unmap in turns
     std::uint64_t mapped_bytes_{0};
 };
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <string>
 
 #include "memory_test.hpp"
 #include "mm/asid.hpp"
@@ -45,11 +46,18 @@ void forget(const arch::host::TlbFlush& flush) {
     });
 }
 
-class AddressSpaceModelTest : public AddressSpaceTest, public ::testing::WithParamInterface<std::uint32_t> {
+// How a run differs from others: its random numbers, and whether a fault maps cached pages around it, too.
+struct Run {
+    std::uint32_t seed;
+    bool maps_neighbours;
+};
+
+class AddressSpaceModelTest : public AddressSpaceTest, public ::testing::WithParamInterface<Run> {
   protected:
     void SetUp() override {
         AddressSpaceTest::SetUp();
         remembered.clear();
+        map_neighbours_at_faults(GetParam().maps_neighbours);
         arch::host::set_flush_observer(forget);
         space().activate(kRemembering);
         contents_.resize(kFilePages * kPageSize);
@@ -65,6 +73,7 @@ class AddressSpaceModelTest : public AddressSpaceTest, public ::testing::WithPar
         ASSERT_TRUE(unmap_all(space(), kUserBase, kUserTop - kUserBase).ok());
         EXPECT_EQ(space().resident_pages(), 0U);
         file_.reset();
+        map_neighbours_at_faults(true);
         AddressSpaceTest::TearDown();
     }
 
@@ -109,6 +118,10 @@ class AddressSpaceModelTest : public AddressSpaceTest, public ::testing::WithPar
                 found->second.written = value;
             }
         } else if (kind == Access::Read) {
+            // As a program reads, or as a call reads for it.
+            if (value % 4 == 1) {
+                EXPECT_EQ(error_of(space().handle_fault(address(page), kind)), expected) << "page " << page;
+            }
             const auto word = read(address(page));
             EXPECT_EQ(error_of(word), expected) << "page " << page;
             if (allowed) {
@@ -141,7 +154,7 @@ class AddressSpaceModelTest : public AddressSpaceTest, public ::testing::WithPar
 };
 
 TEST_P(AddressSpaceModelTest, BehavesLikeAnArrayOfPages) {
-    std::mt19937 random{GetParam()};
+    std::mt19937 random{GetParam().seed};
     const std::array protections{kNoAccess, kReadOnly, kReadWrite, kReadWrite, kReadExecute};
     const std::array accesses{Access::Read, Access::Write, Access::Write, Access::Execute};
     for (int step = 0; step < 1500 && !HasFailure(); ++step) {
@@ -194,7 +207,14 @@ TEST_P(AddressSpaceModelTest, BehavesLikeAnArrayOfPages) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, AddressSpaceModelTest, ::testing::Values(1, 2, 3, 4, 5, 6));
+INSTANTIATE_TEST_SUITE_P(Seeds, AddressSpaceModelTest,
+                         ::testing::Values(Run{1, true}, Run{2, true}, Run{3, true}, Run{4, true},
+                                           Run{5, true}, Run{6, true}, Run{1, false}, Run{2, false},
+                                           Run{3, false}),
+                         [](const auto& run) {
+                             return (run.param.maps_neighbours ? "WithNeighbours" : "PageByPage") +
+                                    std::to_string(run.param.seed);
+                         });
 
 }  // namespace
 }  // namespace kernel::mm

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The TLB protocol of address_space.hpp, watched through the recorded flushes.
 #include <algorithm>
+#include <array>
+#include <random>
 
 #include "memory_test.hpp"
 #include "mm/asid.hpp"
@@ -69,14 +71,54 @@ TEST_F(TlbTest, FramesOutliveTheFlush) {
 
 TEST_F(TlbTest, EmptyTablesOutliveAFlushOfEverything) {
     space().activate(kOther);
-    arch::host::reset();
     ASSERT_TRUE(unmap_all(space(), kBase, 4 * kPageSize).ok());
+    // The tables stay for whoever maps something there again, until another mapping leaves some.
+    EXPECT_EQ(PageTable{space().root()}.lookup(kBase).page_bytes, kPageSize);
+    const VirtAddr far = kBase + 2 * kGigaPageSize;
+    map_at(far, 1, kReadWrite);
+    ASSERT_TRUE(write(far, 1).ok());
+    arch::host::reset();
+    ASSERT_TRUE(unmap_all(space(), far, kPageSize).ok());
+    EXPECT_EQ(PageTable{space().root()}.lookup(far).page_bytes, kPageSize);
     const auto flushes = arch::host::tlb_flushes();
     EXPECT_TRUE(std::ranges::any_of(flushes, [](const arch::host::TlbFlush& flush) {
         return flush.bytes == kFlushEverything && flush.start == VirtAddr{0} && flush.cpus.contains(kOther);
     }));
     EXPECT_TRUE(PageTable{space().root()}.lookup(kBase).page_bytes == kGigaPageSize) << "no tables are left";
     space().deactivate(kOther);
+}
+
+// Mappings of one page or many, in and across tables of three gigabytes, in any order: no table goes too
+// early (the invariants would see pages vanish), and none is left (TearDown counts frames).
+TEST_F(TlbTest, NoTableIsLostWhateverComesAndGoes) {
+    ASSERT_TRUE(unmap_all(space(), kBase, 4 * kPageSize).ok());
+    constexpr std::uint64_t kTableBytes = std::uint64_t{512} * kPageSize;
+    const std::array places{kBase,
+                            kBase + kTableBytes,
+                            kBase + 2 * kTableBytes,
+                            kBase + kGigaPageSize,
+                            kBase + kGigaPageSize + kTableBytes,
+                            kBase + 2 * kGigaPageSize};
+    std::mt19937 random{11};
+    for (int step = 0; step < 3'000; ++step) {
+        const VirtAddr at = places[random() % places.size()] + random() % 4 * kPageSize;
+        const std::uint64_t bytes = random() % 8 == 0 ? 2 * kTableBytes : kPageSize;
+        if (random() % 3 != 0) {
+            ASSERT_TRUE(space().map_anonymous({at, bytes, kReadWrite, Placement::Anywhere}).ok());
+            if (pte_of(at).is_empty()) {
+                static_cast<void>(space().handle_fault(at, Access::Write));
+            }
+        } else {
+            ASSERT_TRUE(unmap_all(space(), at, bytes).ok());
+        }
+        if (step % 16 == 0) {
+            space().check_invariants();
+        }
+    }
+    ASSERT_TRUE(unmap_all(space(), kUserBase, kUserTop - kUserBase).ok());
+    EXPECT_EQ(space().resident_pages(), 0U);
+    // The root, and the last table with the one above it.
+    EXPECT_GE(frames().stats().free + 4, free_at_start()) << "and the kernel's root";
 }
 
 TEST_F(TlbTest, CopyOnWriteFlushesBeforeItLetsTheOldPageGo) {

@@ -202,6 +202,27 @@ TEST_F(VmaTest, BehavesLikeAnArrayOfPages) {
     }
 }
 
+TEST_F(VmaTest, IsTakenApartFromBelow) {
+    VmaSet set;
+    for (const std::uint64_t from : {40, 10, 30, 20}) {
+        ASSERT_TRUE(set.insert(anonymous(from, from + 5)).ok());
+    }
+    set.drop_from_first(page(12));
+    EXPECT_EQ(set.first()->start, page(12));
+    EXPECT_EQ(set.second()->start, page(20));
+    EXPECT_EQ(set.mapped_bytes(), 18 * kPageSize);
+    for (const std::uint64_t end : {15, 25, 35}) {
+        EXPECT_EQ(set.first()->end, page(end));
+        set.drop_from_first(page(end));
+    }
+    EXPECT_EQ(set.count(), 1U);
+    EXPECT_EQ(set.second(), nullptr);
+    set.drop_from_first(page(45));
+    EXPECT_EQ(set.first(), nullptr);
+    EXPECT_EQ(set.count(), 0U);
+    EXPECT_EQ(set.mapped_bytes(), 0U);
+}
+
 TEST_F(VmaTest, FailedCutsChangeNothing) {
     VmaSet set;
     ASSERT_TRUE(set.insert(anonymous(10, 20)).ok());
