@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
-// A system call between trap.S and its handler, while only a part of the registers is in the frame.
+// System calls and page faults between trap.S and their handlers, while only a part of the registers is in
+// the frame.
 //
 // Most calls change nothing about who runs. Such a call goes straight back to its program, past
 // task::exit_to_user(); task/straight_back.hpp says when and why. Every other one completes its frame and
 // takes that path. With neuron.paths=general (arch::use_general_paths()) all do: the same handlers, the whole
 // frame, no short cut.
+//
+// So does a page fault whose access is possible afterwards: it is then as if it had not been. One that is not
+// answered here is answered by trap_handle(), from the beginning.
 #include <cstdint>
 
+#include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/errata.hpp"
 #include "arch/riscv64/trap_frame.hpp"
+#include "mm/protection.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/straight_back.hpp"
@@ -59,6 +66,36 @@ extern "C" CallExit trap_call(arch::TrapFrame* frame) {
         syscall::settle_call(caller, task::SysResult::again());
     }
     return {kTakeExitPath, 0};
+}
+
+// Whether the program may go straight back: it can make the access now, and there is nothing else to do. If
+// not, trap_handle() is to be called with the whole frame, which asks for the access once more.
+// Pre: interrupts off, tp and sp as trap.S says; the current task's frame holds what C++ may overwrite, and
+// the pc of the fault; cause is one of a page fault, or reserved.
+extern "C" std::uint64_t trap_page_fault([[maybe_unused]] arch::TrapFrame* frame, std::uint64_t cause,
+                                         std::uint64_t stval) {
+    namespace scause = arch::riscv64::scause;
+    task::note_section_start();
+    mark_missing_registers(*frame);
+    mm::Access access = mm::Access::Read;
+    if (cause == scause::kStorePageFault) {
+        access = mm::Access::Write;
+    } else if (cause == scause::kInstructionPageFault) {
+        if (arch::has_erratum(arch::Erratum::FaultAddressNotExtended)) {
+            return 0;
+        }
+        access = mm::Access::Execute;
+    } else if (cause != scause::kLoadPageFault) {
+        return 0;
+    }
+    task::Hart& hart = task::this_hart();
+    task::Task& task = *hart.current;
+    if (!task.process().space().handle_fault(VirtAddr{stval}, access).ok() ||
+        !task::may_go_straight_back(hart, task)) [[unlikely]] {
+        return 0;
+    }
+    task::note_section_end(cause);
+    return 1;
 }
 
 // Pre: as trap_call(), and the frame is complete.

@@ -21,5 +21,7 @@
 #define BOOT_SATP 0
 #define BOOT_CPU_LOCAL 8
 
-// scause: an ecall in user mode (csr.hpp asserts it).
+// scause: an ecall in user mode; page faults lie between the other two (csr.hpp asserts it).
 #define CAUSE_ECALL 8
+#define CAUSE_FIRST_PAGE_FAULT 12
+#define CAUSE_LAST_PAGE_FAULT 15

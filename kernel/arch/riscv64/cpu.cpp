@@ -168,6 +168,9 @@ void send_ipi(CpuMask cpus) {
 void remote_fence_i(CpuMask cpus) {
     asm volatile("fence rw, rw\n\tfence.i" ::: "memory");
     cpus.remove(current_cpu());
+    if (cpus.empty()) {
+        return;
+    }
     const HartList list{cpus};
     CHECK(sbi::remote_fence_i(list.harts()).ok());
 }

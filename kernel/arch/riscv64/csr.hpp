@@ -109,6 +109,7 @@ inline constexpr std::uint64_t kEcallFromSupervisor = 9;
 inline constexpr std::uint64_t kInstructionPageFault = 12;
 inline constexpr std::uint64_t kLoadPageFault = 13;
 inline constexpr std::uint64_t kStorePageFault = 15;
+static_assert(kInstructionPageFault == CAUSE_FIRST_PAGE_FAULT && kStorePageFault == CAUSE_LAST_PAGE_FAULT);
 }  // namespace scause
 
 // satp: Priv 4.1.11.

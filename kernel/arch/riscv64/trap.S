@@ -18,6 +18,8 @@
 //                     kernel is seen by the program. Nothing else looks at the frame meanwhile: it is this task's.
 //     leave           somebody else may run: the frame is completed first and is then like that of any trap
 //     whole frame     the handler reads or writes all registers (fork, rt_sigreturn): likewise, before it runs
+//   Page faults go the same way: trap_page_fault says whether the program runs on at once, or the frame is completed and
+//   the trap handled like any other.
 //   trap_entry_whole is trap_entry without that: every call is a trap like any other (neuron.paths=general).
 
 #include "arch/riscv64/asm_offsets.hpp"
@@ -71,6 +73,7 @@ trap_entry:
     beqz a1, 1f
     // Straight back. FRAME_PC is not loaded: sepc is as it was set above.
     ld t0, CPU_FRAME(tp)
+straight_back:
 #if CPU_SCRATCH != 0
 #error "sc has no offset"
 #endif
@@ -93,8 +96,24 @@ trap_entry:
 trap_entry_whole:
     save_caller_saved
     csrr t2, sepc
+    enter_kernel
+    j trap_whole
 trap_other:
     enter_kernel
+    csrr a1, scause
+    li t0, CAUSE_FIRST_PAGE_FAULT
+    bltu a1, t0, trap_whole
+    li t0, CAUSE_LAST_PAGE_FAULT    // interrupts have the highest bit
+    bltu t0, a1, trap_whole
+    csrr a2, stval
+    jal trap_page_fault             // (frame, scause, stval) -> a0 = whether all is done
+    mv t1, a0
+    ld a0, CPU_FRAME(tp)
+    beqz t1, trap_whole             // scause and stval are as they were: there was no other trap
+    mv t0, a0                       // FRAME_PC is what sepc still is
+    ld a0, FRAME_REG(10)(t0)
+    j straight_back
+trap_whole:
     save_the_rest
     csrr a1, scause
     csrr a2, stval
