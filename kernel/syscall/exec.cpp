@@ -15,7 +15,7 @@ namespace kernel::syscall {
 namespace {
 
 Result<void> execute(Caller& caller, In<char> path, std::uint64_t argv, std::uint64_t envp) {
-    std::array<char, file_system::kMaxPath> given{};
+    std::array<char, file_system::kMaxPath> given;  // as much of it as is read is written
     const std::string_view name{given.data(), TRY(mm::copy_in_string(caller.space(), given, path))};
     if (name.empty()) {
         return Error::NoEntry;

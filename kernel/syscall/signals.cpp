@@ -217,11 +217,32 @@ SysResult sys_tgkill(Caller& caller, std::int32_t pid, std::int32_t tid, std::ui
     return signal_thread(caller, pid, tid, signal, from_thread_of(caller));
 }
 
-SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
-                           Out<kernel_sigaction> old, std::uint64_t set_size) {
-    if (set_size != kSignalSetBytes) {
-        return Error::InvalidArgument;
+namespace {
+
+// Most calls only ask, or only set, and what they point to lies in the page they used last: this needs no
+// page walk, and drops no pending signal. False: nothing has happened.
+[[gnu::always_inline]] inline bool exchange_action_at_once(Caller& caller, std::uint32_t signal,
+                                                           In<kernel_sigaction> action,
+                                                           Out<kernel_sigaction> old) {
+    if (action.is_null() == old.is_null()) {
+        return false;
     }
+    const VirtAddr at = action.is_null() ? mm::user_address(old) : mm::user_address(action);
+    if (!mm::is_in_one_place<kernel_sigaction>(at)) {
+        return false;
+    }
+    if (action.is_null()) {
+        return task::may_ask_action(signal) &&
+               mm::copy_present_out(caller.space(), at, task::signal_action(caller.task, signal));
+    }
+    kernel_sigaction wanted;
+    return task::may_set_action(signal) && mm::copy_present_in(caller.space(), at, wanted) &&
+           task::set_quiet_action(caller.task, signal, wanted);
+}
+
+// Any call: Linux' order of errors.
+[[gnu::noinline]] SysResult exchange_action(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
+                                            Out<kernel_sigaction> old) {
     kernel_sigaction wanted{};
     if (!action.is_null()) {
         const auto copied = mm::copy_in(caller.space(), action);
@@ -230,13 +251,26 @@ SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigac
         }
         wanted = *copied;
     }
-    const auto before =
-        task::exchange_signal_action(caller.task, signal, action.is_null() ? nullptr : &wanted);
-    if (!before.ok()) {
-        return before.error();
+    kernel_sigaction before{};
+    const Result<void> exchanged =
+        task::exchange_signal_action(caller.task, signal, action.is_null() ? nullptr : &wanted, before);
+    if (!exchanged.ok()) {
+        return exchanged.error();
     }
-    return old.is_null() ? SysResult{std::uint64_t{0}}
-                         : SysResult{mm::copy_out(caller.space(), old, *before)};
+    return old.is_null() ? SysResult{std::uint64_t{0}} : SysResult{mm::copy_out(caller.space(), old, before)};
+}
+
+}  // namespace
+
+SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
+                           Out<kernel_sigaction> old, std::uint64_t set_size) {
+    if (set_size != kSignalSetBytes) {
+        return Error::InvalidArgument;
+    }
+    if (exchange_action_at_once(caller, signal, action, old)) [[likely]] {
+        return std::uint64_t{0};
+    }
+    return exchange_action(caller, signal, action, old);
 }
 
 SysResult sys_rt_sigprocmask(Caller& caller, std::uint32_t how, In<std::uint64_t> set, Out<std::uint64_t> old,

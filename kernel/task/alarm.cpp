@@ -129,6 +129,7 @@ Result<std::uint32_t> AlarmTable::create(Process& process, const AlarmNotice& no
     for (std::uint32_t id = 0; id < kMaxTimers; ++id) {
         if (!alarms_[id]) {
             alarms_[id] = TRY(Alarm::create(process, id, notice));
+            ++count_;
             return id;
         }
     }
@@ -141,6 +142,7 @@ Result<Ref<Alarm>> AlarmTable::interval_timer(Process& process, std::uint32_t wh
     const std::uint32_t id = kIntervalTimer + which;
     if (!alarms_[id]) {
         alarms_[id] = TRY(Alarm::create(process, id, notice));
+        ++count_;
     }
     return alarms_[id].clone();
 }
@@ -161,6 +163,7 @@ Result<void> AlarmTable::remove(std::uint32_t id) {
     {
         const LockGuard guard{lock_};
         removed = std::move(alarms_[id]);
+        count_ -= removed ? 1 : 0;
     }
     if (!removed) {
         return Error::InvalidArgument;
@@ -170,6 +173,12 @@ Result<void> AlarmTable::remove(std::uint32_t id) {
 }
 
 void AlarmTable::remove_all(bool with_interval_timers) {
+    {
+        const LockGuard guard{lock_};
+        if (count_ == 0) {
+            return;
+        }
+    }
     for (std::uint32_t id = 0; id < (with_interval_timers ? kAllTimers : kMaxTimers); ++id) {
         static_cast<void>(remove(id));
     }

@@ -98,6 +98,7 @@ class AlarmTable {
   private:
     mutable SpinLock lock_{LockRank::Alarm};
     std::array<Ref<Alarm>, kAllTimers> alarms_ GUARDED_BY(lock_);
+    std::uint32_t count_ GUARDED_BY(lock_){0};  // of alarms there are: most processes have none
 };
 
 // Of the last signal of this timer that was taken.

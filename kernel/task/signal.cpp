@@ -331,8 +331,9 @@ void end_by_fault(Task& task, std::uint32_t number) {
     exit_process(task.process(), status_signaled(number));
 }
 
-Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::uint32_t number,
-                                                           const nexus_abi::kernel_sigaction* action) {
+Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
+                                    const nexus_abi::kernel_sigaction* action,
+                                    nexus_abi::kernel_sigaction& old) {
     if (!signal::is_valid(number) || (action != nullptr && (signal::bit(number) & kUnblockable) != 0)) {
         return Error::InvalidArgument;
     }
@@ -340,16 +341,17 @@ Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::ui
     ProcessSignals& signals = process.signals;
     const LockGuard guard{signals.waiters.lock()};
     nexus_abi::kernel_sigaction& stored = signals.actions[number - 1];
-    const nexus_abi::kernel_sigaction old = stored;
+    old = stored;
     if (action != nullptr) {
         stored = *action;
         stored.mask &= ~kUnblockable;
-        if (reaction_to(process, number) == Reaction::Drop) {
+        const std::uint64_t pending = signals.pending.set() | caller.pending_signals.set();
+        if ((pending & signal::bit(number)) != 0 && reaction_to(process, number) == Reaction::Drop) {
             signals.pending.drop(signal::bit(number));
             caller.pending_signals.drop(signal::bit(number));
         }
     }
-    return old;
+    return {};
 }
 
 void set_signal_mask(Task& task, std::uint64_t mask) {

@@ -100,10 +100,39 @@ void signal_child_changed(Process& parent, TaskId child, std::int32_t wait_statu
 // The process ends with this signal, whatever is blocked or ignored.
 void end_by_fault(Task& task, std::uint32_t number);
 
-// rt_sigaction: stores `action` if given, returns what was there before. Errors: InvalidArgument for a number
-// out of range, and for an action for SIGKILL or SIGSTOP.
-Result<nexus_abi::kernel_sigaction> exchange_signal_action(Task& caller, std::uint32_t number,
-                                                           const nexus_abi::kernel_sigaction* action);
+// rt_sigaction: stores `action` if given; `old` is what was there before. Errors: InvalidArgument for a
+// number out of range, and for an action for SIGKILL or SIGSTOP.
+Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
+                                    const nexus_abi::kernel_sigaction* action,
+                                    nexus_abi::kernel_sigaction& old);
+
+// The parts of it, for calls that do one thing. Whether an action may be asked for, and set.
+[[nodiscard]] constexpr bool may_ask_action(std::uint32_t number) {
+    return signal::is_valid(number);
+}
+[[nodiscard]] constexpr bool may_set_action(std::uint32_t number) {
+    return signal::is_valid(number) && number != signal::kKill && number != signal::kStop;
+}
+// Pre: may_ask_action().
+[[nodiscard]] inline nexus_abi::kernel_sigaction signal_action(Task& caller, std::uint32_t number) {
+    ProcessSignals& signals = caller.process().signals;
+    const LockGuard guard{signals.waiters.lock()};
+    return signals.actions[number - 1];
+}
+// Sets one that nothing else comes of: false when the signal is pending. Pre: may_set_action().
+[[nodiscard]] inline bool set_quiet_action(Task& caller, std::uint32_t number,
+                                           const nexus_abi::kernel_sigaction& action) {
+    ProcessSignals& signals = caller.process().signals;
+    const LockGuard guard{signals.waiters.lock()};
+    if (((signals.pending.set() | caller.pending_signals.set()) & signal::bit(number)) != 0) {
+        return false;
+    }
+    signals.actions[number - 1] = {
+        .handler = action.handler,
+        .flags = action.flags,
+        .mask = action.mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop))};
+    return true;
+}
 
 // The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Pending signals that
 // are no longer blocked are delivered before the task returns to user mode; those of the process that it now
