@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "file/event_counter.hpp"
 #include "file/pipe.hpp"
 #include "file/tmpfs.hpp"
 #include "mm/user_memory.hpp"
@@ -121,6 +122,16 @@ Result<std::uint64_t> make_memory_file(Caller& caller, In<char> pointer, std::ui
     return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & kMemfdCloseOnExec) != 0))};
 }
 
+Result<std::uint64_t> make_event_counter(Caller& caller, std::uint32_t value, std::uint32_t flags) {
+    constexpr std::uint32_t kSemaphore = 1;
+    if ((flags & ~(kSemaphore | task::kOpenCloseOnExec | task::kOpenNonBlocking)) != 0) {
+        return Error::InvalidArgument;
+    }
+    auto file =
+        TRY(file::open_event_counter(value, (flags & kSemaphore) != 0, flags & task::kOpenNonBlocking));
+    return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & task::kOpenCloseOnExec) != 0))};
+}
+
 // include/linux/net.h, socket.h; SOCK_NONBLOCK and SOCK_CLOEXEC have the values of their O_ twins.
 constexpr std::uint32_t kFamilyUnix = 1;
 constexpr std::uint32_t kFamilies = 46;
@@ -156,6 +167,10 @@ SysResult sys_pipe2(Caller& caller, Out<std::int32_t> ends, std::uint32_t flags)
 SysResult sys_socketpair(Caller& caller, std::uint32_t family, std::uint32_t type, std::uint32_t protocol,
                          Out<std::int32_t> ends) {
     return make_socket_pair(caller, family, type, protocol, ends);
+}
+
+SysResult sys_eventfd2(Caller& caller, std::uint32_t value, std::uint32_t flags) {
+    return make_event_counter(caller, value, flags);
 }
 
 SysResult sys_memfd_create(Caller& caller, In<char> name, std::uint32_t flags) {

@@ -2,7 +2,9 @@
 // The Linux block's calls about descriptors: dup, dup3, fcntl, pipes, socket pairs, polling them.
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -343,6 +345,62 @@ void select_with_mask() {
     equal("blocked again", sigismember(&after, SIGUSR2), 1);
 }
 
+void count_events() {
+    const int counter = eventfd(3, EFD_NONBLOCK);
+    succeeds("eventfd", counter);
+    eventfd_t value = 0;
+    succeeds("read", eventfd_read(counter, &value));
+    equal("what it began with", static_cast<std::int64_t>(value), 3);
+    fails("nothing is left", eventfd_read(counter, &value), EAGAIN);
+    pollfd watched{counter, POLLIN | POLLOUT, 0};
+    equal("poll", poll(&watched, 1, 0), 1);
+    equal("it can be added to", watched.revents, POLLOUT);
+    succeeds("add", eventfd_write(counter, 5));
+    succeeds("and more", eventfd_write(counter, 7));
+    equal("poll", poll(&watched, 1, 0), 1);
+    equal("and taken", watched.revents, POLLIN | POLLOUT);
+    std::array<std::uint8_t, 8> bytes{};
+    fails("too little room", read(counter, bytes.data(), 7), EINVAL);
+    std::array<iovec, 2> halves{{{bytes.data(), 3}, {bytes.data() + 3, 5}}};
+    equal("read in two pieces", readv(counter, halves.data(), 2), 8);
+    equal("both together", bytes[0], 12);
+    fails("too few bytes", write(counter, bytes.data(), 7), EINVAL);
+    fails("more than there is", eventfd_write(counter, ~eventfd_t{0}), EINVAL);
+    succeeds("all there is", eventfd_write(counter, ~eventfd_t{0} - 1));
+    fails("one too many", eventfd_write(counter, 1), EAGAIN);
+    equal("poll", poll(&watched, 1, 0), 1);
+    equal("full", watched.revents, POLLIN);
+    fails("to the kernel", read(counter, bad_pointer<char>(), 8), EFAULT);
+    fails("it has no position", lseek(counter, 0, SEEK_SET), ESPIPE);
+    close(counter);
+    fails("another flag", eventfd(0, 2), EINVAL);
+
+    const int semaphore = eventfd(2, EFD_SEMAPHORE | EFD_CLOEXEC);
+    equal("closed by execve", fcntl(semaphore, F_GETFD), FD_CLOEXEC);
+    std::atomic<int> taken{0};
+    std::vector<std::thread> threads;
+    constexpr int kThreads = 4;
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back([&] {
+            eventfd_t one = 0;
+            taken += eventfd_read(semaphore, &one) == 0 && one == 1 ? 1 : 0;
+        });
+    }
+    while (taken < 2) {
+        sched_yield();
+    }
+    succeeds("two more", eventfd_write(semaphore, 2));
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    equal("each took one", taken, kThreads);
+    std::thread writer{[&] { static_cast<void>(eventfd_write(semaphore, 1)); }};
+    pollfd waits{semaphore, POLLIN, 0};
+    equal("poll waits", poll(&waits, 1, -1), 1);
+    writer.join();
+    close(semaphore);
+}
+
 void close_ranges() {
     const int file = open("/etc/motd", O_RDONLY);
     for (const int number : {100, 101, 103, 104, 255}) {
@@ -371,7 +429,7 @@ constexpr checks::Case kCases[]{
     {"duplicate", duplicate},       {"control", control},           {"pipe bytes", pipe_bytes},
     {"pipe ends", pipe_ends},       {"pipe threads", pipe_threads}, {"socket pairs", socket_pairs},
     {"poll files", poll_files},     {"select files", select_files}, {"select with mask", select_with_mask},
-    {"close ranges", close_ranges},
+    {"count events", count_events}, {"close ranges", close_ranges},
 };
 
 }  // namespace
