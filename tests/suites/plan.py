@@ -19,6 +19,9 @@ LONG_LIMIT_S = 60
 # sleeps for 120 s and some.
 KERNEL_LIMIT_S = 45
 TIMERS_LIMIT_S = 165
+# Where harts are threads of the host, guest time is the host's, and a test's limit is for a machine that is ten times as fast
+# and has a core for each hart: glibc's TIMEOUTFACTOR, for Linux as well.
+RACING_LIMIT_FACTOR = 5
 # Tests whose threads spin for tens of seconds: hours where every instruction is counted. They run in the other lane only.
 BUSY = re.compile(r"^glibc/.*/tst-(?:pthread-timedlock-lockloop|cond1[678]|robust-fork|rwlock-try(?:rd|wr)lock-stall|mutex10|"
                   r"create-detached|rwlock-pwn|thread-affinity-\w+)$|"

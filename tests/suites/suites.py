@@ -3,6 +3,7 @@
 """Builds other people's tests, runs them on NEURON or on Linux, and compares. scripts/suites.sh gives the arguments."""
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import re
@@ -55,6 +56,8 @@ def choose(options, tests, skips):
         tests = [test for test in tests if test.name in sample]
     if options.lane == "icount":
         tests = [test for test in tests if not plan.BUSY.search(test.name)]
+    else:
+        tests = [dataclasses.replace(test, limit_s=plan.RACING_LIMIT_FACTOR * test.limit_s) for test in tests]
     if not options.linux and not options.listed:
         tests = [test for test in tests if not verdict.find_skip(skips, test.name)]
     return [test for test in tests if options.only.search(test.name)]
