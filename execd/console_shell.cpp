@@ -50,6 +50,7 @@ PlannedService shell_service() {
     service.program = kShellProgram;
     service.restart = RestartPolicy::Always;
     service.rights = nexus_abi::kRightsAll;
+    service.has_control = true;
     // A selftest that is run by hand leaves the machine on.
     service.env = {{"HOME", "/"}, {"PATH", "/bin:/usr/bin"}, {"TERM", "vt100"}, {"neuron.selftest", "stay"}};
     return planned;

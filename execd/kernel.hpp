@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -26,16 +27,26 @@ struct StartRequest {
     std::vector<std::string> envp;                    // "KEY=value"
     std::optional<nexus_abi::sched_attr> attributes;  // hold before the first instruction; nullopt: inherited
     std::uint64_t rights{0};
+    bool has_control{false};  // a control channel is its descriptor kControlDescriptor
 };
+
+// Where a service finds its control channel, and what tells it so.
+inline constexpr int kControlDescriptor = 3;
+inline constexpr const char* kControlVariable = "EXECD_CONTROL=3";
 
 struct EndedChild {
     std::int32_t pid{0};
     std::int32_t wait_status{0};
 };
 struct ReloadAsked {};  // SIGHUP
+// A line came in on a service's control channel, from whoever holds it.
+struct ControlAsked {
+    std::int32_t pid{0};      // the service's
+    std::string_view line{};  // until the next wait()
+};
 struct TimePassed {};
 // What ends a wait.
-using Event = std::variant<EndedChild, ReloadAsked, TimePassed>;
+using Event = std::variant<EndedChild, ReloadAsked, ControlAsked, TimePassed>;
 
 // For one thread.
 class Kernel {
@@ -57,8 +68,12 @@ class Kernel {
     virtual Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) = 0;
     // Errors: those of sched_set_limits.
     virtual Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) = 0;
-    // Blocks until a child has ended, adopted orphans included, a reload is asked for, or the deadline has
-    // passed. Errors: those of wait4 and rt_sigtimedwait; none of them passes.
+    virtual void send_signal(std::int32_t pid, int signal) = 0;
+    // To a service's control channel; it never blocks, and one that does not take its answer loses the
+    // channel.
+    virtual void answer(std::int32_t pid, const std::string& text) = 0;
+    // Blocks until a child has ended, adopted orphans included, a reload or anything else is asked for, or
+    // the deadline has passed. Errors: those of wait4, rt_sigtimedwait and ppoll; none of them passes.
     virtual Result<Event> wait(std::optional<Instant> deadline) = 0;
     virtual Instant now() = 0;
 };

@@ -116,7 +116,13 @@ int run_services(const Options& options, const std::vector<std::string>& environ
     }
     const LineSink log = user::write_line;
     Supervisor supervisor{std::move(plan.services), neuron_variables(environment), kernel, log};
-    supervise(supervisor, kernel, log, [&] { reload_recipes(location, load, supervisor, log); }, is_init);
+    // By way of the supervisor: who asks for a reload hears what it says.
+    supervise(
+        supervisor, kernel, log,
+        [&] {
+            reload_recipes(location, load, supervisor, [&](std::string_view line) { supervisor.log(line); });
+        },
+        is_init);
     if (is_init) {
         idle_for_ever();
     }

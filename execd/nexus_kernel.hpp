@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "control_channels.hpp"
 #include "kernel.hpp"
 
 namespace execd {
@@ -20,14 +21,21 @@ class NexusKernel final : public Kernel {
     Result<nexus_abi::sched_attr> attributes(std::int32_t pid) override;
     Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) override;
     Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) override;
+    void send_signal(std::int32_t pid, int signal) override;
+    void answer(std::int32_t pid, const std::string& text) override;
     Result<Event> wait(std::optional<Instant> deadline) override;
     Instant now() override;
 
   private:
     // Whether a reload was asked for and not yet told.
     static bool take_reload();
+    // Waits for a signal, a line on a channel, or the deadline. False: the latter has passed.
+    Result<bool> wait_for_news(std::optional<Instant> deadline);
 
     sigset_t awaited_{};
+    sigset_t others_{};  // what is blocked but for those
+    ControlChannels channels_;
+    std::string asked_;                 // the last request
     std::optional<EndedChild> reaped_;  // not yet told
 };
 

@@ -60,6 +60,7 @@ struct Service {
     ReadyWhen ready{ReadyWhen::Started};
     std::vector<Reference> after;
     std::uint64_t rights{0};  // nexus_abi::kRight* bits
+    bool has_control{false};  // may ask execd: starts, stops, reloads (control.hpp)
     std::optional<Reference> role;
 };
 

@@ -15,7 +15,8 @@ std::string counted(std::size_t count, std::string_view what) {
 
 // What only the start of a program can give it.
 bool starts_alike(const Service& a, const Service& b) {
-    return a.program == b.program && a.args == b.args && a.env == b.env && a.rights == b.rights;
+    return a.program == b.program && a.args == b.args && a.env == b.env && a.rights == b.rights &&
+           a.has_control == b.has_control;
 }
 
 // What execd itself acts by.

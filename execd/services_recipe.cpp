@@ -85,6 +85,9 @@ void read_service_keys(TableReader& reader, Position table_at, ErrorSink& errors
         service.after.push_back({.name = std::move(text), .at = at});
     }
     read_rights(reader, service);
+    if (const auto* const control = reader.find_as<bool>("control", "true or false")) {
+        service.has_control = *control;
+    }
     if (const auto* const role = reader.find_as<std::string>("role", "the name of a role")) {
         service.role = Reference{.name = *role, .at = reader.find("role")->value.at};
     }

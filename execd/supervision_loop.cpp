@@ -17,6 +17,8 @@ void supervise(Supervisor& supervisor, Kernel& kernel, const LineSink& log,
             supervisor.child_ended(*ended);
         } else if (std::holds_alternative<ReloadAsked>(*event)) {
             reload();
+        } else if (const auto* const asked = std::get_if<ControlAsked>(&*event)) {
+            kernel.answer(asked->pid, supervisor.control(asked->line, reload));
         } else {
             supervisor.restart_due();
         }

@@ -59,11 +59,18 @@ void Supervisor::child_ended(const EndedChild& child) {
     }
     const ExitReason reason{child.wait_status};
     log_service(*slot, reason.describe());
-    pause_or_end(*slot, reason.is_success(), kernel_->now() - slot->started_at);
+    slot->last_end = reason.describe();
+    slot->kill_at.reset();
+    if (slot->end_wanted == EndWanted::No) {
+        pause_or_end(*slot, reason.is_success(), kernel_->now() - slot->started_at);
+    } else {
+        end_as_wanted(*slot);
+    }
     start_ready();
 }
 
 void Supervisor::restart_due() {
+    kill_overdue();
     const Instant now = kernel_->now();
     for (Slot& slot : slots_) {
         if (slot.state == State::Paused && slot.restart_at <= now) {
@@ -78,6 +85,9 @@ std::optional<Instant> Supervisor::next_restart() const {
     for (const Slot& slot : slots_) {
         if (slot.state == State::Paused && (!next || slot.restart_at < *next)) {
             next = slot.restart_at;
+        }
+        if (slot.state == State::Running && slot.kill_at && (!next || *slot.kill_at < *next)) {
+            next = slot.kill_at;
         }
     }
     return next;
@@ -107,7 +117,8 @@ StartRequest Supervisor::request_for(const PlannedService& planned) const {
                          .argv = {service.program},
                          .envp = {},
                          .attributes = to_attr(planned.hints),
-                         .rights = service.rights};
+                         .rights = service.rights,
+                         .has_control = service.has_control};
     request.argv.insert(request.argv.end(), service.args.begin(), service.args.end());
     for (const std::string& assignment : environment_) {
         if (!service.env.contains(std::string{key_of(assignment)})) {
@@ -116,6 +127,9 @@ StartRequest Supervisor::request_for(const PlannedService& planned) const {
     }
     for (const auto& [key, value] : service.env) {
         request.envp.push_back(key + '=' + value);
+    }
+    if (service.has_control) {
+        request.envp.emplace_back(kControlVariable);
     }
     return request;
 }
@@ -139,6 +153,8 @@ void Supervisor::start(Slot& slot) {
     }
     slot.state = State::Running;
     slot.pid = *pid;
+    ++slot.starts;
+    keep_line(slot.planned.service.name, "started as pid " + std::to_string(slot.pid));
     // It does not run yet: ceilings hold before its first instruction, and its values can be read whatever it
     // does next.
     set_limits(slot);
@@ -215,8 +231,21 @@ void Supervisor::pause_or_end(Slot& slot, bool is_success, Duration run_time) {
     log_service(slot, "starts again in " + format_duration(pause));
 }
 
+void Supervisor::end_as_wanted(Slot& slot) {
+    slot.has_ended = true;
+    slot.pid = 0;
+    if (slot.end_wanted == EndWanted::ToStartAgain) {
+        slot.end_wanted = EndWanted::No;
+        slot.backoff = {};
+        start(slot);
+    } else {
+        slot.state = State::Ended;
+    }
+}
+
 void Supervisor::log_service(const Slot& slot, const std::string& what) {
     log_("execd: svc=" + slot.planned.service.name + ' ' + what);
+    keep_line(slot.planned.service.name, what);
 }
 
 void Supervisor::log_if_finished() {

@@ -5,13 +5,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "control.hpp"
 #include "kernel.hpp"
 #include "plan.hpp"
 #include "restart.hpp"
@@ -36,7 +39,7 @@ class Supervisor {
     // service is an orphan that was adopted: it is reaped by now, and that is all.
     void child_ended(const EndedChild& child);
 
-    // Starts the services whose pause is over.
+    // Starts the services whose pause is over, and kills those that do not stop.
     void restart_due();
 
     // Takes over another plan, all of it or nothing: hints of services that run are changed at once, and when
@@ -45,7 +48,14 @@ class Supervisor {
     // started again when they end; ended ones stay ended. The last line sums it up, `from` named in it.
     bool reload(std::vector<PlannedService> services, std::string_view from);
 
-    // The end of the shortest pause; nullopt: no service is to be restarted.
+    // A request on a control channel; the answer, whole. reload: as SIGHUP.
+    [[nodiscard]] std::string control(std::string_view line, const std::function<void()>& reload);
+
+    // One line, to where all of them go.
+    void log(std::string_view line) { log_(line); }
+
+    // When restart_due() has something to do next: the end of the shortest pause, or of the patience with a
+    // service that was told to stop; nullopt: never.
     [[nodiscard]] std::optional<Instant> next_restart() const;
 
     [[nodiscard]] bool has_running() const;
@@ -56,9 +66,16 @@ class Supervisor {
   private:
     enum class State : std::uint8_t { Waiting, Running, Paused, Ended };
 
+    // What a person asked for: that it ends and stays ended, or starts once more.
+    enum class EndWanted : std::uint8_t { No, Yes, ToStartAgain };
+
     struct Slot {
         PlannedService planned;
         State state{State::Waiting};
+        EndWanted end_wanted{EndWanted::No};
+        std::uint32_t starts{0};
+        std::string last_end{};            // as it was logged; empty: it has not ended yet
+        std::optional<Instant> kill_at{};  // while Running: SIGKILL then
         bool has_started{false};
         bool has_ended{false};   // at least once
         bool is_removed{false};  // from the recipes, while it ran
@@ -93,7 +110,21 @@ class Supervisor {
     void report_change(const Slot& slot, const PlannedService& before);
     // Plans the next start, or ends the service for good.
     void pause_or_end(Slot& slot, bool is_success, Duration run_time);
+    // The end of one that was told to.
+    void end_as_wanted(Slot& slot);
+    // Writes a line, and keeps it for `svc logs`.
     void log_service(const Slot& slot, const std::string& what);
+    void keep_line(const std::string& service, const std::string& what);
+
+    // control.cpp
+    ControlAnswer obey(const std::vector<std::string>& words, const std::function<void()>& reload);
+    [[nodiscard]] std::string status_line(const Slot& slot) const;
+    [[nodiscard]] ControlAnswer logs_of(const Slot& slot) const;
+    [[nodiscard]] static ControlAnswer explain(const Slot& slot);
+    ControlAnswer reload_and_tell(const std::function<void()>& reload);
+    ControlAnswer start_by_hand(Slot& slot);
+    ControlAnswer stop_by_hand(Slot& slot, bool starts_again);
+    void kill_overdue();
     void log_if_finished();
 
     std::vector<Slot> slots_;
@@ -101,6 +132,7 @@ class Supervisor {
     Kernel* kernel_;
     LineSink log_;
     bool finish_logged_{false};
+    std::map<std::string, std::deque<std::string>> kept_lines_;  // by service
 };
 
 }  // namespace execd

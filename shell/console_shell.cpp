@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "line_editor.hpp"
+#include "neuron_system.hpp"
 #include "session.hpp"
 
 namespace shell {
@@ -68,6 +69,15 @@ class RawKeys {
   private:
     const termios& ordinary_;
 };
+
+// execd's channel is passed on to the tools that use it only.
+int take_control() {
+    const auto channel = control_channel();
+    if (channel) {
+        static_cast<void>(::fcntl(*channel, F_SETFD, FD_CLOEXEC));
+    }
+    return channel.value_or(-1);
+}
 
 unsigned screen_columns() {
     winsize size{};
@@ -148,7 +158,10 @@ int run_on_terminal(const std::string& self, const std::vector<std::string>& env
     const bool has_control = take_terminal();
     termios ordinary{};
     static_cast<void>(::tcgetattr(kTerminal, &ordinary));
-    Session session{{.self = self, .environment = environment, .terminal = has_control ? kTerminal : -1}};
+    Session session{{.self = self,
+                     .environment = environment,
+                     .control = take_control(),
+                     .terminal = has_control ? kTerminal : -1}};
     const std::string prompt = session.variable("PS1");
     LineEditor editor{prompt.empty() ? "neuron# " : prompt, complete};
     put("NEURON's shell. `help` lists what there is.\n");
@@ -184,13 +197,13 @@ int run_shell(const std::string& self, const std::vector<std::string>& environme
     if (::isatty(kTerminal) == 1) {
         return run_on_terminal(self, environment);
     }
-    Session session{{.self = self, .environment = environment}};
+    Session session{{.self = self, .environment = environment, .control = take_control()}};
     return run_lines(session, stdin);
 }
 
 int run_shell_line(const std::string& self, const std::vector<std::string>& environment,
                    const std::string& line) {
-    Session session{{.self = self, .environment = environment}};
+    Session session{{.self = self, .environment = environment, .control = take_control()}};
     session.run_line(line);
     return session.exit_status().value_or(session.last_status());
 }
@@ -202,7 +215,7 @@ int run_shell_file(const std::string& self, const std::vector<std::string>& envi
         static_cast<void>(std::fprintf(stderr, "nsh: %s: %s\n", path.c_str(), std::strerror(errno)));
         return 127;
     }
-    Session session{{.self = self, .environment = environment}};
+    Session session{{.self = self, .environment = environment, .control = take_control()}};
     const int status = run_lines(session, file);
     static_cast<void>(std::fclose(file));
     return status;

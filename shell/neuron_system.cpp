@@ -6,27 +6,61 @@
 #include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 
 #include "clock.hpp"
 #include "nexus_abi/sched_calls.hpp"
+#include "notation.hpp"
 
 namespace shell {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
+// execd answers at once; one that does not is not there.
+constexpr int kAnswerTimeoutMs = 10'000;
 
 Error last_error() {
     return static_cast<Error>(errno);
 }
 
+// That many bytes, however they come.
+Result<std::string> receive(int channel, std::size_t bytes) {
+    std::string text(bytes, '\0');
+    for (std::size_t got = 0; got < bytes;) {
+        pollfd input{.fd = channel, .events = POLLIN, .revents = 0};
+        if (::poll(&input, 1, kAnswerTimeoutMs) == 0) {
+            return Error::TimedOut;
+        }
+        const ssize_t count = ::read(channel, text.data() + got, bytes - got);
+        if (count == 0) {
+            return Error::BrokenPipe;
+        }
+        if (count < 0 && errno != EINTR) {
+            return last_error();
+        }
+        got += count < 0 ? 0 : static_cast<std::size_t>(count);
+    }
+    return text;
+}
+
 }  // namespace
+
+std::optional<int> control_channel() {
+    const char* const said = std::getenv("EXECD_CONTROL");
+    const auto number = said == nullptr ? std::nullopt : parse_number(said, 3, 1023);
+    if (!number || ::fcntl(static_cast<int>(*number), F_GETFD) < 0) {
+        return std::nullopt;
+    }
+    return static_cast<int>(*number);
+}
 
 SingleKeys::SingleKeys() {
     has_terminal_ = ::tcgetattr(STDIN_FILENO, &before_) == 0;
@@ -113,6 +147,34 @@ Result<std::string> NeuronSystem::kernel_log() {
 
 Result<void> NeuronSystem::send_signal(std::int32_t pid, int signal) {
     return ::kill(pid, signal) == 0 ? Result<void>{} : last_error();
+}
+
+Result<System::Answer> NeuronSystem::ask_execd(const std::string& request) {
+    const auto channel = control_channel();
+    if (!channel) {
+        return Error::NotSupported;
+    }
+    const std::string id = std::to_string(::getpid());
+    const std::string line = id + ' ' + request + '\n';
+    if (::send(*channel, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+        return errno == EPIPE ? Error::BrokenPipe : Error::NotSupported;
+    }
+    std::string header;
+    while (!header.ends_with('\n')) {
+        header += TRY(receive(*channel, 1));
+    }
+    // "ID STATUS BYTES"
+    header.pop_back();
+    const std::size_t first = header.find(' ');
+    const std::size_t second = header.find(' ', first + 1);
+    const auto status = parse_number(header.substr(first + 1, second - first - 1), 0, 255);
+    const auto bytes = parse_number(header.substr(second + 1), 0, 1 << 20);
+    if (second == std::string::npos || !status || !bytes) {
+        return Error::Io;
+    }
+    Answer answer{.status = static_cast<int>(*status),
+                  .text = TRY(receive(*channel, static_cast<std::size_t>(*bytes)))};
+    return header.substr(0, first) == id ? Result<Answer>{answer} : Error::Busy;
 }
 
 Error NeuronSystem::switch_power(Power power) {

@@ -22,6 +22,9 @@ class SingleKeys {
     termios before_{};
 };
 
+// The descriptor of execd's control channel, when this program was given one.
+[[nodiscard]] std::optional<int> control_channel();
+
 // The machine below. What NEURON alone has fails elsewhere with NotImplemented.
 class NeuronSystem final : public System {
   public:
@@ -35,6 +38,7 @@ class NeuronSystem final : public System {
     Result<std::string> read_file(const std::string& path) override;
     Result<std::string> kernel_log() override;
     Result<void> send_signal(std::int32_t pid, int signal) override;
+    Result<Answer> ask_execd(const std::string& request) override;
     Error switch_power(Power power) override;
     Error execute(const std::vector<std::string>& arguments) override;
     void show(std::string_view text) override;

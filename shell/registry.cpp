@@ -43,6 +43,14 @@ constexpr std::array kTools{
     Tool{"spin", run_spin, "keeps a CPU busy",
          "usage: spin [SECONDS]\n"
          "  without SECONDS until it is killed"},
+    Tool{"svc", run_svc, "the services: shows, starts, stops, reloads",
+         "usage: svc [status [NAME]] [--json]\n"
+         "       svc start|stop|restart|logs|explain NAME\n"
+         "       svc reload\n"
+         "  stop is SIGTERM, and SIGKILL after 5 seconds; reload reads all recipes again, or changes "
+         "nothing;\n"
+         "  explain says which line of which recipe each value comes from. Exit status: 3 not running, 4 no\n"
+         "  such service, 1 refused"},
     Tool{"taskset", run_taskset, "shows and changes the CPUs a task may use",
          "usage: taskset [-a] -p [-c] PID                  shows them\n"
          "       taskset [-a] -p [-c] CPUS PID             changes them\n"

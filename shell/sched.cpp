@@ -6,6 +6,7 @@
 #include "console.hpp"
 #include "json.hpp"
 #include "notation.hpp"
+#include "svc.hpp"
 #include "table.hpp"
 #include "tools.hpp"
 
@@ -288,7 +289,17 @@ Outcome show(System& system, const std::vector<std::string>& operands, bool is_j
     if (!facts.ok()) {
         return fail(kName, operands[0], facts.error());
     }
-    return {.output = is_json ? show_json(*facts) : show_text(*facts)};
+    if (is_json) {
+        return {.output = show_json(*facts)};
+    }
+    Outcome outcome{.output = show_text(*facts)};
+    for (const auto& row : recipe_origins(system, *pid)) {
+        if (row.size() == 3 && row[2] != "-") {
+            outcome.output += user::format("  %-11s%s = %s, %s\n", "recipe", row[0].c_str(), row[1].c_str(),
+                                           row[2].c_str());
+        }
+    }
+    return outcome;
 }
 
 Outcome stat(System& system, const std::vector<std::string>& operands, bool is_json) {

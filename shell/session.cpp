@@ -339,6 +339,9 @@ Result<pid_t> Session::start(const std::vector<std::string>& words, const Job& j
     // A tool is this program by another name, whether or not there is a link to it.
     const bool is_tool = find_tool(words[0]) != nullptr;
     const bool has_control = options_.terminal >= 0;
+    if (options_.control >= 0 && (words[0] == "svc" || words[0] == "sched")) {
+        moves.emplace_back(options_.control, options_.control);  // nobody else inherits it
+    }
     return start_process({.path = is_tool ? options_.self : words[0],
                           .arguments = words,
                           .environment = environment(),

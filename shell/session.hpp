@@ -22,6 +22,7 @@ class Session {
     struct Options {
         std::string self;                      // the program that is also every tool
         std::vector<std::string> environment;  // "NAME=value"
+        int control{-1};                       // execd's channel, for the tools that use it; -1: none
         int terminal{-1};                      // the shell leads its session; -1: no job control
     };
     explicit Session(Options options);

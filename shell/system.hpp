@@ -49,6 +49,13 @@ class System {
     // The kernel's log: lines that begin with "<LEVEL>". Errors: those of syslog(2).
     virtual Result<std::string> kernel_log() = 0;
     virtual Result<void> send_signal(std::int32_t pid, int signal) = 0;
+    // What execd says to a request on its control channel: a status and text. Errors: NotSupported (there is
+    // no channel here), BrokenPipe (execd closed it), TimedOut, Busy (somebody else asked on it meanwhile).
+    struct Answer {
+        int status{0};
+        std::string text{};
+    };
+    virtual Result<Answer> ask_execd(const std::string& request) = 0;
     // Returns only with an error.
     virtual Error switch_power(Power power) = 0;
     // Becomes another program, looked for in PATH; returns only with an error.

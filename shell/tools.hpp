@@ -17,6 +17,8 @@ Outcome run_spin(System& system, Arguments arguments);
 Outcome run_uptime(System& system, Arguments arguments);
 // ps.cpp
 Outcome run_ps(System& system, Arguments arguments);
+// svc.cpp
+Outcome run_svc(System& system, Arguments arguments);
 // taskset.cpp
 Outcome run_taskset(System& system, Arguments arguments);
 // qos.cpp

@@ -30,7 +30,7 @@ class ConsoleShellTest(unittest.TestCase):
 
     def test_session(self):
         for step in (self.editing, self.machine_tools, self.processes, self.affinity, self.quality, self.statistics, self.top,
-                     self.jobs, self.scripts):
+                     self.jobs, self.services, self.scripts):
             step()
         self.shell.send("poweroff\r")
         self.shell.finish()
@@ -154,6 +154,32 @@ class ConsoleShellTest(unittest.TestCase):
         self.shell.expect(PROMPT)
         self.prints("echo $?", "130\n")
         self.prints("jobs", "")
+
+    def settle(self):
+        """To a prompt of its own, behind what services and execd say meanwhile."""
+        self.shell.send("echo settled\r")
+        self.shell.expect(r"^settled\n" + PROMPT)
+
+    def services(self):
+        """execd shows, starts and reloads; a service that is killed comes back."""
+        services = {row["service"]: row for row in self.json("svc status")}
+        self.assertEqual({name: row["state"] for name, row in services.items()}, {"ui": "ended", "shell": "running"})
+        self.assertEqual(services["ui"]["last_end"], "exited (status 0)")
+        self.matches("svc stop nosuch; echo $?", r"^svc: no service 'nosuch'\n4\n$")
+        self.matches("svc status ui; echo $?", r"(?m)^ui +ended +- +1 +/bin/demo +exited \(status 0\)\n3\n$")
+        self.matches("svc explain ui", r"(?m)^class +interactive +/recipes/sched/qos.toml:\d+$")
+        self.shell.send("svc start ui\r")
+        self.shell.expect(r"demo: ui worked ")
+        self.shell.expect(r"^execd: svc=ui exited \(status 0\)$")
+        self.settle()
+        self.matches("svc logs ui", r"(?s)started as pid \d+\n.*is started by hand\n.*started as pid \d+\n.*exited \(status 0\)\n$")
+        self.matches("svc reload; echo $?", r"(?m)^execd: reloaded /recipes \(0 changed, 0 new, 0 removed, 2 unchanged\)\n0\n$")
+        self.prints("nsh -c 'svc; echo $?'", "svc: there is no channel to execd here; the console's shell has one\n1\n")
+        self.shell.send("kill -9 $$\r")
+        self.shell.expect(r"^execd: svc=shell killed by signal 9$")
+        self.shell.expect(PROMPT)
+        shell = {row["service"]: row for row in self.json("svc status")}["shell"]
+        self.assertEqual((shell["state"], shell["starts"], shell["last_end"]), ("running", "2", "killed by signal 9"))
 
     def scripts(self):
         self.prints("echo 'nproc' > /tmp/s; echo 'exit 3' >> /tmp/s; nsh /tmp/s; echo $?", f"{HARTS}\n3\n")

@@ -96,8 +96,8 @@ TEST(ConsoleShell, AfterASelftestThatStays) {
     supervisor.child_ended({.pid = 3, .wait_status = 0});
     ASSERT_EQ(programs().size(), 4U);
     EXPECT_EQ(programs()[3], "/bin/nsh");
-    EXPECT_THAT(kernel.requests[3].envp,
-                ElementsAre("HOME=/", "PATH=/bin:/usr/bin", "TERM=vt100", "neuron.selftest=stay"));
+    EXPECT_THAT(kernel.requests[3].envp, ElementsAre("HOME=/", "PATH=/bin:/usr/bin", "TERM=vt100",
+                                                     "neuron.selftest=stay", execd::kControlVariable));
 }
 
 }  // namespace

@@ -55,6 +55,9 @@ class FakeKernel : public execd::Kernel {
 
     void release(std::int32_t pid) override { released.push_back(pid); }
 
+    void send_signal(std::int32_t pid, int signal) override { signals.emplace_back(pid, signal); }
+    void answer(std::int32_t pid, const std::string& text) override { answers.emplace_back(pid, text); }
+
     execd::Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attr) override {
         const auto found = running.find(pid);
         if (found == running.end()) {
@@ -116,6 +119,8 @@ class FakeKernel : public execd::Kernel {
     std::optional<std::uint32_t> refuses_change{};  // to these shares
     bool ends_at_once{false};                       // killed before its attributes can be read
     std::vector<std::int32_t> released;
+    std::vector<std::pair<std::int32_t, int>> signals;
+    std::vector<std::pair<std::int32_t, std::string>> answers;
     std::map<std::int32_t, nexus_abi::sched_attr> limits;
     int changes{0};
     std::int32_t next_pid{2};

@@ -78,6 +78,11 @@ class FakeSystem : public shell::System {
         signals.emplace_back(pid, signal);
         return all_attributes.contains(pid) ? Result<void>{} : Error::NoProcess;
     }
+    Result<Answer> ask_execd(const std::string& request) override {
+        requests.push_back(request);
+        const auto found = answers.find(request);
+        return found == answers.end() ? Result<Answer>{no_answer} : found->second;
+    }
     Error switch_power(shell::Power power) override {
         powers.push_back(power);
         return Error::NotPermitted;
@@ -133,6 +138,9 @@ class FakeSystem : public shell::System {
     std::map<std::uint32_t, nexus_abi::sched_hartstat> harts;
     std::map<std::string, std::string> files;
     std::string log;
+    std::map<std::string, Answer> answers;
+    Error no_answer{Error::NotSupported};
+    std::vector<std::string> requests;
     std::string keys;  // '.': nothing was typed in that time
     bool refuses{false};
     void (*on_pause)(FakeSystem&){nullptr};
