@@ -23,7 +23,8 @@ constexpr std::uint32_t kMappingsPerStep = 16;
 
 // The end of the whole pages a call is about. `outside` is what a range that leaves user space means to the
 // call.
-Result<VirtAddr> checked_end(VirtAddr start, std::uint64_t bytes, Error outside) {
+[[gnu::always_inline]] inline Result<VirtAddr> checked_end(VirtAddr start, std::uint64_t bytes,
+                                                           Error outside) {
     if (!is_page_aligned(start.value())) {
         return Error::InvalidArgument;
     }
@@ -185,8 +186,10 @@ Result<Progress> AddressSpace::unmap(VirtAddr start, std::uint64_t bytes) {
         }
         const VirtAddr from = std::max(at, mapping->start);
         const VirtAddr to = std::min(end, mapping->end);
-        TRY(mappings_.cut_at(
-            from));  // what is dropped is then the lower end of a mapping, however far we get
+        // What is dropped is then the lower end of a mapping, however far we get.
+        if (from != mapping->start) {
+            TRY(mappings_.cut_at(from));
+        }
         const Progress dropped = drop_pages(from, to, work, Tables::GoAround);
         if (dropped.next > from) {
             mappings_.remove(from, dropped.next);

@@ -187,12 +187,11 @@ void flush_whole_tlb(CpuMask cpus, CpuId self) {
     CHECK(sbi::remote_sfence_vma(list.harts(), VirtAddr{0}, ~std::uint64_t{0}).ok());
 }
 
-}  // namespace
+constexpr std::uint64_t kPage = 4096;
 
-void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
+[[gnu::noinline]] void flush_any_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
     // Beyond this many pages one flush of the whole address space is cheaper than one instruction per page.
     constexpr std::uint64_t kPagesByAddress = 16;
-    constexpr std::uint64_t kPage = 4096;
     const CpuId self = current_cpu();
     if (has_erratum(Erratum::NarrowFenceIncomplete)) {
         flush_whole_tlb(cpus, self);
@@ -224,6 +223,20 @@ void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t 
     const Result<void> flushed = asid == 0 ? sbi::remote_sfence_vma(list.harts(), start, bytes)
                                            : sbi::remote_sfence_vma_asid(list.harts(), start, bytes, asid);
     CHECK(flushed.ok());
+}
+
+}  // namespace
+
+void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
+    // What most are: a page of a space that no other hart has used. What flush_any_tlb() comes down to then.
+    if (bytes == kPage && asid != 0 && cpus == CpuMask::of(current_cpu()) &&
+        !has_erratum(Erratum::NarrowFenceIncomplete)) [[likely]] {
+        const std::uint64_t va = start.value();
+        const std::uint64_t asid_register = asid;
+        asm volatile("sfence.vma %0, %1" ::"r"(va), "r"(asid_register) : "memory");
+        return;
+    }
+    flush_any_tlb(cpus, start, bytes, asid);
 }
 
 void switch_address_space(PhysAddr root, std::uint16_t asid) {
