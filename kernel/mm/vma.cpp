@@ -13,6 +13,11 @@ namespace {
 
 constinit ObjectPool<VmaSet::Vma> vma_pool;
 
+// Whether it is the first mapping that ends above va: va lies in it, or in the gap below.
+bool ends_first_above(const VmaSet::Vma& vma, VirtAddr va) {
+    return va < vma.mapping.end && va.value() >= vma.mapping.start.value() - vma.gap;
+}
+
 }  // namespace
 
 Mapping Mapping::slice(VirtAddr from, VirtAddr to) const {
@@ -79,8 +84,8 @@ bool VmaSet::is_free(VirtAddr start, VirtAddr end) const {
 }
 
 Result<VirtAddr> VmaSet::find_gap(std::uint64_t bytes, VirtAddr bottom, VirtAddr top) const {
-    // The gap that `top` cuts, then those below it.
-    const Vma* above = find_ending_above(top);
+    // The gap that `top` cuts, then those below it. Above the place for mappings there is little but a stack.
+    Vma* const above = last_ != nullptr && ends_first_above(*last_, top) ? last_ : find_ending_above(top);
     VirtAddr gap_end = top;
     if (above != nullptr && above->mapping.start < top) {
         gap_end = above->mapping.start;
@@ -93,6 +98,9 @@ Result<VirtAddr> VmaSet::find_gap(std::uint64_t bytes, VirtAddr bottom, VirtAddr
             return Error::NoMemory;
         }
         gap_end = wide->mapping.start;
+        recent_ = wide->previous == nullptr ? first_ : wide->previous->next;
+    } else if (above != nullptr) {
+        recent_ = above;  // insert() looks here first
     }
     if (gap_end < bottom || gap_end - bottom < bytes) {
         return Error::NoMemory;
@@ -133,7 +141,9 @@ const VmaSet::Vma* VmaSet::find_wide_gap(const Vma* from, std::uint64_t bytes) {
 
 Result<void> VmaSet::insert(const Mapping& mapping) {
     DCHECK(is_free(mapping.start, mapping.end));
-    Vma* const next = find_ending_above(mapping.start);
+    Vma* const next = recent_ != nullptr && ends_first_above(*recent_, mapping.start)
+                          ? recent_
+                          : find_ending_above(mapping.start);
     Vma* const previous = next == nullptr ? last_ : next->previous;
     if (previous != nullptr && previous->mapping.is_continued_by(mapping)) {
         previous->mapping.file_bytes += mapping.file_bytes;
