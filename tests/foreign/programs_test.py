@@ -63,10 +63,13 @@ class ProgramsTest(unittest.TestCase):
         """Each stressor does its operations and finds nothing wrong."""
         stressors = {"cpu": "--cpu-ops 4 --cpu-method int8", "switch": "--switch-ops 200", "pipe": "--pipe-ops 200",
                      "futex": "--futex-ops 10", "vm": "--vm-ops 4 --vm-bytes 1m --vm-method incdec"}
-        lines = [f"stress-ng --temp-path /tmp --verify --{name} 2 {options}" for name, options in stressors.items()]
+        # The futex stressor waits 5 us at a time. Where every hart is busy and they share one stream of instructions, that is over
+        # before the wait begins, and no wake-up finds a waiter: so there is one pair only.
+        count = {name: 1 if name == "futex" else 2 for name in stressors}
+        lines = [f"stress-ng --temp-path /tmp --verify --{name} {count[name]} {options}" for name, options in stressors.items()]
         for name, printed in zip(stressors, self.run_script("stress-ng", ["/usr/bin/stress-ng"], *lines)):
-            self.assertIn(f"dispatching hogs: 2 {name}", printed)
-            self.assertRegex(printed, rf"passed: 2: {name} \(2\)\n")
+            self.assertIn(f"dispatching hogs: {count[name]} {name}", printed)
+            self.assertRegex(printed, rf"passed: {count[name]}: {name} \({count[name]}\)\n")
             self.assertRegex(printed, r"failed: 0\n")
             self.assertRegex(printed, r"successful run completed in ")
 

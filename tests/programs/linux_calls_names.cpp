@@ -75,7 +75,7 @@ void list_directories() {
             const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
             struct stat status{};
             if (std::string_view{entry->d_name} != "..") {
-                succeeds(entry->d_name, fstatat(bin, entry->d_name, &status, 0));
+                succeeds(entry->d_name, fstatat(bin, entry->d_name, &status, AT_SYMLINK_NOFOLLOW));
                 equal(entry->d_name, static_cast<std::int64_t>(entry->d_ino),
                       static_cast<std::int64_t>(status.st_ino));
             }
