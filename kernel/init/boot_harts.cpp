@@ -69,7 +69,8 @@ sched::Faults wanted_faults() {
             .endless_boost = feature == "boost",
             .no_donation = feature == "donation",
             .no_balance = feature == "machine",
-            .lose_time = feature == "stress"};
+            .lose_time = feature == "stress",
+            .general_only = command_line().general_paths};
 }
 
 // Makes a stack for each of `cpus`; those there is no memory for are left out.
@@ -140,7 +141,7 @@ void start_other_harts() {
     const CpuId self = arch::current_cpu();
     const CpuMask wanted = wanted_cpus(self);
     const sched::Faults faults = wanted_faults();
-    task::set_possible_cpus(wanted);
+    task::set_possible_cpus(wanted, command_line().general_paths);
     std::array<std::uint32_t, kMaxCpus> capacities{};
     wanted.for_each([&](CpuId cpu) {
         capacities[cpu.value()] = fdt::relative_capacity(machine(), cpu.value());

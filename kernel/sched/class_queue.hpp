@@ -43,14 +43,16 @@ inline bool EntityOrder::update(Entity& item, const Entity* left, const Entity* 
     std::uint32_t min_weight = position.weight;
     std::uint32_t max_weight = position.weight;
     CpuMask any_allowed = item.attributes.affinity_effective;
-    for (const Entity* child : {left, right}) {
+    const auto take = [&](const Entity* child) {
         if (child != nullptr) {
             min_vt = earlier(min_vt, child->position_.min_vt);
             min_weight = std::min(min_weight, child->position_.min_weight);
             max_weight = std::max(max_weight, child->position_.max_weight);
             any_allowed = any_allowed | child->position_.any_allowed;
         }
-    }
+    };
+    take(left);
+    take(right);
     const bool is_same = position.min_vt == min_vt && position.min_weight == min_weight &&
                          position.max_weight == max_weight && position.any_allowed == any_allowed;
     position.min_vt = min_vt;
@@ -143,17 +145,6 @@ class ClassQueue {
     // Pre: running.
     [[nodiscard]] bool charge(Duration service, std::uint32_t capacity);
     void begin_next_request(Duration request);
-    // The usual steps (run_queue_plain.cpp), where every member's pace is its weight. Each does what the
-    // functions it names do.
-    //   remove() of the running member. Pre: others wait.
-    void remove_running_plainly(Entity& entity);
-    //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
-    void yield_plainly(Duration request);
-    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
-    void pass_on(Entity& next);
-    //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its
-    //   weight is set.
-    void place_plainly(Entity& entity, Duration request, Duration credit) const;
     // Changes a member's weight, keeping its lag. Pre: a member.
     void reweigh(Entity& entity, std::uint32_t weight);
     // Gives up the rest of the request: the member goes behind everyone waiting. Pre: running.
@@ -169,6 +160,22 @@ class ClassQueue {
 
   private:
     friend class Auditor;
+    friend class RunQueue;  // run_queue_plain.cpp only
+    // The usual steps there, where every member's pace is its weight. Each does what the functions it names
+    // do.
+    //   remove() of the running member. Pre: others wait.
+    void remove_running_plainly(Entity& entity);
+    //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
+    void yield_plainly(Duration request);
+    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
+    void pass_on(Entity& next);
+    //   progress_now(). Pre: not empty.
+    [[nodiscard]] VirtualTime progress_plainly() const;
+    //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its
+    //   weight is set.
+    void place_plainly(Entity& entity, Duration request, Duration credit) const;
+    //   add_waiting(). Pre: just placed.
+    void add_waiting_plainly(Entity& entity);
     [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;
     [[nodiscard]] static const Entity* next_candidate(const Entity& item, CpuMask targets,
                                                       const Faults& faults);

@@ -113,6 +113,8 @@ struct Faults {
     bool no_donation{false};      // a task others wait for is lent nothing
     bool no_balance{false};       // only idle harts take tasks; nothing is pushed, pulled or compressed
     bool lose_time{false};        // one of 64 nanoseconds is charged to nobody and is no idle time either
+    // No defect, but like one no usual case: everything takes the general way (neuron.paths=general).
+    bool general_only{false};
 
     constexpr bool operator==(const Faults&) const = default;
 };

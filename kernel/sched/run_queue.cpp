@@ -503,13 +503,7 @@ Preempt RunQueue::judge(const Entity& entity, Instant now) {
 
 // Pre: just picked.
 void RunQueue::run(Entity& entity, Instant now) {
-    const Duration waited = std::max(Duration{}, now - entity.since_);
-    Statistics& statistics = entity.statistics_;
-    statistics.wait += waited;
-    statistics.wait_max = std::max(statistics.wait_max, waited);
-    entity.state_ = TaskState::Running;
-    entity.since_ = now;
-    picked_at_ = now;
+    begin_turn(entity, now);
     if (entity.effective_ == QosClass::PerfBurst) {
         count_boost(entity, now);  // without a boost the bucket fills on
     }

@@ -209,6 +209,7 @@ class RunQueue {
         VirtualTime request_end;
         std::uint64_t carry{0};
         Instant frame_set_at{Instant::from_ns(-kFrameSpacing.ns())};
+        bool has_rates{false};  // paces are not weights
     };
 
     void account(Instant now) {
@@ -234,8 +235,8 @@ class RunQueue {
     [[nodiscard]] VirtualTime compute_root() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] static bool is_ordinary(const Entity& entity);
-    [[nodiscard]] bool is_usual(const Entity& current, std::size_t index) const;
-    void account_plainly(Instant now, std::size_t index);
+    [[nodiscard]] bool is_usual(const Entity& current, const RootMember& member) const;
+    [[nodiscard]] bool account_plainly(Instant now, RootMember& member, const ClassRow& row);
     [[nodiscard]] Instant event_of_usual() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
@@ -245,6 +246,7 @@ class RunQueue {
     void want_resched(Instant at);
     void begin_request(Entity& entity, const ClassQueue& queue);
     void run(Entity& entity, Instant now);
+    void begin_turn(Entity& entity, Instant now);
     void rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, Instant now);
     void adopt_frame(Entity& entity);
     [[nodiscard]] static Duration request_of(const Entity& entity) {
@@ -299,31 +301,43 @@ class RunQueue {
     // Bounds what one pick does about budgets.
     static constexpr std::uint32_t kReleasesPerPick = 16;
 
+    // What every switch looks at comes first: near offsets are cheap.
     CpuId cpu_;
     std::uint32_t capacity_{kCapacityFull};
     std::uint32_t epoch_{0};  // of the frames: changes when compress() moves them
-    Faults faults_;
-    bool has_faults_{false};  // any of them
-    std::array<RootMember, kClasses> classes_{};
-    // root_now() until a class's time changes, or whether it has work.
-    mutable VirtualTime root_cache_;
-    mutable bool root_known_{false};
-    std::array<RateTable, kClasses> rates_{};
-    VirtualTime root_last_;     // root_now() at the last charge: the present of a root without work
-    VirtualTime oldest_empty_;  // no class without work is further behind than this
-    ThrottledTree throttled_;
-    Entity* current_{nullptr};
-    const Entity* last_run_{nullptr};  // compared only: it may be gone
     std::uint32_t runnable_{0};
+    bool has_faults_{false};     // any of faults_
     bool request_ended_{false};  // since the last pick, with someone waiting
     std::uint8_t picked_class_{HartLoad::kIdle};
-    Instant start_;
-    Instant clock_;  // accounts are complete up to here
+    // root_now() until a class's time changes, or whether it has work.
+    mutable bool root_known_{false};
+    mutable VirtualTime root_cache_;
+    VirtualTime root_last_;     // root_now() at the last charge: the present of a root without work
+    VirtualTime oldest_empty_;  // no class without work is further behind than this
+    Entity* current_{nullptr};
+    const Entity* last_run_{nullptr};  // compared only: it may be gone
+    Instant clock_;                    // accounts are complete up to here
     Instant picked_at_;
     Instant resched_at_{Instant::never()};
     Duration busy_;
-    Duration idle_;
     std::uint64_t switches_{0};
+    ThrottledTree throttled_;
+    std::array<RootMember, kClasses> classes_{};
+    Duration idle_;
+    Instant start_;
+    Faults faults_;
+    std::array<RateTable, kClasses> rates_{};
 };
+
+// What every pick does about the one that was picked.
+inline void RunQueue::begin_turn(Entity& entity, Instant now) {
+    const Duration waited = std::max(Duration{}, now - entity.since_);
+    Statistics& statistics = entity.statistics_;
+    statistics.wait += waited;
+    statistics.wait_max = std::max(statistics.wait_max, waited);
+    entity.state_ = TaskState::Running;
+    entity.since_ = now;
+    picked_at_ = now;
+}
 
 }  // namespace kernel::sched

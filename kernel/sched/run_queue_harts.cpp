@@ -39,6 +39,7 @@ void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
 void RunQueue::set_rates(std::size_t class_index, const RateTable& rates, Instant now) {
     account(now);
     rates_[class_index] = rates;
+    classes_[class_index].has_rates = rates.generation != 0;
     ClassQueue& queue = classes_[class_index].queue;
     if (queue.running() != nullptr) {
         queue.follow_pace(*queue.running(), rates);

@@ -20,39 +20,62 @@
 
 namespace kernel::sched {
 
+namespace {
+
+// The same, kept in a register: the compiler would rather work an address within an array out again at each
+// use.
+template <class T>
+[[gnu::always_inline]] inline T& kept(T& object) {
+    T* at = &object;
+    asm("" : "+r"(at));
+    return *at;
+}
+
+}  // namespace
+
 // --- Among the tasks of the class ---
 
-void ClassQueue::remove_running_plainly(Entity& entity) {
+inline void ClassQueue::remove_running_plainly(Entity& entity) {
     Entity::Position& position = entity.position_;
     const std::uint32_t weight = position.weight;
     const VirtualSpan lag = base_ - position.vt;
-    const VirtualSpan served = position.vt - position.paced_at;
+    const VirtualTime progress = position.paced_from + (position.vt - position.paced_at);
     position.lag = lag;
-    position.global = position.paced_from + served + offset_;
+    position.global = progress + offset_;
     position.has_global = true;
     running_ = nullptr;
     sum_weight_ -= weight;
     pace_sum_ -= weight;
     add_to_mean(lag, weight);
-    progress_sum_ -= Int128{position.paced_from + served - progress_base_} * weight;
+    progress_sum_ -= Int128{progress - progress_base_} * weight;
     masks_.leave(position.mask_place, weight);
 }
 
-void ClassQueue::yield_plainly(Duration request) {
+inline void ClassQueue::yield_plainly(Duration request) {
     Entity::Position& position = running_->position_;
     position.fresh = false;
     position.request_end = position.vt + span_of(request, position.weight);
     position.deadline = later(position.request_end, waiting_.last()->position_.deadline);
 }
 
-void ClassQueue::pass_on(Entity& next) {
+inline void ClassQueue::pass_on(Entity& next) {
     Entity& entity = *running_;
     waiting_.erase(next);
     waiting_.insert_last(entity);
     running_ = &next;
 }
 
-void ClassQueue::place_plainly(Entity& entity, Duration request, Duration credit) const {
+inline VirtualTime ClassQueue::progress_plainly() const {
+    const auto narrow = static_cast<std::int64_t>(progress_sum_);
+    if (narrow != progress_sum_) [[unlikely]] {
+        return progress_now();
+    }
+    const auto by = std::int64_t{sum_weight_};
+    const std::int64_t quotient = narrow / by;
+    return progress_base_ + (quotient - (quotient * by > narrow ? 1 : 0));
+}
+
+inline void ClassQueue::place_plainly(Entity& entity, Duration request, Duration credit) const {
     Entity::Position& position = entity.position_;
     const std::uint32_t weight = position.weight;
     position.pace = weight;
@@ -60,46 +83,68 @@ void ClassQueue::place_plainly(Entity& entity, Duration request, Duration credit
     position.is_whole = false;
     const VirtualTime now = base_;
     const VirtualTime left_at = position.vt;
-    const VirtualTime progress = progress_now();
+    VirtualTime vt = left_at;
     if (is_before(now, left_at)) {
         const VirtualSpan in_service = span_of(kLagMax, std::min(weight, lightest()));
         const VirtualSpan in_real_time = span_of(request, weight) + span_of(kLagMax, sum_weight_ + weight);
-        position.vt = earlier(left_at, now + std::min(in_service, in_real_time));
+        vt = earlier(left_at, now + std::min(in_service, in_real_time));
     } else {
-        position.vt = later(left_at, now - span_of(credit, weight));
+        vt = later(left_at, now - span_of(credit, weight));
     }
-    position.paced_at = position.vt;
+    position.vt = position.paced_at = vt;
     // Debt that does not fit here stays on its account next to the other harts, within reason.
-    position.paced_from = progress - (now - position.vt);
-    if (const VirtualSpan excess = left_at - position.vt; excess > 0) {
-        position.paced_from = position.paced_from + std::min(excess, span_of(kAccountMax, weight));
-    }
+    const VirtualSpan excess = std::max(VirtualSpan{0}, left_at - vt);
+    const VirtualSpan kept_debt = excess == 0 ? 0 : std::min(excess, span_of(kAccountMax, weight));
+    position.paced_from = progress_plainly() - (now - vt) + kept_debt;
+}
+
+inline void ClassQueue::add_waiting_plainly(Entity& entity) {
+    Entity::Position& position = entity.position_;
+    const std::uint32_t weight = position.weight;
+    sum_weight_ += weight;
+    pace_sum_ += weight;
+    add_to_mean(position.vt - base_, weight);
+    add_progress(Int128{position.paced_from - progress_base_} * weight);
+    position.mask_place = masks_.join(entity.attributes.affinity_effective, weight);
+    waiting_.insert(entity);
 }
 
 // --- On the hart ---
 
-bool RunQueue::is_ordinary(const Entity& entity) {
+inline bool RunQueue::is_ordinary(const Entity& entity) {
     return entity.budget_ == nullptr && entity.group_ == nullptr && !entity.is_donated_ &&
            entity.attributes.qos_class != QosClass::PerfBurst;
 }
 
-// Pre: index is that of the current entity's class.
-bool RunQueue::is_usual(const Entity& current, std::size_t index) const {
-    return is_ordinary(current) && is_only_class(index) && throttled_.empty() &&
-           rates_[index].generation == 0 && !has_faults_;
+// Pre: `current` runs, and is a member of `member`.
+inline bool RunQueue::is_usual(const Entity& current, const RootMember& member) const {
+    const bool is_only_class = member.queue.waiting().size() + 1 == runnable_;
+    return is_only_class && !member.has_rates && !has_faults_ && throttled_.empty() && is_ordinary(current);
 }
 
-// account(), in the usual case.
-inline void RunQueue::account_plainly(Instant now, std::size_t index) {
+// account(), in the usual case. False, and nothing done, where more than the accounts is to change: a request
+// ends, the task's or the class's, or the clocks are to be tidied up.
+[[gnu::always_inline]] inline bool RunQueue::account_plainly(Instant now, RootMember& member,
+                                                             const ClassRow& row) {
     const Duration elapsed = now - clock_;
     if (elapsed.ns() <= 0) {
-        return;
-    }
-    if (elapsed > kChargeChunk) [[unlikely]] {
-        account_elapsed(now);
-        return;
+        return true;
     }
     Entity& entity = *current_;
+    Entity::Position& position = entity.position_;
+    ClassQueue& queue = member.queue;
+    std::uint64_t carry = position.carry;
+    const VirtualSpan moved = advance(elapsed, capacity_, position.weight, carry);
+    const VirtualTime vt = position.vt + moved;
+    std::uint64_t class_carry = member.carry;
+    const VirtualTime class_vt = member.vt + advance(elapsed, capacity_, row.weight, class_carry);
+    const auto weighted = static_cast<std::uint64_t>(moved) * position.weight;
+    const Int128 progress = queue.progress_sum_ + weighted;
+    if (elapsed > kChargeChunk || !is_before(vt, position.request_end) ||
+        !is_before(class_vt, member.request_end) || class_vt - oldest_empty_ > kFarBehind ||
+        progress != static_cast<std::int64_t>(progress)) [[unlikely]] {
+        return false;
+    }
     clock_ = now;
     busy_ += elapsed;
     entity.statistics_.runtime += elapsed;
@@ -107,25 +152,17 @@ inline void RunQueue::account_plainly(Instant now, std::size_t index) {
     if (entity.runtime_by_cpu_ != nullptr) {
         entity.runtime_by_cpu_[cpu_.value()] += elapsed;
     }
-    RootMember& member = classes_[index];
-    const bool has_ended = member.queue.charge(elapsed, capacity_);
-    const ClassRow& row = kClassTable[index];
-    member.vt = member.vt + advance(elapsed, capacity_, row.weight, member.carry);
-    if (!is_before(member.vt, member.request_end)) [[unlikely]] {
-        member.request_end = member.deadline = member.vt + span_of(row.class_request, row.weight);
-    }
-    root_last_ = root_cache_ = member.vt;
+    position.vt = vt;
+    position.carry = carry;
+    const std::uint64_t sum = static_cast<std::uint64_t>(queue.weighted_sum_) + weighted;
+    queue.base_ = queue.base_ + static_cast<VirtualSpan>(sum / queue.sum_weight_);
+    queue.weighted_sum_ = static_cast<std::int64_t>(sum % queue.sum_weight_);
+    queue.progress_sum_ = progress;
+    member.vt = class_vt;
+    member.carry = class_carry;
+    root_last_ = root_cache_ = class_vt;
     root_known_ = true;
-    if (root_last_ - oldest_empty_ > kFarBehind) [[unlikely]] {
-        tidy_empty_classes();
-    }
-    if (has_ended) [[unlikely]] {
-        member.queue.begin_next_request(request_of(entity));
-        if (member.queue.count() > 1) {
-            request_ended_ = true;
-            want_resched(now);
-        }
-    }
+    return true;
 }
 
 // next_event(), in the usual case. Pre: there is a current entity.
@@ -133,28 +170,34 @@ inline Instant RunQueue::event_of_usual() const {
     if (runnable_ == 1) {
         return Instant::never();
     }
+    // time_to_advance() of something that is not used up (S8) and fits: at most kRequestMax of service.
+    static_assert(kRequestMax.ns() < std::int64_t{1} << 25U);
     const Entity::Position& position = current_->position_;
-    const Duration rest =
-        time_to_advance(position.request_end - position.vt, capacity_, position.weight, position.carry);
-    return min(resched_at_, clock_.plus_saturating(rest));
+    const auto per_ns = static_cast<std::int64_t>(capacity_) << (kVirtualShift - 10);
+    const std::int64_t units = (position.request_end - position.vt) * std::int64_t{position.weight} -
+                               static_cast<std::int64_t>(position.carry);
+    return min(resched_at_, clock_ + Duration::nanoseconds((units + per_ns - 1) / per_ns));
 }
 
 bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     if (current_ == nullptr) {
         return false;
     }
+    Entity& current = *current_;
     Entity::Position& position = entity.position_;
-    const QosClass qos_class = current_->effective_;
+    const QosClass qos_class = current.effective_;
     const std::size_t index = index_of(qos_class);
+    RootMember& member = kept(classes_[index]);
+    ClassQueue& queue = member.queue;
     const bool is_as_before = entity.state_ == TaskState::Blocked && position.has_global &&
                               entity.cpu_ == cpu_ && position.frame == qos_class &&
                               entity.attributes.qos_class == qos_class &&
                               position.weight == entity.attributes.shares * kWeightPerShare;
     const Duration slept = std::max(Duration{}, now - entity.since_);
-    if (!is_as_before || !is_ordinary(entity) || !is_usual(*current_, index) || slept > kSleepHorizon) {
+    if (!is_as_before || !is_ordinary(entity) || !is_usual(current, member) || slept > kSleepHorizon ||
+        !account_plainly(now, member, kClassTable[index])) {
         return false;
     }
-    account_plainly(now, index);
     entity.statistics_.sleep += slept;
     entity.since_ = entity.woken_at_ = now;
     entity.wake_pending_ = true;
@@ -168,12 +211,20 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
         resched_at_ = Instant::never();  // left over from a competitor that is gone
         request_ended_ = false;
     }
-    ClassQueue& queue = classes_[index].queue;
-    queue.place_plainly(entity, request_of(entity), kClassTable[index].task_request);
-    begin_request(entity, queue);
-    queue.add_waiting(entity);
+    const Duration request = request_of(entity);
+    queue.place_plainly(entity, request, kClassTable[index].task_request);
+    const bool is_urgent = !entity.attributes.latency.is_zero();
+    if (is_urgent) {
+        begin_request(entity, queue);
+    } else {
+        position.request_end = position.deadline = position.vt + span_of(request, position.weight);
+    }
+    queue.add_waiting_plainly(entity);
     ++runnable_;
-    static_cast<void>(judge(entity, now));
+    // judge() of two of one class.
+    if (queue.is_eligible(entity) && is_before(position.deadline, current.position_.deadline)) {
+        want_resched(is_urgent ? now : std::max(now, picked_at_ + kMinGranularity));
+    }
     event = event_of_usual();
     return true;
 }
@@ -181,11 +232,12 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
 bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
     Entity& entity = *current_;
     const std::size_t index = index_of(entity.effective_);
-    ClassQueue& queue = classes_[index].queue;
-    if (!is_usual(entity, index) || queue.waiting().empty()) {
+    RootMember& member = kept(classes_[index]);
+    ClassQueue& queue = member.queue;
+    if (!is_usual(entity, member) || queue.waiting().empty() ||
+        !account_plainly(now, member, kClassTable[index])) {
         return false;
     }
-    account_plainly(now, index);
     entity.since_ = now;
     ++entity.statistics_.switches_voluntary;
     const bool blocks = reason == PutReason::Block;
@@ -224,7 +276,7 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
     picked_class_ = now_picked;
     resched_at_ = Instant::never();
     request_ended_ = false;
-    run(*next, now);
+    begin_turn(*next, now);
     switches_ += next != last_run_ ? 1 : 0;
     last_run_ = next;
     step.event = event_of_usual();

@@ -50,11 +50,12 @@ class VirtualTime {
 constexpr bool is_before(VirtualTime a, VirtualTime b) {
     return a - b < 0;
 }
+// Of the values, not of the objects: those would have to be in memory.
 constexpr VirtualTime earlier(VirtualTime a, VirtualTime b) {
-    return is_before(b, a) ? b : a;
+    return VirtualTime::from_raw(is_before(b, a) ? b.raw() : a.raw());
 }
 constexpr VirtualTime later(VirtualTime a, VirtualTime b) {
-    return is_before(a, b) ? b : a;
+    return VirtualTime::from_raw(is_before(a, b) ? b.raw() : a.raw());
 }
 
 // floor(dividend / divisor) of a dividend beyond 64 bits, in 64-bit steps. Out of line: it would cost its

@@ -96,6 +96,10 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
     const auto value2 = static_cast<std::uint32_t>(timeout_or_value2);
     switch (command) {
         case Operation::Wait:
+            if (timeout_or_value2 == 0) {  // no time to read, none to keep
+                caller.task.call_progress = 0;
+                return task::futex_wait(caller.task, word, value, task::kFutexMatchAny, Instant::never());
+            }
             // The time of FUTEX_WAIT is relative whatever the clock.
             return wait(caller, word, value, task::kFutexMatchAny, timeout_or_value2, Clock::FromNow);
         case Operation::WaitBitset:

@@ -112,11 +112,11 @@ bool send_tasks_away(Hart& hart) {
 constinit std::atomic<std::uint32_t> cpu_changes{1};
 constinit bool has_one_hart = false;
 
-void set_possible_cpus(CpuMask cpus) {
+void set_possible_cpus(CpuMask cpus, bool general_only) {
     possible_mask = cpus;
     Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
     cpus.for_each([](CpuId cpu) { arch::cpu_locals[cpu.value()].scheduling = &hart_of(cpu); });
-    has_one_hart = cpus.count_is_one();
+    has_one_hart = cpus.count_is_one() && !general_only;
 }
 CpuMask possible_cpus() {
     return possible_mask;

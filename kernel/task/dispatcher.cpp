@@ -43,16 +43,20 @@ void load_fp(Hart& hart, Task& task) {
     arch::fp_set_clean();
 }
 
-void load_address_space(Hart& hart, Task& task) {
-    mm::AddressSpace& space = task.process().space();
-    if (hart.space == &space) {
-        return;
-    }
+// Not inlined: most tasks follow one of their process.
+[[gnu::noinline]] void change_address_space(Hart& hart, mm::AddressSpace& space) {
     if (hart.space != nullptr) {
         hart.space->deactivate(arch::current_cpu());
     }
     space.activate(arch::current_cpu());
     hart.space = &space;
+}
+
+void load_address_space(Hart& hart, Task& task) {
+    mm::AddressSpace& space = task.process().space();
+    if (hart.space != &space) {
+        change_address_space(hart, space);
+    }
 }
 
 void program_timer(Hart& hart, Instant now) REQUIRES(hart.lock) {
@@ -187,59 +191,6 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
     return decision;
 }
 
-// put_and_pick() of a task that yields or begins to wait while others wait for this hart, in the usual case
-// (RunQueue::switch_plainly()). False, and nothing done, in others. What is skipped, and why that is sound:
-//   leaving        A task that must leave this hart has evictors, is to be fitted, or is not allowed here;
-//                  the hart is online.
-//   the timer      It is set only when it would fire too late. When it fires too early it is set anew: it
-//                  does so no more than once for each time it was set.
-//   note_started() is done here, without a second reading of the clock, for who does not wait for an instant.
-bool switch_plainly(Hart& hart, Task& task, Instant now, Decision& decision) {
-    // Read once: a waker may turn Blocking into Woken at any moment, and settle_blocked() then finds out.
-    const bool blocks = task.run_state.load(std::memory_order_acquire) == RunState::Blocking;
-    const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
-    if (blocks == hart.yield_requested || hart.exit_requested || !is_online) {
-        return false;
-    }
-    const LockGuard guard{hart.lock};
-    const bool may_stay = blocks || hart.queue.allows(task.entity);
-    if (task.has_evictors || needs_fitting(task) || !may_stay) {
-        return false;
-    }
-    sched::RunQueue::Step step;
-    if (!hart.queue.switch_plainly(now, blocks ? sched::PutReason::Block : sched::PutReason::Yield, step)) {
-        return false;
-    }
-    hart.yield_requested = false;
-    decision = {.fate = blocks ? Fate::Blocked : Fate::Stays, .balance = step.pick.balance};
-    Task* const next = step.pick.entity == nullptr ? nullptr : &task_of(*step.pick.entity);
-    hart.current = next;
-    if (next != &task) {
-        if (!blocks) {
-            task.run_state.store(RunState::Ready, std::memory_order_relaxed);
-        }
-        settle_usage_locked(task, now);
-        if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
-            write_switch(hart, &task, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
-        }
-    }
-    if (next != nullptr) {
-        next->run_state.store(RunState::Running, std::memory_order_relaxed);
-        if (next->entity.is_waking() && next->due == Instant{}) {
-            hart.queue.note_started(now);
-        }
-        if (needs_fitting(*next)) [[unlikely]] {
-            hart.recheck = true;  // looked at again before it runs on
-        }
-    }
-    hart.load_is_stale = false;
-    hart.has_company = hart.queue.runnable() > 1;
-    publish_load(hart);
-    advance_timer(hart, step.event);
-    audit(hart);
-    return true;
-}
-
 // Ends the waits of those who asked for a mask this task was running outside of; true when nobody is left.
 // They came between the first one's interrupt and the end of this hart's kernel section, which is bounded,
 // each hart one after the other: their number goes by the harts, not by the tasks there are.
@@ -278,6 +229,21 @@ void settle_blocked(Task& task) {
     }
 }
 
+// What is left of a decision once the lock is dropped: fairness between harts.
+void look_elsewhere(Hart& hart, bool balance) {
+    if (balance) {
+        balance_after_pick(hart);
+    }
+    call_for_help(arch::current_cpu());
+    if (hart.current != nullptr) {
+        const bool is_answered = std::exchange(hart.is_wanted, false) && answer_call(hart);
+        // A call that woke it may have been for work elsewhere, and now this hart has its own.
+        if (std::exchange(hart.was_called, false) || is_answered) {
+            pass_call_on();
+        }
+    }
+}
+
 // Chooses what this hart runs; hart.current is null when there is nothing.
 void choose(Hart& hart, Instant now) {
     hart.recheck = false;
@@ -292,13 +258,10 @@ void choose(Hart& hart, Instant now) {
             }
         }
     }
-    Decision decision;
-    if (task == nullptr || !switch_plainly(hart, *task, now, decision)) {
-        Ref<Task> evicted;
-        decision = put_and_pick(hart, now, evicted);
-        if (evicted) {
-            release_evictors(*evicted);
-        }
+    Ref<Task> evicted;
+    const Decision decision = put_and_pick(hart, now, evicted);
+    if (evicted) {
+        release_evictors(*evicted);
     }
     switch (decision.fate) {
         case Fate::Stays:
@@ -314,19 +277,8 @@ void choose(Hart& hart, Instant now) {
             Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
             break;
     }
-    if (has_one_hart) {  // nothing to balance with, nobody to call
-        return;
-    }
-    if (decision.balance) {
-        balance_after_pick(hart);
-    }
-    call_for_help(arch::current_cpu());
-    if (hart.current != nullptr) {
-        const bool is_answered = std::exchange(hart.is_wanted, false) && answer_call(hart);
-        // A call that woke it may have been for work elsewhere, and now this hart has its own.
-        if (std::exchange(hart.was_called, false) || is_answered) {
-            pass_call_on();
-        }
+    if (!has_one_hart) {  // else there is nothing to balance with, nobody to call
+        look_elsewhere(hart, decision.balance);
     }
 }
 
@@ -393,8 +345,10 @@ Task& current_task() {
     return *task;
 }
 
-arch::TrapFrame* exit_to_user() {
-    Hart& hart = this_hart();
+namespace {
+
+// exit_to_user() in any case. Not inlined: the short way keeps less on the stack.
+[[gnu::noinline]] arch::TrapFrame* exit_in_any_case(Hart& hart) {
     while (true) {
         if (drain_inbox(hart) || hart.recheck) {
             hart.recheck = true;
@@ -447,6 +401,107 @@ arch::TrapFrame* exit_to_user() {
         }
         return &task->frame;
     }
+}
+
+// settle_usage_locked() of a task that just stopped here by itself. It was settled when it stopped last, and
+// has not been preempted since.
+void settle_stopped(Task& task) {
+    const sched::Statistics& statistics = task.entity.statistics();
+    SettledUsage& used = task.process().used;
+    used.runtime_ns.fetch_add((statistics.runtime - task.settled_runtime).ns(), std::memory_order_relaxed);
+    used.voluntary_switches.fetch_add(statistics.switches_voluntary - task.settled_voluntary,
+                                      std::memory_order_relaxed);
+    task.settled_runtime = statistics.runtime;
+    task.settled_voluntary = statistics.switches_voluntary;
+    DCHECK(task.settled_involuntary == statistics.switches_involuntary);
+}
+
+// choose() for a task that yields or begins to wait while others wait for this hart, in the usual case
+// (RunQueue::switch_plainly()). False, and nothing done, in others. What is skipped, and why that is sound:
+//   the task's end   Looked at first, as choose() does.
+//   leaving          A task that must leave this hart has evictors, is to be fitted, or is not allowed here;
+//                    the hart is online.
+//   the timer        It is set only when it would fire too late. When it fires too early it is set anew: it
+//                    does so no more than once for each time it was set.
+//   note_started()   is done here, without a second reading of the clock, for who does not wait for an
+//                    instant.
+bool switch_plainly(Hart& hart, Task& task, Instant now) {
+    // Read once: a waker may turn Blocking into Woken at any moment, and settle_blocked() then finds out.
+    const bool blocks = task.run_state.load(std::memory_order_acquire) == RunState::Blocking;
+    const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
+    if (blocks == hart.yield_requested || hart.exit_requested || !is_online ||
+        (blocks && (task.must_exit.load() || task.exit_work.load() != 0))) {
+        return false;
+    }
+    bool balance = false;
+    {
+        const LockGuard guard{hart.lock};
+        const bool may_stay = blocks || hart.queue.allows(task.entity);
+        sched::RunQueue::Step step;
+        if (task.has_evictors || needs_fitting(task) || !may_stay ||
+            !hart.queue.switch_plainly(now, blocks ? sched::PutReason::Block : sched::PutReason::Yield,
+                                       step)) {
+            return false;
+        }
+        hart.recheck = hart.yield_requested = false;
+        save_fp_if_dirty(hart, task);
+        balance = step.pick.balance;
+        Task* const next = step.pick.entity == nullptr ? nullptr : &task_of(*step.pick.entity);
+        hart.current = next;
+        if (next != &task) {
+            if (!blocks) {
+                task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+            }
+            settle_stopped(task);
+            if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
+                write_switch(hart, &task, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
+            }
+        }
+        if (next != nullptr) {
+            next->run_state.store(RunState::Running, std::memory_order_relaxed);
+            if (next->entity.is_waking() && next->due == Instant{}) {
+                hart.queue.note_started(now);
+            }
+            if (needs_fitting(*next)) [[unlikely]] {
+                hart.recheck = true;  // looked at again before it runs on
+            }
+        }
+        hart.load_is_stale = false;
+        hart.has_company = hart.queue.runnable() > 1;
+        publish_load(hart);
+        advance_timer(hart, step.event);
+        audit(hart);
+    }
+    if (blocks) {
+        settle_blocked(task);
+    }
+    if (!has_one_hart) {
+        look_elsewhere(hart, balance);
+    }
+    return true;
+}
+
+}  // namespace
+
+// The short way first: one task follows another, and nothing else is to be done for either. What comes in
+// between, like an arrival, interrupts, and is seen to at the next instruction of the program.
+arch::TrapFrame* exit_to_user() {
+    Hart& hart = this_hart();
+    Task* const task = hart.current;
+    if (hart.recheck && task != nullptr && hart.arrivals == nullptr) {
+        const Instant now = arch::now();
+        if (!may_have_expired_timers(hart, now) && switch_plainly(hart, *task, now)) {
+            Task* const next = hart.current;
+            if (!hart.recheck && next != nullptr && !next->must_exit.load(std::memory_order_relaxed) &&
+                next->resume == nullptr && next->exit_work.load(std::memory_order_relaxed) == 0 &&
+                next->due == Instant{}) {
+                load_address_space(hart, *next);
+                load_fp(hart, *next);
+                return &next->frame;
+            }
+        }
+    }
+    return exit_in_any_case(hart);
 }
 
 void save_fp_for_copy(Task& task) {

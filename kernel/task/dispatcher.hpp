@@ -37,7 +37,8 @@ void hart_online();
 // Those that came up, whether they are online or not: they take interrupts and execute the kernel.
 [[nodiscard]] CpuMask started_cpus();
 [[nodiscard]] CpuMask possible_cpus();
-void set_possible_cpus(CpuMask cpus);
+// `general_only`: with one CPU, too, all is done as with several.
+void set_possible_cpus(CpuMask cpus, bool general_only = false);
 
 // Takes `cpu` out of scheduling, or back in: nexus_cpu_set_online. Offline: its tasks move to other harts,
 // the caller itself if it must; those whose mask leaves no online CPU may use every online CPU of their limit

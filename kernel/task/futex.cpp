@@ -126,6 +126,24 @@ Step wake_step(const Key& key, std::uint32_t count, std::uint32_t bitset, std::u
                        [](Wait& wait) { finish_wait(wait, 0); });
 }
 
+// wake_step() for one waiter, where the oldest there is wants to be woken, or there is none: nearly always.
+// Stays: nothing was done, others are to be looked at.
+enum class Oldest : std::uint8_t { None, Woken, Stays };
+Oldest wake_oldest(const Key& key, std::uint32_t bitset) {
+    FutexBucket& bucket = bucket_of(key);
+    const LockGuard guard{bucket.lock()};
+    Wait* const wait = bucket.first_of(key.space, key.address);
+    if (wait == nullptr) {
+        return Oldest::None;
+    }
+    if ((wait->bitset & bitset) == 0 || !claim_wait(*wait)) {
+        return Oldest::Stays;
+    }
+    bucket.remove(*wait);
+    finish_wait(*wait, 0);
+    return Oldest::Woken;
+}
+
 // How far a call has come, as Task::call_progress keeps it; 0 = not begun. There are less than 2^16 tasks; a
 // bucket sees 2^46 waits in two years of one every microsecond.
 struct Progress {
@@ -265,11 +283,16 @@ SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uin
     if (!address.ok()) {
         return address.error();
     }
+    const Key key = key_of(caller.process().space(), *address);
+    if (count == 1) [[likely]] {
+        if (const Oldest oldest = wake_oldest(key, bitset); oldest != Oldest::Stays) {
+            return std::uint64_t{oldest == Oldest::Woken ? 1U : 0U};
+        }
+    }
     // Progress::sequence: up to whom all were looked at.
     Progress progress = Progress::unpack(caller.call_progress);
     progress.done = std::min(progress.done, count);
-    const Step step = wake_step(key_of(caller.process().space(), *address), count - progress.done, bitset,
-                                progress.sequence);
+    const Step step = wake_step(key, count - progress.done, bitset, progress.sequence);
     progress.done += step.done;
     if (step.is_finished) {
         return std::uint64_t{progress.done};

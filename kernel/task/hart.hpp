@@ -34,44 +34,44 @@ namespace kernel::task {
 enum class Presence : std::uint32_t { Absent, Online, Leaving, Offline };
 
 struct alignas(64) Hart {
-    // Hart-local, looked at by every system call.
+    // Hart-local; what every system call and every switch looks at comes first.
     Task* current{nullptr};
-    bool recheck{false};       // queue, timers or current changed: the fast way out is not open
-    bool has_company{false};   // others waited for this hart when it was looked at last: a hint for a yield
-    bool timer_is_new{false};  // one that was added, or poll_at, may be due before the timer fires
-
-    alignas(64) SpinLock lock{LockRank::Hart};
-    sched::RunQueue queue GUARDED_BY(lock);
-    TimerQueue timers GUARDED_BY(lock);
-    // What the one-shot timer is set to; kTimerFired after an interrupt, so that it is set again in any case.
-    Instant programmed GUARDED_BY(lock){Instant::never()};
-
-    // What other harts see of the queue without its lock. Written under lock.
-    SeqLocked<sched::HartLoad> load;
+    bool recheck{false};        // queue, timers or current changed: the fast way out is not open
+    bool has_company{false};    // others waited for this hart when it was looked at last: a hint for a yield
+    bool timer_is_new{false};   // one that was added, or poll_at, may be due before the timer fires
+    bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
+    bool yield_requested{false};
+    bool exit_requested{false};
+    bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
+    bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
+    mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
+    std::uint64_t fp_epoch{0};         // names what the FP registers hold: Task::fp_epoch
+    std::uint64_t next_fp_epoch{0};
+    Task* arrivals{nullptr};  // what was taken out of the inbox and not yet looked at
+    // The time at which a round of timers expires: what it wakes is put in place at that instant. never()
+    // outside.
+    Instant round{Instant::never()};
 
     // Tasks on their way here: a stack, pushed by any hart, taken whole by this one.
     alignas(64) std::atomic<Task*> inbox{nullptr};
     // An IPI was sent and not yet taken: senders need not send another.
     std::atomic<std::uint32_t> ipi_pending{0};
-
     std::atomic<Presence> presence{Presence::Absent};
+
+    alignas(64) SpinLock lock{LockRank::Hart};
+    // What the one-shot timer is set to; kTimerFired after an interrupt, so that it is set again in any case.
+    Instant programmed GUARDED_BY(lock){Instant::never()};
+    TimerQueue timers GUARDED_BY(lock);
+    sched::RunQueue queue GUARDED_BY(lock);
+
+    // What other harts see of the queue without its lock. Written under lock.
+    SeqLocked<sched::HartLoad> load;
+
     // Who waits until the hart has left.
     WaitQueue gone;
 
     // Hart-local from here on.
-    alignas(64) Task* arrivals{nullptr};  // what was taken out of the inbox and not yet looked at
-    mm::AddressSpace* space{nullptr};     // in satp; null: the kernel's own
-    // The time at which a round of timers expires: what it wakes is put in place at that instant. never()
-    // outside.
-    Instant round{Instant::never()};
-    bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
-    bool yield_requested{false};
-    bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
-    bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
-    bool exit_requested{false};
-    std::uint64_t fp_epoch{0};  // names what the FP registers hold: Task::fp_epoch
-    std::uint64_t next_fp_epoch{0};
-    sched::BalanceState balance;
+    alignas(64) sched::BalanceState balance;
 
     Instant poll_at GUARDED_BY(lock){Instant::never()};  // when poll_on()'s function is due here
 
@@ -147,8 +147,8 @@ void send_to(CpuId cpu, Task& task);
 void kick(CpuId cpu);
 
 extern constinit AtomicCpuMask idle_cpus;
-// Whether one CPU is possible: then nobody else looks at loads, steals or has to be called. Immutable after
-// boot.
+// Whether one CPU is possible, and it need not act as one of several (neuron.paths=general): then nobody else
+// looks at loads, steals or has to be called. Immutable after boot.
 extern constinit bool has_one_hart;
 
 // ---- machine_balance.cpp: fairness between harts (sched/balance.hpp); no lock is held ----

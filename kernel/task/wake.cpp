@@ -159,12 +159,10 @@ bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now
 
 }  // namespace
 
-void place(Task& task, sched::EnqueueReason reason) {
-    DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
-    const Instant now = time_of_placement();
-    if (has_one_hart && place_on_the_only_hart(task, reason, now)) {
-        return;
-    }
+namespace {
+
+// place() on any machine. Not inlined: the short way keeps less on the stack.
+[[gnu::noinline]] void place_anywhere(Task& task, sched::EnqueueReason reason, Instant now) {
     const Target target = with_home(task, [&](Hart& hart, CpuId home) NO_THREAD_SAFETY_ANALYSIS {
         // A task that is sent on from an inbox was noted where its wake-up began.
         if (task.entity.state() == sched::TaskState::Blocked) {
@@ -192,6 +190,17 @@ void place(Task& task, sched::EnqueueReason reason) {
     } else if (target.cpu != arch::current_cpu()) {
         send_to(target.cpu, task);
     }
+}
+
+}  // namespace
+
+void place(Task& task, sched::EnqueueReason reason) {
+    DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Ready);
+    const Instant now = time_of_placement();
+    if (has_one_hart && place_on_the_only_hart(task, reason, now)) {
+        return;
+    }
+    place_anywhere(task, reason, now);
 }
 
 bool take_in(Hart& hart, Task& task) {
