@@ -48,9 +48,9 @@ class CommandLine {
     std::optional<HartId> boot_hart;      // boothart=ID: the hart that shall be the first
     Duration watchdog{};                  // watchdog=SECONDS, 0..3600; 0 is off
     std::string_view selftest;            // neuron.selftest=stay|CASE
-    bool general_paths{false};            // neuron.paths=general: no short cuts for calls, wake-ups and switches
-    std::string_view break_feature;       // neuron.break=NAME: the negative control to arm
-    bool report_refused_calls{false};     // neuron.trace=refused: name each system call that is not supported
+    bool general_paths{false};         // neuron.paths=general: no short cuts for calls, wake-ups and switches
+    std::string_view break_feature;    // neuron.break=NAME: the negative control to arm
+    bool report_refused_calls{false};  // neuron.trace=refused: name each system call that is not supported
     bool quiet{false};
 
     FixedVector<std::string_view, kMaxWords> init_arguments;  // after argv[0], in order

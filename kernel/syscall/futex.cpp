@@ -83,10 +83,12 @@ SysResult wait_requeue_pi(Caller& caller, task::FutexWord word, std::uint32_t ex
     return locked;
 }
 
-}  // namespace
-
-SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t operation, std::uint32_t value,
-                    std::uint64_t timeout_or_value2, InOut<std::uint32_t> word2, std::uint32_t value3) {
+// All there is. Not inlined: the two calls that are nearly all of them keep nothing on the stack.
+[[gnu::noinline]] SysResult any_operation(task::Task& task, InOut<std::uint32_t> word,
+                                          std::uint32_t operation, std::uint32_t value,
+                                          std::uint64_t timeout_or_value2, InOut<std::uint32_t> word2,
+                                          std::uint32_t value3) {
+    Caller caller{task};
     const auto command = static_cast<Operation>(operation & ~(kPrivate | kClockRealtime));
     const Clock clock = (operation & kClockRealtime) != 0 ? Clock::From1970 : Clock::FromBoot;
     if (clock == Clock::From1970 && command != Operation::Wait && command != Operation::WaitBitset &&
@@ -96,10 +98,6 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
     const auto value2 = static_cast<std::uint32_t>(timeout_or_value2);
     switch (command) {
         case Operation::Wait:
-            if (timeout_or_value2 == 0) {  // no time to read, none to keep
-                caller.task.call_progress = 0;
-                return task::futex_wait(caller.task, word, value, task::kFutexMatchAny, Instant::never());
-            }
             // The time of FUTEX_WAIT is relative whatever the clock.
             return wait(caller, word, value, task::kFutexMatchAny, timeout_or_value2, Clock::FromNow);
         case Operation::WaitBitset:
@@ -137,6 +135,21 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
             return task::futex_unlock_pi(caller.task, word);
     }
     return Error::NotImplemented;
+}
+
+}  // namespace
+
+SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t operation, std::uint32_t value,
+                    std::uint64_t timeout_or_value2, InOut<std::uint32_t> word2, std::uint32_t value3) {
+    const auto command = static_cast<Operation>(operation & ~kPrivate);
+    if (command == Operation::Wake) {
+        return task::futex_wake(caller.task, word, value, task::kFutexMatchAny);
+    }
+    if (command == Operation::Wait && timeout_or_value2 == 0) {  // no time to read, none to keep
+        caller.task.call_progress = 0;
+        return task::futex_wait(caller.task, word, value, task::kFutexMatchAny, Instant::never());
+    }
+    return any_operation(caller.task, word, operation, value, timeout_or_value2, word2, value3);
 }
 
 SysResult sys_set_robust_list(Caller& caller, std::uint64_t head, std::uint64_t length) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mm/user_memory.hpp"
+#include "task/begin_wait.hpp"
 #include "task/dispatcher.hpp"
 #include "task/process.hpp"
 #include "task/task_table.hpp"
@@ -265,15 +266,34 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
     if (*value != expected) {
         return Error::TryAgain;
     }
-    begin_wait(caller, &bucket,
-               {.on_timeout = kTimedOut,
-                .deadline = deadline,
-                .key = key.space,
-                .key_high = key.address,
-                .bitset = bitset,
-                .on_signal = deadline.is_never() ? OnSignal::Restarts : OnSignal::Fails});
+    begin_wait_in_line(caller, &bucket,
+                       {.on_timeout = kTimedOut,
+                        .deadline = deadline,
+                        .key = key.space,
+                        .key_high = key.address,
+                        .bitset = bitset,
+                        .on_signal = deadline.is_never() ? OnSignal::Restarts : OnSignal::Fails});
     return SysResult::blocked();
 }
+
+namespace {
+
+// futex_wake() in steps. Not inlined: waking the oldest keeps less on the stack.
+[[gnu::noinline]] SysResult wake_in_steps(Task& caller, Key key, std::uint32_t count, std::uint32_t bitset) {
+    // Progress::sequence: up to whom all were looked at.
+    Progress progress = Progress::unpack(caller.call_progress);
+    progress.done = std::min(progress.done, count);
+    const Step step = wake_step(key, count - progress.done, bitset, progress.sequence);
+    progress.done += step.done;
+    if (step.is_finished) {
+        return std::uint64_t{progress.done};
+    }
+    progress.sequence = step.after;
+    caller.call_progress = progress.packed();
+    return SysResult::again();
+}
+
+}  // namespace
 
 SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uint32_t bitset) {
     if (bitset == 0) {
@@ -289,17 +309,7 @@ SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uin
             return std::uint64_t{oldest == Oldest::Woken ? 1U : 0U};
         }
     }
-    // Progress::sequence: up to whom all were looked at.
-    Progress progress = Progress::unpack(caller.call_progress);
-    progress.done = std::min(progress.done, count);
-    const Step step = wake_step(key, count - progress.done, bitset, progress.sequence);
-    progress.done += step.done;
-    if (step.is_finished) {
-        return std::uint64_t{progress.done};
-    }
-    progress.sequence = step.after;
-    caller.call_progress = progress.packed();
-    return SysResult::again();
+    return wake_in_steps(caller, key, count, bitset);
 }
 
 SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, FutexWord to,

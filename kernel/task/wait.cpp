@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "lib/check.hpp"
+#include "task/begin_wait.hpp"
 #include "task/dispatcher.hpp"
 #include "task/task.hpp"
 
@@ -11,12 +12,11 @@ namespace kernel::task {
 
 namespace {
 
-using RerunHook = void (*)(Task&);
-constinit RerunHook rerun_hook = nullptr;
-
 constexpr auto kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
 
 }  // namespace
+
+constinit RerunHook rerun_hook = nullptr;
 
 void set_rerun_hook(void (*hook)(Task&)) {
     rerun_hook = hook;
@@ -87,32 +87,7 @@ void WaitQueue::give_up(Wait& wait) {
 }
 
 void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
-    Wait& wait = task.wait;
-    DCHECK(wait.token.load(std::memory_order_relaxed) == Wait::None);
-    wait.queue = queue;
-    wait.key = options.key;
-    wait.key_high = options.key_high;
-    wait.bitset = options.bitset;
-    wait.on_timeout = options.on_timeout;
-    wait.has_deadline = !options.deadline.is_never();
-    wait.deadline = options.deadline;
-    wait.on_signal =
-        options.run_again && options.on_signal == OnSignal::Stays ? OnSignal::Restarts : options.on_signal;
-    wait.on_interrupted = options.on_interrupted;
-    task.resume = options.run_again ? rerun_hook : options.resume;
-    task.run_state.store(RunState::Blocking, std::memory_order_relaxed);
-    // Armed last: until then nobody can end the wait, so a claimant always finds it complete, and finds it on
-    // the queue once it has the queue's lock. The deadline cannot fire before this hart leaves the kernel.
-    if (wait.has_deadline) {
-        arm_timer(wait.timer, options.deadline);
-    }
-    if (queue != nullptr) {
-        queue->push(wait);
-    }
-    // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this.
-    // One of the two sees the other. So it is with signals and exit_work.
-    wait.token.store(wait.armed_token());
-    request_reschedule();
+    begin_wait_in_line(task, queue, options);
 }
 
 bool claim_wait(Wait& wait) {
