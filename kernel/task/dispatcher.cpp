@@ -403,17 +403,20 @@ namespace {
     }
 }
 
-// settle_usage_locked() of a task that just stopped here by itself. It was settled when it stopped last, and
-// has not been preempted since.
-void settle_stopped(Task& task) {
+// settle_usage_locked() of a task that just stopped here by itself: nearly always the only time it stopped
+// since it was settled last.
+void settle_stopped(Task& task, Instant now) {
     const sched::Statistics& statistics = task.entity.statistics();
+    if (statistics.switches_involuntary != task.settled_involuntary) [[unlikely]] {
+        settle_usage_locked(task, now);
+        return;
+    }
     SettledUsage& used = task.process().used;
     used.runtime_ns.fetch_add((statistics.runtime - task.settled_runtime).ns(), std::memory_order_relaxed);
     used.voluntary_switches.fetch_add(statistics.switches_voluntary - task.settled_voluntary,
                                       std::memory_order_relaxed);
     task.settled_runtime = statistics.runtime;
     task.settled_voluntary = statistics.switches_voluntary;
-    DCHECK(task.settled_involuntary == statistics.switches_involuntary);
 }
 
 // choose() for a task that yields or begins to wait while others wait for this hart, in the usual case
@@ -452,7 +455,7 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             if (!blocks) {
                 task.run_state.store(RunState::Ready, std::memory_order_relaxed);
             }
-            settle_stopped(task);
+            settle_stopped(task, now);
             if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
                 write_switch(hart, &task, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
             }
