@@ -273,14 +273,16 @@ std::string LineEditor::draw() const {
 }
 
 std::size_t LineEditor::before(std::size_t place) const {
-    while (place > 0 && is_continuation(line_[--place])) {
-    }
+    do {
+        place -= place > 0 ? 1 : 0;
+    } while (place > 0 && is_continuation(line_[place]));
     return place;
 }
 
 std::size_t LineEditor::behind(std::size_t place) const {
-    while (place < line_.size() && ++place < line_.size() && is_continuation(line_[place])) {
-    }
+    do {
+        place += place < line_.size() ? 1 : 0;
+    } while (place < line_.size() && is_continuation(line_[place]));
     return place;
 }
 

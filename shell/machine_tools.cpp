@@ -17,6 +17,9 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr long long kMinutesPerDay = 1440;
+constexpr long long kSecondsPerDay = 86'400;
+
 constexpr std::array<std::string_view, 8> kLevels{"emerg", "alert",  "crit", "err",
                                                   "warn",  "notice", "info", "debug"};
 
@@ -67,7 +70,7 @@ std::optional<bool> parse_only(Arguments arguments, std::string_view name, std::
 
 std::string format_up(seconds up) {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(up).count();
-    const auto days = minutes / (24 * 60);
+    const auto days = minutes / kMinutesPerDay;
     std::string text;
     if (days > 0) {
         text = std::to_string(days) + (days == 1 ? " day, " : " days, ");
@@ -297,7 +300,7 @@ Outcome run_uptime(System& system, Arguments arguments) {
         json.end_object();
         return {.output = json.text()};
     }
-    const long long day = system.wall_time().count() % (24 * 60 * 60);
+    const long long day = system.wall_time().count() % kSecondsPerDay;
     return {.output = user::format(" %02lld:%02lld:%02lld up %s,  load average: %s, %s, %s\n", day / 3600,
                                    day / 60 % 60, day % 60, format_up(up).c_str(), averages[0].c_str(),
                                    averages[1].c_str(), averages[2].c_str())};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -79,7 +80,7 @@ std::string hart_line(const HartSample& before, const HartSample& now, std::uint
     const std::uint64_t busy = since(stat.busy_ns, before.stat.busy_ns);
     const std::uint64_t all = busy + since(stat.idle_ns, before.stat.idle_ns);
     const double part = percent(busy, all);
-    const auto cells = std::min(kBarCells, static_cast<unsigned>(part * kBarCells / 100 + 0.5));
+    const auto cells = std::min(kBarCells, static_cast<unsigned>(std::lround(part * kBarCells / 100)));
     const double seconds = static_cast<double>(interval) / 1e9;
     const auto rate = [&](std::uint64_t later_count, std::uint64_t earlier_count) {
         return seconds == 0 ? 0 : static_cast<double>(since(later_count, earlier_count)) / seconds;

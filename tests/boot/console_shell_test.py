@@ -19,16 +19,27 @@ PROMPT = "neuron# "
 class ConsoleShellTest(unittest.TestCase):
     """One session: the steps build on each other as a person's commands do."""
 
-    def setUp(self):
-        self.shell = machine.Machine(f"console-shell-{HARTS}", [], "neuron.shell=1 neuron.services=ui", HARTS, "mttcg",
+    def boot(self, name, append):
+        self.shell = machine.Machine(f"{name}-{HARTS}", [], append, HARTS, "mttcg",
                                      initrd=pathlib.Path(os.environ["BUILD_DIR"]) / "initrd.cpio", prompt=PROMPT)
         self.addCleanup(self.shell.close)
+
+    def test_after_the_selftest(self):
+        """With stay the shell comes when the selftest has ended; one that is run by hand leaves the machine on."""
+        self.boot("console-selftest", "neuron.selftest=perms,stay neuron.services=selftest")
+        self.shell.expect(r"^SELFTEST: end \(pass=1 fail=0 skip=0\)$")
+        self.shell.expect(r"^execd: svc=selftest exited \(status 0\)$")
+        self.shell.expect(PROMPT)
+        self.matches("selftest perms; echo $?", r"(?s)SELFTEST: qos perms ok\n.*SELFTEST: end \(pass=1 fail=0 skip=0\)\n0\n$")
+        self.shell.send("poweroff\r")
+        self.shell.finish()
+
+    def test_session(self):
+        self.boot("console-shell", "neuron.shell=1 neuron.services=ui")
         # What services print comes between; Return gives a prompt of its own.
         self.shell.expect(r"^execd: svc=ui exited \(status 0\)$")
         self.shell.send("\r")
         self.shell.expect(r"\n" + PROMPT)
-
-    def test_session(self):
         for step in (self.editing, self.machine_tools, self.processes, self.affinity, self.quality, self.statistics, self.top,
                      self.jobs, self.services, self.scripts):
             step()

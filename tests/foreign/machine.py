@@ -22,6 +22,8 @@ import qemu_run  # pylint: disable=wrong-import-position
 # Of wall time, for a boot. Nothing is judged by it: a program that hangs ends here.
 TIMEOUT_S = 120
 PROMPT = "[ready]"
+# What the kernel says of itself once it is so.
+MARKER = r"KSELFTEST: .*\n"
 # Colours, cursor movements, and the line editor's question where the cursor is (ECMA-48, 5.4).
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[@-~]")
 
@@ -94,7 +96,13 @@ class Machine:
         begin = self.seen
         self.send(line + "\r")
         self.expect(re.escape(self.prompt))
-        echoed, _, printed = self.text[begin:self.seen - len(self.prompt)].partition("\n")
+        said = self.text[begin:self.seen - len(self.prompt)]
+        # The kernel says some things once, whenever they happen: on a line of its own, which may cut the echo.
+        cut = re.match(r"(.*)\n" + MARKER, said)
+        if cut and line.startswith(cut[1]) and line != cut[1]:
+            said = cut[1] + said[cut.end():]
+        echoed, _, printed = said.partition("\n")
+        printed = re.sub("(?m)^" + MARKER, "", printed)
         if echoed != line:
             raise AssertionError(f"typed {line!r}, echoed {echoed!r} (log {self.log})")
         return printed

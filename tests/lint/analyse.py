@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TIDY_FOLDERS = ("execd", "selftest", "user", "abi")
+TIDY_FOLDERS = ("execd", "selftest", "shell", "user", "abi")
 # Defines and include paths: what both compilers understand alike.
 PORTABLE_PAIRS = {"-I", "-isystem", "-D", "-include"}
 
