@@ -75,8 +75,8 @@ void set_machine_shape(const sched::MachineShape& shape) {
 void kick(CpuId cpu) {
     Hart& hart = hart_of(cpu);
     if (hart.ipi_pending.exchange(1) == 0) {
-        count(this_hart().ipis_sent);
         trace::note(trace::Kind::IpiSent, cpu.value(), 0);
+        count(this_hart().ipis_sent);
         arch::send_ipi(CpuMask::of(cpu));
     }
 }
