@@ -7,8 +7,10 @@
 #include "drivers/devices.hpp"
 #include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
+#include "init/harts_report.hpp"
 #include "init/log.hpp"
 #include "init/panic.hpp"
+#include "init/provoke.hpp"
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
@@ -59,6 +61,7 @@ void stop_other_harts() {
 // Asks the firmware; where it cannot, says so in a line that ends the log, and the machine parks: whoever
 // reads the console knows that the end was reached.
 void change_power(syscall::PowerAction action) {
+    provoke_failure();
     drivers::console().flush();
     const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;
     if (action != syscall::PowerAction::Halt) {
@@ -104,14 +107,20 @@ void install_hooks() {
     set_panic_hooks({
         .hart_of = [](CpuId cpu) { return arch::cpu_locals[cpu.value()].hart; },
         .stack_of = &stack_of,
-        .stop_other_harts = &stop_other_harts,
+        .describe_harts = &describe_harts,
+        .stop_other_harts = &stop_harts_for_report,
         .power_off = &power_off_in_panic,
-        .park = [] { smp::park_this_hart(); },
+        .park =
+            [] {
+                note_stopped();
+                smp::park_this_hart();
+            },
     });
     task::set_rerun_hook(&syscall::rerun_syscall);
     task::set_init_ended_hook(&end_with_init);
     task::set_ipi_hook([] {
         if (is_panicking() || is_halting.load()) {
+            note_stopped();
             smp::park_this_hart();
         }
     });

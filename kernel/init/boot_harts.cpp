@@ -12,12 +12,14 @@
 #include "drivers/interrupts.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
+#include "init/provoke.hpp"
 #include "lib/log.hpp"
 #include "mm/address_space.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
 #include "syscall/caller.hpp"
 #include "task/dispatcher.hpp"
+#include "task/watchdog.hpp"
 
 namespace kernel::init {
 
@@ -52,7 +54,8 @@ constexpr std::array<std::string_view, 15> kBreakable{
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
-    if (!feature.empty() && std::ranges::find(kBreakable, feature) == kBreakable.end()) {
+    if (!feature.empty() && !is_provocation(feature) &&
+        std::ranges::find(kBreakable, feature) == kBreakable.end()) {
         log::warn("neuron.break=", feature, ": unknown; docs/testing.md lists what can be broken");
     }
     syscall::set_faults({.all_rights = feature == "perms",
@@ -148,6 +151,11 @@ void start_other_harts() {
         task::configure_hart(cpu, capacities[cpu.value()], faults);
     });
     task::set_machine_shape(sched::MachineShape::of(capacities));
+    if (!command_line().watchdog.is_zero()) {
+        task::set_watchdog(command_line().watchdog, [](CpuId silent, Duration silence) {
+            panic("cpu ", silent, " did not leave the kernel for ", silence, " (watchdog=)");
+        });
+    }
 
     CpuMask others = wanted;
     others.remove(self);

@@ -21,6 +21,7 @@
 #include "syscall/file_system.hpp"
 #include "syscall/information.hpp"
 #include "syscall/time.hpp"
+#include "syscall/trace_boot.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 #include "task/open_file.hpp"
@@ -149,6 +150,9 @@ void read_initrd() {
 void start_init() {
     const CommandLine& line = command_line();
     syscall::report_refused_calls(line.report_refused_calls);
+    if (line.trace_events) {
+        syscall::trace_from_boot();
+    }
     task::ProgramArguments arguments;
     arguments.path = line.init;
     const auto program = syscall::file_system::find_program({}, line.init, nullptr);

@@ -171,10 +171,7 @@ bool CommandLine::accept_known(const Word& word) {
     } else if (word.key == "neuron.break") {
         read_name(word, break_feature);
     } else if (word.key == "neuron.trace") {
-        report_refused_calls = word.value == "refused";
-        if (!report_refused_calls) {
-            note("knows only the value refused", word.whole);
-        }
+        read_trace(word);
     } else {
         return std::find(kLinuxOnly.begin(), kLinuxOnly.end(), word.key) != kLinuxOnly.end();
     }
@@ -209,6 +206,21 @@ void CommandLine::read_name(const Word& word, std::string_view& name) {
     } else {
         note("wants a name after =", word.whole);
     }
+}
+
+void CommandLine::read_trace(const Word& word) {
+    std::string_view rest = word.value.value_or(std::string_view{});
+    do {
+        const std::string_view what = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), what.size() + 1));
+        if (what == "refused") {
+            report_refused_calls = true;
+        } else if (what == "events") {
+            trace_events = true;
+        } else {
+            note("knows the values refused and events", word.whole);
+        }
+    } while (!rest.empty());
 }
 
 std::optional<std::uint64_t> CommandLine::number(const Word& word, std::uint64_t highest) {

@@ -51,6 +51,7 @@ class CommandLine {
     bool general_paths{false};         // neuron.paths=general: no short cuts for calls, wake-ups and switches
     std::string_view break_feature;    // neuron.break=NAME: the negative control to arm
     bool report_refused_calls{false};  // neuron.trace=refused: name each system call that is not supported
+    bool trace_events{false};          // neuron.trace=events: the scheduler's trace is on from the boot on
     bool quiet{false};
 
     FixedVector<std::string_view, kMaxWords> init_arguments;  // after argv[0], in order
@@ -71,6 +72,7 @@ class CommandLine {
     void pass_to_init(const Word& word);
     void add_argument(std::string_view argument);
     void read_name(const Word& word, std::string_view& name);
+    void read_trace(const Word& word);
     void note(std::string_view what, std::string_view word);
     std::optional<std::uint64_t> number(const Word& word, std::uint64_t highest);
 

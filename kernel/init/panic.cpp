@@ -170,6 +170,9 @@ void panic_with_text(std::string_view text, std::span<const NamedRegister> regis
     const BacktraceStart here{.frame_pointer = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)),
                               .pc = 0};
     print_backtrace(cpu, start != nullptr ? *start : here);
+    if (hooks.describe_harts != nullptr) {
+        hooks.describe_harts([](std::string_view line) { print_line(line); });
+    }
     close_report();
     power_off();
 }

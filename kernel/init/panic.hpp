@@ -28,12 +28,16 @@ struct StackBounds {
     VirtAddr high;
 };
 
+using PrintLine = void (*)(std::string_view line);
+
 // What panic needs of the rest of the kernel. Every hook is bounded in time, takes no locks, and may be null.
 struct PanicHooks {
     // The firmware's name of the hart that is `cpu`.
     HartId (*hart_of)(CpuId cpu){nullptr};
     StackBounds (*stack_of)(CpuId cpu){nullptr};
-    // Asks the others to stop, without waiting for them.
+    // What the other harts were at, line by line, for the end of the report.
+    void (*describe_harts)(PrintLine print_line){nullptr};
+    // Asks the others to stop, and waits a bounded time for them.
     void (*stop_other_harts)(){nullptr};
     // Powers the machine off with a failure; returns where that cannot be done.
     void (*power_off)(){nullptr};

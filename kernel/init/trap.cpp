@@ -7,7 +7,9 @@
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/errata.hpp"
 #include "arch/riscv64/trap_frame.hpp"
+#include "init/crash.hpp"
 #include "init/panic.hpp"
+#include "init/registers.hpp"
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "mm/protection.hpp"
@@ -52,13 +54,16 @@ std::string_view cause_text(std::uint64_t cause) {
     }
 }
 
-// The one line a program that faulted leaves behind.
+// The line a program that faulted leaves behind, with a report where its own fault ended it.
 void end_faulting(task::Task& task, std::uint64_t cause, std::uint64_t stval, std::uint32_t signal,
                   std::string_view reason) {
     const task::Task::Name name = task.name();
     log::error("fault: ", std::string_view{name.data()}, " (pid ", task.process().pid(), " tid ", task.tid(),
                "): ", cause_text(cause), reason, ", pc ", hex(task.frame.pc), ", address ", hex(stval),
                ", killed by signal ", signal);
+    if (signal != task::signal::kKill) {
+        report_crash(task);
+    }
     task::end_by_fault(task, signal);
 }
 
@@ -125,10 +130,6 @@ void handle_exception(task::Task& task, std::uint64_t cause, std::uint64_t stval
             return;
     }
 }
-
-constexpr std::array<std::string_view, 32> kRegisterNames{
-    "pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0",  "a1",  "a2", "a3", "a4", "a5",
-    "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
 
 }  // namespace
 

@@ -7,11 +7,13 @@
 #include <bit>
 #include <span>
 
+#include "lib/log.hpp"
 #include "lib/thread_safety.hpp"
 #include "mm/frames.hpp"
 #include "mm/layout.hpp"
 #include "sync/spinlock.hpp"
 #include "syscall/dispatch.hpp"
+#include "syscall/trace_boot.hpp"
 #include "syscall/versioned.hpp"
 #include "task/dispatcher.hpp"
 
@@ -23,6 +25,10 @@ namespace {
 constinit SpinLock control_lock{LockRank::Trace};
 // What one call of nexus_trace_read copies at most: bounds the time it keeps interrupts off.
 constexpr std::size_t kRecordsPerCall = 64;
+
+// What reports of panics show: what the scheduler did and why, and no page faults, which would push it out.
+constexpr std::uint32_t kEventsFromBoot =
+    nexus_abi::kTraceSched | nexus_abi::kTraceAttr | nexus_abi::kTraceIrq | nexus_abi::kTraceCalls;
 
 // A page.
 constexpr std::uint32_t kLeastRecords = mm::kPageSize / sizeof(nexus_abi::trace_record);
@@ -62,6 +68,15 @@ std::uint32_t records_kept() REQUIRES(control_lock) {
 }
 
 }  // namespace
+
+void trace_from_boot() {
+    const LockGuard guard{control_lock};
+    if (const auto provided = provide_rings(nexus_abi::kTraceDefaultRecords); provided.ok()) {
+        static_cast<void>(trace::switch_to(kEventsFromBoot));
+    } else {
+        log::warn("no memory for the trace");
+    }
+}
 
 SysResult sys_nexus_trace_control(Caller& caller, InOut<trace_control> control, std::uint64_t size) {
     auto wanted =

@@ -19,6 +19,7 @@
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/task_table.hpp"
+#include "task/watchdog.hpp"
 #include "trace/trace.hpp"
 
 namespace kernel::task {
@@ -60,6 +61,13 @@ SysResult take_offline(Task& caller, CpuId cpu) {
     return SysResult::blocked();
 }
 
+// A CPU came: whoever now has it as a neighbour looks at it again.
+void start_watching(CpuId cpu) {
+    CpuMask others = online_cpus();
+    others.remove(cpu);
+    others.for_each([](CpuId other) { kick(other); });
+}
+
 // The first piece of going online; the error or value with which that is all, or none.
 SysResult put_online(CpuId cpu) {
     Hart& hart = hart_of(cpu);
@@ -77,6 +85,9 @@ SysResult put_online(CpuId cpu) {
     online_mask.add(cpu);
     cpu_changes.fetch_add(1);
     kick(cpu);
+    if (is_watching) {
+        start_watching(cpu);
+    }
     return SysResult::again();
 }
 
@@ -143,6 +154,10 @@ void hart_online() {
     started_mask.add(cpu);
     online_mask.add(cpu);
     cpu_changes.fetch_add(1);
+    if (is_watching) {
+        start_watching(cpu);
+        resume_watching();
+    }
 }
 
 SysResult set_cpu_online(Task& caller, CpuId cpu, bool online) {

@@ -12,6 +12,7 @@
 #include "task/lifecycle.hpp"
 #include "task/process.hpp"
 #include "task/signal_delivery.hpp"
+#include "task/watchdog.hpp"
 #include "trace/trace.hpp"
 
 namespace kernel::task {
@@ -262,6 +263,9 @@ void choose(Hart& hart, Instant now) {
     const Decision decision = put_and_pick(hart, now, evicted);
     if (evicted) {
         release_evictors(*evicted);
+    }
+    if (task == nullptr && hart.current != nullptr && is_watching) [[unlikely]] {
+        tell_watcher();
     }
     switch (decision.fate) {
         case Fate::Stays:
@@ -560,6 +564,9 @@ void handle_ipi() {
     count(hart.ipis_received);
     trace::note(trace::Kind::IpiTaken, 0, 0);
     hart.recheck = hart.is_wanted = true;
+    if (is_watching) [[unlikely]] {
+        resume_watching();
+    }
     ipi_hook();
 }
 

@@ -6,6 +6,7 @@
 #include "lib/check.hpp"
 #include "task/alarm.hpp"
 #include "task/dispatcher.hpp"
+#include "task/watchdog.hpp"
 #include "trace/trace.hpp"
 
 namespace kernel::task {
@@ -72,7 +73,8 @@ void poll_on(CpuId cpu, Duration period, void (*poll)()) {
     Hart& hart = hart_of(cpu);
     {
         const LockGuard guard{hart.lock};
-        hart.poll_at = arch::now() + period;
+        hart.device_poll_at = arch::now() + period;
+        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
     }
     // It sets its timer on its way out of the kernel.
     if (cpu == arch::current_cpu()) {
@@ -84,14 +86,33 @@ void poll_on(CpuId cpu, Duration period, void (*poll)()) {
 
 void poll_if_due() {
     Hart& hart = this_hart();
+    bool device = false;
+    bool watch = false;
+    Instant now;
     {
         const LockGuard guard{hart.lock};
-        if (hart.poll_at.is_never() || arch::now() < hart.poll_at) {
+        if (hart.poll_at.is_never() || (now = arch::now()) < hart.poll_at) {
             return;
         }
-        hart.poll_at = arch::now() + poll_period;
+        device = hart.device_poll_at <= now;
+        watch = hart.watch_at <= now;
+        if (device) {
+            hart.device_poll_at = now + poll_period;
+        }
+        if (watch) {
+            hart.watch_at = Instant::never();
+        }
+        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
     }
-    on_poll();
+    if (device) {
+        on_poll();
+    }
+    if (watch) {
+        const Instant next = look_at_neighbour(now);
+        const LockGuard guard{hart.lock};
+        hart.watch_at = next;
+        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
+    }
 }
 
 void configure_hart(CpuId cpu, std::uint32_t capacity, const sched::Faults& faults) {

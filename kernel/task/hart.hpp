@@ -73,7 +73,11 @@ struct alignas(64) Hart {
     // Hart-local from here on.
     alignas(64) sched::BalanceState balance;
 
-    Instant poll_at GUARDED_BY(lock){Instant::never()};  // when poll_on()'s function is due here
+    // When poll_on()'s function is due here, when the neighbour is to be looked at (watchdog.hpp), and the
+    // earlier of the two.
+    Instant device_poll_at GUARDED_BY(lock){Instant::never()};
+    Instant watch_at GUARDED_BY(lock){Instant::never()};
+    Instant poll_at GUARDED_BY(lock){Instant::never()};
 
     // Counters: written by this hart, read by any.
     std::atomic<std::uint64_t> timer_interrupts{0};

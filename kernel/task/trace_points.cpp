@@ -7,7 +7,8 @@
 namespace kernel::task {
 
 void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now) {
-    if (before != nullptr && fate != trace::Fate::Blocked && fate != trace::Fate::Ended) {
+    if (trace::is_on(nexus_abi::kTraceLag) && before != nullptr && fate != trace::Fate::Blocked &&
+        fate != trace::Fate::Ended) {
         const auto lag = static_cast<std::int32_t>(hart.queue.lag(before->entity).ns() / 1000);
         trace::note_at(now, trace::Kind::Lag, before->tid().value(), static_cast<std::uint32_t>(lag));
     }

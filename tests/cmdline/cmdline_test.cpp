@@ -84,7 +84,13 @@ TEST(CommandLine, TakesGeneralPathsOnlyWhenAsked) {
 
 TEST(CommandLine, TracesOnlyWhenAsked) {
     EXPECT_TRUE(parsed("neuron.trace=refused")->report_refused_calls);
+    EXPECT_FALSE(parsed("neuron.trace=refused")->trace_events);
     EXPECT_THAT(problems(*parsed("neuron.trace=refused")), IsEmpty());
+    EXPECT_TRUE(parsed("neuron.trace=events")->trace_events);
+    EXPECT_FALSE(parsed("neuron.trace=events")->report_refused_calls);
+    EXPECT_TRUE(parsed("neuron.trace=events,refused")->report_refused_calls);
+    EXPECT_TRUE(parsed("neuron.trace=refused,events")->trace_events);
+    EXPECT_THAT(problems(*parsed("neuron.trace=refused,events")), IsEmpty());
 }
 
 TEST(CommandLine, TheLastOfEqualWordsWins) {
@@ -125,7 +131,7 @@ TEST(CommandLine, BadValuesAreNamedAndLeaveTheDefault) {
     EXPECT_THAT(problems(*parsed("neuron.break=")),
                 ElementsAre("command line: neuron.break=: wants a name after ="));
     EXPECT_THAT(problems(*parsed("neuron.trace=all")),
-                ElementsAre("command line: neuron.trace=all: knows only the value refused"));
+                ElementsAre("command line: neuron.trace=all: knows the values refused and events"));
     EXPECT_FALSE(parsed("neuron.trace")->report_refused_calls);
 }
 

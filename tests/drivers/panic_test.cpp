@@ -94,6 +94,26 @@ TEST_F(PanicDeathTest, CheckSaysWhatAndWhere) {
                 "a == b at kernel/x.cpp:7: left 0x10 .16., right 0x11 .17.\r\n");
 }
 
+TEST_F(PanicDeathTest, TheHartsComeLast) {
+    PanicHooks hooks = test_hooks();
+    hooks.describe_harts = [](kernel::PrintLine print_line) {
+        print_line("harts:");
+        print_line("  cpu 0: reports");
+    };
+    kernel::set_panic_hooks(hooks);
+    EXPECT_EXIT(kernel::panic("why"), testing::ExitedWithCode(kPoweredOff),
+                "backtrace:\r\n(  #.*\r\n)*harts:\r\n  cpu 0: reports\r\nKERNEL PANIC end\r\n$");
+}
+
+// A report on the harts that goes wrong still ends.
+TEST_F(PanicDeathTest, AFailureWhileTheHartsAreDescribed) {
+    PanicHooks hooks = test_hooks();
+    hooks.describe_harts = [](kernel::PrintLine) { kernel::panic("no such task"); };
+    kernel::set_panic_hooks(hooks);
+    EXPECT_EXIT(kernel::panic("why"), testing::ExitedWithCode(kPoweredOff),
+                "^.*why\r\n.*panic inside the report: no such task\r\nKERNEL PANIC end\r\n$");
+}
+
 TEST_F(PanicDeathTest, RegistersAndBacktraceOfATrap) {
     const std::uint64_t outer = make_frame(40, 0xffffffff80200300, 0);
     const std::uint64_t inner = make_frame(20, 0xffffffff80200200, outer);
