@@ -207,7 +207,8 @@ def measure(system, boot, options):
     """The Log of one boot of one system."""
     log_name = f"{system.name.lower().replace(' ', '-')}-{boot.name}"
     # Linux is given time to finish its own start; NEURON has nothing left to do.
-    start = "init=/bin/bench --" if system.name == NEURON else f"{LINUX_CONSOLE} rdinit=/bin/bench -- settle"
+    words = f"{options.append} " if options.append else ""
+    start = f"{words}init=/bin/bench --" if system.name == NEURON else f"{LINUX_CONSOLE} rdinit=/bin/bench -- settle"
     lines = boot_once(system.image, boot, options, log_name, f"{start} {' '.join(boot.operations)}")
     log = read_log(lines)
     if not log.ended:
@@ -224,6 +225,7 @@ def parse(arguments):
     parser.add_argument("--logs", type=pathlib.Path, required=True, help="directory for the UART logs")
     parser.add_argument("--system", action="append", default=[], metavar="NAME=IMAGE", help="measure this Linux, too")
     parser.add_argument("--only", help="operations to measure, separated by commas")
+    parser.add_argument("--append", default="", metavar="WORDS", help="more of NEURON's command line")
     parser.add_argument("--mem", default="512M")
     parser.add_argument("--timeout", type=float, default=600, help="seconds of wall time for one boot")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
