@@ -15,6 +15,7 @@
 #include "lib/ids.hpp"
 #include "lib/intrusive_list.hpp"
 #include "lib/ref.hpp"
+#include "lib/set_counts.hpp"
 #include "lib/units.hpp"
 #include "mm/address_space.hpp"
 #include "nexus_abi/linux.hpp"
@@ -36,9 +37,9 @@ inline constexpr std::uint64_t kStoppedWaits = 1;
 struct ProcessSignals {
     WaitQueue waiters;
     std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
-    PendingSignals pending;                              // sent to the process
-    std::array<std::uint16_t, kSignalCount> blockers{};  // how many threads block each signal
-    std::uint32_t threads{0};                            // how many there are
+    PendingSignals pending;    // sent to the process
+    SetCounts blockers;        // how many threads block each signal
+    std::uint32_t threads{0};  // how many there are
     // All threads: those that block nothing, and the rest; the first thread of the process in front.
     IntrusiveList<Task, &Task::signal_node> open;
     IntrusiveList<Task, &Task::signal_node> masked;

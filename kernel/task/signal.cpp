@@ -21,14 +21,8 @@ constexpr std::uint64_t kFaults = signal::bit(signal::kSegmentation) | signal::b
 // How many threads that block something are looked at for one that does not block a signal. Beyond, the
 // signal stays pending until one of the process's threads looks.
 constexpr std::uint32_t kMaxThreadsLookedAt = 64;
-static_assert(kMaxTasks <= 1U << 16, "thread counts are kept in 16 bits");
-
-template <class F>
-void for_each_signal(std::uint64_t set, F&& f) {
-    for (; set != 0; set &= set - 1) {
-        f(static_cast<std::uint32_t>(std::countr_zero(set)) + 1);
-    }
-}
+static_assert(kMaxTasks - 1 <= SetCounts::kMax, "task 0 is never handed out");
+static_assert(signal::bit(1) == 1 && kSignalCount == 64, "a mask is a set, signal n its bit n - 1");
 
 // All of the following: pre: the lock of process.signals is held.
 
@@ -54,7 +48,7 @@ bool is_blocked(const Task& task, std::uint32_t number) {
 }
 
 bool all_threads_block(const Process& process, std::uint32_t number) {
-    return number != signal::kKill && process.signals.blockers[number - 1] == process.signals.threads;
+    return number != signal::kKill && process.signals.blockers.count(number - 1) == process.signals.threads;
 }
 
 // A thread that can take the signal now, or null.
@@ -361,9 +355,8 @@ void set_signal_mask(Task& task, std::uint64_t mask) {
     {
         const LockGuard guard{process.signals.waiters.lock()};
         const std::uint64_t before = task.signal_mask.load(std::memory_order_relaxed);
-        auto& blockers = process.signals.blockers;
-        for_each_signal(mask & ~before, [&](std::uint32_t number) { ++blockers[number - 1]; });
-        for_each_signal(before & ~mask, [&](std::uint32_t number) { --blockers[number - 1]; });
+        process.signals.blockers.add(mask & ~before);
+        process.signals.blockers.remove(before & ~mask);
         unlist_thread(process, task);
         task.signal_mask.store(mask);
         list_thread(process, task);
@@ -426,8 +419,7 @@ void add_signal_thread(Process& process, Task& task) {
     if (process.signals.stop_signal != 0) {
         task.exit_work.fetch_or(Task::kSignalWork);
     }
-    for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
-                    [&](std::uint32_t number) { ++process.signals.blockers[number - 1]; });
+    process.signals.blockers.add(task.signal_mask.load(std::memory_order_relaxed));
     list_thread(process, task);
 }
 
@@ -437,8 +429,7 @@ void remove_signal_thread(Process& process, Task& task) {
     {
         const LockGuard guard{process.signals.waiters.lock()};
         --process.signals.threads;
-        for_each_signal(task.signal_mask.load(std::memory_order_relaxed),
-                        [&](std::uint32_t number) { --process.signals.blockers[number - 1]; });
+        process.signals.blockers.remove(task.signal_mask.load(std::memory_order_relaxed));
         unlist_thread(process, task);
         if (std::exchange(task.is_stopped, false)) {
             --process.signals.stopped_threads;
