@@ -35,7 +35,7 @@ if(NEURON_TARGET)
     # lp64 headers: the cross compiler ships only gnu/stubs-lp64d.h; cmake/kernel-include holds the empty lp64 one.
     target_include_directories(neuron_kernel SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/cmake/kernel-include)
     target_compile_options(neuron_kernel INTERFACE
-        -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -mstrict-align -mno-relax
+        -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -mstrict-align
         -ffreestanding -fno-pic -fno-pie -fno-common -fno-asynchronous-unwind-tables -fno-unwind-tables
         -fno-omit-frame-pointer -fno-optimize-sibling-calls -ffunction-sections -fdata-sections
         -fno-strict-aliasing

@@ -4,6 +4,7 @@
 // interrupt state.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,6 +30,16 @@ namespace kernel::arch {
 #endif
 // A hint inside a spin loop.
 void cpu_relax();
+// Stores with release order. An atomic store of the compiler's is an exchange, which is longer and slower.
+#ifdef __riscv
+inline void store_release(std::atomic<std::uint32_t>& word, std::uint32_t value) {
+    asm volatile("fence rw, w\n\tsw %1, %0" : "=m"(word) : "r"(value) : "memory");
+}
+#else
+inline void store_release(std::atomic<std::uint32_t>& word, std::uint32_t value) {
+    word.store(value, std::memory_order_release);
+}
+#endif
 
 // ---- Time ----
 

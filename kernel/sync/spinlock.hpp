@@ -32,8 +32,8 @@ class CAPABILITY("spinlock") SpinLock {
     void lock() ACQUIRE() {
         const auto ticket = next_.fetch_add(1, std::memory_order_relaxed);
         // Pairs with the release in unlock().
-        while (serving_.load(std::memory_order_acquire) != ticket) {
-            arch::cpu_relax();
+        if (serving_.load(std::memory_order_acquire) != ticket) [[unlikely]] {
+            wait_for(ticket);
         }
 #ifdef NEURON_DEBUG
         note_lock_acquired(rank_);
@@ -55,7 +55,13 @@ class CAPABILITY("spinlock") SpinLock {
 #ifdef NEURON_DEBUG
         note_lock_released(rank_);
 #endif
-        serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        arch::store_release(serving_, serving_.load(std::memory_order_relaxed) + 1);
+    }
+    // Not inlined: taking a free lock is a few instructions, and there are many places that do.
+    [[gnu::noinline]] void wait_for(std::uint32_t ticket) const {
+        do {
+            arch::cpu_relax();
+        } while (serving_.load(std::memory_order_acquire) != ticket);
     }
 
     std::atomic<std::uint32_t> next_{0};
