@@ -4,13 +4,16 @@
 //
 // Most calls change nothing about who runs. Such a call goes straight back to its program, past
 // task::exit_to_user(); task/straight_back.hpp says when and why. Every other one completes its frame and
-// takes that path. With neuron.paths=general (arch::use_general_paths()) all do: the same handlers, the whole
-// frame, no short cut.
+// takes that path. In a release kernel trap.S does what trap_call() does by itself for the calls of the Linux
+// block; debug builds come here with each, since they also measure and check. With neuron.paths=general
+// (arch::use_general_paths()) all take the long way: the same handlers, the whole frame, no short cut.
 //
 // So does a page fault whose access is possible afterwards: it is then as if it had not been. One that is not
 // answered here is answered by trap_handle(), from the beginning.
+#include <cstddef>
 #include <cstdint>
 
+#include "arch/riscv64/asm_offsets.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/errata.hpp"
 #include "arch/riscv64/trap_frame.hpp"
@@ -33,6 +36,17 @@ struct CallExit {
 constexpr std::uint64_t kTakeExitPath = 0;
 constexpr std::uint64_t kRunCall = 1;
 
+// What trap.S knows of the three. Not of standard layout, but of one that both compilers give offsets for.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+static_assert(offsetof(task::Task, frame) == TASK_FRAME);
+static_assert(offsetof(task::Task, call_progress) == TASK_FRAME + FRAME_CALL_PROGRESS);
+static_assert(offsetof(task::Task, exit_work) == TASK_FRAME + FRAME_EXIT_WORK);
+static_assert(sizeof(task::Task::exit_work) == 4);
+static_assert(offsetof(task::Hart, recheck) == HART_RECHECK && sizeof(task::Hart::recheck) == 1);
+#pragma GCC diagnostic pop
+static_assert(CALL_NO_VALUE == -(1 << 12) && CALL_NO_VALUE_UPPER == (CALL_NO_VALUE >> 12 & 0xfffff));
+
 void mark_missing_registers([[maybe_unused]] arch::TrapFrame& frame) {
 #ifdef NEURON_DEBUG
     constexpr std::uint64_t kJunk = 0x6a75'6e6b'6a75'6e6b;
@@ -44,6 +58,15 @@ void mark_missing_registers([[maybe_unused]] arch::TrapFrame& frame) {
 
 }  // namespace
 
+// What a call that does not go straight back leaves for trap_leave().
+extern "C" std::uint64_t trap_settle(task::Task& caller, task::SysResult outcome) {
+    if (outcome.wants_whole_frame()) {
+        return kRunCall;
+    }
+    syscall::settle_call(caller, outcome);
+    return kTakeExitPath;
+}
+
 // Pre: interrupts off, tp and sp as trap.S says; the current task's frame holds what C++ may overwrite, and
 // pc behind the ecall.
 extern "C" CallExit trap_call(arch::TrapFrame* frame) {
@@ -52,20 +75,12 @@ extern "C" CallExit trap_call(arch::TrapFrame* frame) {
     task::Hart& hart = task::this_hart();
     task::Task& caller = *hart.current;
     const task::SysResult outcome = syscall::dispatch_with_part_of_frame(caller);
-    if (outcome.has_value()) [[likely]] {
+    if (outcome.has_value() && task::may_go_straight_back(hart, caller)) [[likely]] {
         caller.call_progress = 0;
-        if (task::may_go_straight_back(hart, caller)) [[likely]] {
-            task::note_section_end(frame->syscall_number());
-            return {static_cast<std::uint64_t>(outcome.value()), 1};
-        }
-        caller.frame.set_result(outcome.value());
-    } else if (outcome.wants_whole_frame()) {
-        return {kRunCall, 0};
-    } else if (outcome.wants_again()) {
-        // Not `outcome` itself, which would have to be in memory then for every call.
-        syscall::settle_call(caller, task::SysResult::again());
+        task::note_section_end(frame->syscall_number());
+        return {static_cast<std::uint64_t>(outcome.value()), 1};
     }
-    return {kTakeExitPath, 0};
+    return {trap_settle(caller, outcome), 0};
 }
 
 // Whether the program may go straight back: it can make the access now, and there is nothing else to do. If

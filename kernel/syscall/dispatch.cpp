@@ -120,9 +120,11 @@ consteval std::uint32_t end_of_block(std::uint32_t begin, std::uint32_t end) {
 }
 
 // The table of one block, index = number - Begin; what the rows do not name is refused.
-template <Frame Saved, std::uint32_t Begin, std::uint32_t End>
+template <Frame Saved, std::uint32_t Begin, std::uint32_t End,
+          std::size_t Size = end_of_block(Begin, End) - Begin>
 consteval auto make_table() {
-    std::array<Entry, end_of_block(Begin, End) - Begin> table{};
+    static_assert(Size >= end_of_block(Begin, End) - Begin);
+    std::array<Entry, Size> table{};
     table.fill(&refuse);
     for (const Row& row : kRows) {
         if (row.number >= Begin && row.number < End) {
@@ -138,14 +140,18 @@ consteval auto make_table() {
     return table;
 }
 template <Frame Saved>
-constexpr auto kLinuxTable = make_table<Saved, 0, nexus_abi::kLinuxBlockEnd>();
+constexpr auto kLinuxTable = make_table<Saved, 0, nexus_abi::kLinuxBlockEnd, CALL_TABLE_ENTRIES>();
 template <Frame Saved>
 constexpr auto kNeuronTable = make_table<Saved, nexus_abi::kLinuxBlockEnd, nexus_abi::kNeuronBlockEnd>();
 
+// The one that trap.S jumps through.
+extern "C" constinit const std::array<Entry, CALL_TABLE_ENTRIES> trap_call_table = kLinuxTable<Frame::Part>;
+
 template <Frame Saved>
-constexpr Entry find_entry(std::uint64_t number) {
-    if (number < kLinuxTable<Saved>.size()) [[likely]] {
-        return kLinuxTable<Saved>[number];
+Entry find_entry(std::uint64_t number) {
+    const auto& linux_table = Saved == Frame::Part ? trap_call_table : kLinuxTable<Saved>;
+    if (number < linux_table.size()) [[likely]] {
+        return linux_table[number];
     }
     const std::uint64_t index = number - nexus_abi::kLinuxBlockEnd;  // wraps for the gap between the tables
     return index < kNeuronTable<Saved>.size() ? kNeuronTable<Saved>[index] : &refuse;

@@ -81,6 +81,15 @@ class Task : public RefCounted<Task> {
     // Ten thousand of them wait at a time: members of less than a word stand together.
     std::atomic<RunState> run_state{RunState::Blocked};
     arch::TrapFrame frame{};
+    // These two where trap.S finds them from the frame.
+    // How far a system call that is done in pieces has come, in the call's own terms; 0 before its first
+    // piece and after its last. Owned by syscall/dispatch.
+    std::uint64_t call_progress{0};
+    // Looked at before the task returns to user mode, by deliver_signals(). Atomic.
+    static constexpr std::uint32_t kSignalWork = 1;  // there may be a signal to act on; ends open waits
+    static constexpr std::uint32_t kMaskWork = 2;    // saved_mask is to be restored
+    std::atomic<std::uint32_t> exit_work{0};
+    std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
     sched::Entity entity;
     // How much of what it used its process's account has. Guarded as entity.
     Duration settled_runtime;
@@ -96,9 +105,6 @@ class Task : public RefCounted<Task> {
     // Runs before the task returns to user mode, if set; cleared before it is called. How a system call that
     // was cut in pieces, or waits and looks again, goes on.
     void (*resume)(Task&){nullptr};
-    // How far a system call that is done in pieces has come, in the call's own terms; 0 before its first
-    // piece and after its last. Owned by syscall/dispatch.
-    std::uint64_t call_progress{0};
     // While on its way to another hart: the next one in that hart's inbox, and why it comes.
     Task* inbox_next{nullptr};
     sched::EnqueueReason enqueue_reason{sched::EnqueueReason::New};
@@ -141,11 +147,6 @@ class Task : public RefCounted<Task> {
     ListNode signal_node;             // on ProcessSignals::open or ::masked
     std::uint64_t waited_signals{0};  // what its rt_sigtimedwait is for
     SignalInfo taken_info;            // with taken_signal
-    std::uint32_t taken_signal{0};    // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
-    // Looked at before the task returns to user mode, by deliver_signals(). Atomic.
-    static constexpr std::uint32_t kSignalWork = 1;  // there may be a signal to act on; ends open waits
-    static constexpr std::uint32_t kMaskWork = 2;    // saved_mask is to be restored
-    std::atomic<std::uint32_t> exit_work{0};
     // The rest is the task's own.
     std::uint64_t saved_mask{0};             // in force again behind rt_sigsuspend; see kMaskWork
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call

@@ -16,6 +16,15 @@
 #define CPU_FRAME 8
 #define CPU_STACK_TOP 16
 #define CPU_ENTRY_TIME 24
+#define CPU_SCHEDULING 48
+
+// struct task::Hart
+#define HART_RECHECK 8
+
+// class task::Task, but for the first one as seen from its frame
+#define TASK_FRAME 8
+#define FRAME_CALL_PROGRESS 256
+#define FRAME_EXIT_WORK 264
 
 // struct SecondaryBoot: what hart_start passes to a starting hart.
 #define BOOT_SATP 0
@@ -25,3 +34,9 @@
 #define CAUSE_ECALL 8
 #define CAUSE_FIRST_PAGE_FAULT 12
 #define CAUSE_LAST_PAGE_FAULT 15
+
+// trap_call_table of kernel/syscall/dispatch.cpp: how many entries; and what a SysResult up to this is no
+// value.
+#define CALL_TABLE_ENTRIES 512
+#define CALL_NO_VALUE (-4096)
+#define CALL_NO_VALUE_UPPER 0xfffff  // as lui loads it

@@ -28,6 +28,7 @@ static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
 static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);
 static_assert(offsetof(CpuLocal, stack_top) == CPU_STACK_TOP);
 static_assert(offsetof(CpuLocal, entry_ticks) == CPU_ENTRY_TIME);
+static_assert(offsetof(CpuLocal, scheduling) == CPU_SCHEDULING);
 
 // Passed by physical address to secondary_start.
 struct SecondaryBoot {

@@ -13,7 +13,7 @@
 // System calls
 //   A call first saves what C++ may overwrite: the caller-saved registers, sp, tp and pc. gp and s0..s11 stay in the hart,
 //   where C++ leaves them as they are (it has no use for gp), and so does sepc, which no kernel code writes on the way.
-//   trap_call then says which of three ways it goes on:
+//   The handler's result then says which of three ways it goes on (kernel/init/trap_call.cpp does the same in C++):
 //     straight back   the task runs on at once: only what was saved is loaded again, all of it, so no register of the
 //                     kernel is seen by the program. Nothing else looks at the frame meanwhile: it is this task's.
 //     leave           somebody else may run: the frame is completed first and is then like that of any trap
@@ -69,11 +69,30 @@ trap_entry:
     addi t2, t2, 4                  // behind the ecall; there is no compressed one
     csrw sepc, t2
     enter_kernel
-    jal trap_call                   // (frame) -> a0 = result, a1 = what next
-    beqz a1, 1f
-    // Straight back. FRAME_PC is not loaded: sepc is as it was set above.
+#ifdef NEURON_DEBUG
+    j any_call
+#else
+    // A call of the Linux block: trap_call() without its frame, see task/straight_back.hpp.
+    li t0, CALL_TABLE_ENTRIES
+    bgeu a7, t0, any_call
+    lla t1, trap_call_table
+    slli t0, a7, 3
+    add t1, t1, t0
+    ld t1, 0(t1)
+    addi a0, a0, -TASK_FRAME
+    jalr t1                         // (Task&) -> SysResult
+    lui t2, CALL_NO_VALUE_UPPER
+    ld t1, CPU_SCHEDULING(tp)
     ld t0, CPU_FRAME(tp)
+    ble a0, t2, not_straight
+    lbu t1, HART_RECHECK(t1)
+    lw t2, FRAME_EXIT_WORK(t0)
+    or t1, t1, t2
+    bnez t1, not_straight
+    sd zero, FRAME_CALL_PROGRESS(t0)
+#endif
 straight_back:
+    // FRAME_PC is not loaded: sepc is as it was set above.
 #if CPU_SCRATCH != 0
 #error "sc has no offset"
 #endif
@@ -85,10 +104,22 @@ straight_back:
     ld tp, FRAME_REG(4)(t0)
     ld t0, FRAME_REG(5)(t0)
     sret
-1:  mv a1, a0
+#ifndef NEURON_DEBUG
+not_straight:
+    mv a1, a0
+    addi a0, t0, -TASK_FRAME
+    jal trap_settle                 // (Task&, SysResult) -> what is left
+    j leave
+#endif
+any_call:
+    jal trap_call                   // (frame) -> a0 = result or what is left, a1 = whether it goes straight back
+    ld t0, CPU_FRAME(tp)
+    bnez a1, straight_back
+leave:
+    mv a1, a0
     ld a0, CPU_FRAME(tp)
     save_the_rest
-    call trap_leave                 // (frame, what trap_call returned) -> frame to resume
+    call trap_leave                 // (frame, what is left) -> frame to resume
     j return_to_user
 
 .globl trap_entry_whole
