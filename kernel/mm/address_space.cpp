@@ -128,7 +128,8 @@ Result<MapResult> AddressSpace::map(const MapRequest& request, const FileSlice& 
                           .file_offset = slice.offset,
                           .file_bytes = slice.bytes,
                           .is_shared = slice.is_shared,
-                          .may_write = slice.may_write};
+                          .may_write = slice.may_write,
+                          .touched = start + bytes};
     if (slice.is_shared) {
         has_shared_.store(true, std::memory_order_relaxed);
     }
@@ -243,7 +244,12 @@ Result<Progress> AddressSpace::discard(VirtAddr start, std::uint64_t bytes) {
         if (mapping == nullptr) {
             return Error::NoMemory;
         }
-        const Progress dropped = drop_pages(at, std::min(end, mapping->end), work, Tables::Stay);
+        const VirtAddr to = std::min(end, mapping->end);
+        const VirtAddr from = std::clamp(mapping->touched, at, to);
+        const Progress dropped = from < to ? drop_pages(from, to, work, Tables::Stay) : Progress{to};
+        if (at <= mapping->touched) {
+            mapping->touched = std::max(mapping->touched, dropped.next);
+        }
         at = dropped.next;
         if (!dropped.done) {
             break;

@@ -154,32 +154,28 @@ class alignas(64) AddressSpace {
 
     // Calls use(std::span<std::byte, kPageSize>) with the bytes of va's page, faulting it in as
     // handle_fault() does; the page stays where it is for the duration of the call. `use` must be short and
-    // take no lock of a rank <= AddressSpace.
+    // take no lock of a rank <= AddressSpace. Any va will do: BadAddress outside user space.
     template <class Use>
     [[nodiscard]] Result<void> with_page(VirtAddr va, Access access, Use&& use) EXCLUDES(lock_) {
         LockGuard guard{lock_};
         // What the page table lets the program do itself at this moment, its call may do without a look at
         // the mappings: an entry never allows more than its mapping did when it was last stored, and is
         // stored anew before a change of the mapping is done.
-        const PteSlot slot = page_table_.find_slot(va);
-        const Pte pte = slot ? slot.load() : Pte{};
+        const Pte pte = page_table_.find_recent(va);
         const PhysAddr frame = pte.lets_user(access) ? pte.frame() : TRY(resolve(va, access));
         use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(frame)), kPageSize});
         return {};
     }
 
-    // The same for a page that lies in the table used last, if the page table lets the program make the
-    // access itself at this moment; else false, and nothing has happened. No call leaves it, so that it costs
-    // its caller no registers.
+    // with_page() for a page that is at hand: true, and `use` was called. False, and nothing was done, where
+    // that would wait for the lock, walk the page table or change it; with_page() then does. Small enough to
+    // be part of its callers, with nothing to save for a call.
     template <class Use>
-    [[nodiscard]] bool with_present_page(VirtAddr va, Access access, Use&& use) EXCLUDES(lock_) {
-        LockGuard guard{lock_};
-        const PteSlot slot = page_table_.find_recent_slot(va);
-        if (!slot) {
-            return false;
-        }
-        const Pte pte = slot.load();
-        if (!pte.lets_user(access)) {
+    [[nodiscard, gnu::always_inline]] bool with_page_at_hand(VirtAddr va, Access access, Use&& use)
+        EXCLUDES(lock_) {
+        const TryLockGuard guard{lock_};
+        const Pte pte = guard ? page_table_.find_recent(va) : Pte{};
+        if (!pte.lets_user(access)) [[unlikely]] {
             return false;
         }
         use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())), kPageSize});
@@ -255,7 +251,7 @@ class alignas(64) AddressSpace {
         PteSlot slot;  // false: there is no table for it
     };
     [[nodiscard]] Place find_place(VirtAddr page, Access access) const REQUIRES(lock_);
-    // The frame behind va, after making the access possible.
+    // The frame behind va, after making the access possible. BadAddress outside user space.
     [[nodiscard]] Result<PhysAddr> resolve(VirtAddr va, Access access) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> make_resident(const Place& place, VirtAddr page, Access access)
         REQUIRES(lock_);

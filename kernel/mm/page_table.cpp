@@ -84,8 +84,8 @@ PteSlot PageTable::walk(VirtAddr va) const {
     if (!middle.is_table()) {
         return PteSlot{};
     }
-    recent_span_ = va.value() >> level_shift(1);
-    recent_table_ = static_cast<std::uint64_t*>(phys_to_virt(middle.frame()));
+    recent_for(va) = {.span = va.value() >> level_shift(1),
+                      .entries = static_cast<std::uint64_t*>(phys_to_virt(middle.frame()))};
     return entry_for(middle.frame(), va, 0);
 }
 
@@ -178,7 +178,7 @@ PageTable::Unhooked PageTable::unhook_at(VirtAddr va, VirtAddr end, VirtAddr low
     const PhysAddr middle = root_slot.load().frame();
     const PteSlot middle_slot = entry_for(middle, va, 1);
     if (middle_slot.load().is_table() && lies_within(va, 1, low, high)) {
-        recent_span_ = kNoSpan;
+        recent_for(va) = {};
         unhooked.tables[unhooked.count++] = middle_slot.load().frame();
         middle_slot.store({});
     }

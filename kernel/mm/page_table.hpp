@@ -175,18 +175,16 @@ class PageTable {
     // The place for va's entry at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), making the tables above it.
     // NoMemory. Pre: no large page covers va.
     [[nodiscard]] Result<PteSlot> make_slot(VirtAddr va, std::uint32_t level = 0);
-    // The place for va's 4 KiB entry, or a false slot when there is no table for it. The table found last is
-    // looked at first: no walk.
+    // The place for va's 4 KiB entry, or a false slot when there is no table for it. The tables found last
+    // are looked at first: no walk.
     [[nodiscard]] PteSlot find_slot(VirtAddr va) const {
-        const PteSlot slot = find_recent_slot(va);
-        return slot ? slot : walk(va);
+        const Recent& recent = recent_for(va);
+        return recent.is_for(va) ? recent.slot(va) : walk(va);
     }
-    // The same without a walk: false also when another table was found last.
-    [[nodiscard]] PteSlot find_recent_slot(VirtAddr va) const {
-        if (va.value() >> level_shift(1) != recent_span_) {
-            return PteSlot{};
-        }
-        return PteSlot{recent_table_ + (va.value() >> kPageShift) % kTableEntries};
+    // va's 4 KiB entry if its table is among those found last; empty if it is not, even so.
+    [[nodiscard]] Pte find_recent(VirtAddr va) const {
+        const Recent& recent = recent_for(va);
+        return recent.is_for(va) ? recent.slot(va).load() : Pte{};
     }
     [[nodiscard]] Translation lookup(VirtAddr va) const;
 
@@ -287,9 +285,23 @@ class PageTable {
     static constexpr std::uint64_t kLineBytes = PteSlot::kLine * kPageSize;
 
     PhysAddr root_{};
-    // The 2 MiB that find_slot() found a table for, and the table.
-    mutable std::uint64_t recent_span_{kNoSpan};
-    mutable std::uint64_t* recent_table_{nullptr};
+    // Tables that walk() found, and the 2 MiB each is for. Stacks of threads, 8 MiB and a little apart, do
+    // not drive one another out.
+    struct Recent {
+        std::uint64_t span{kNoSpan};
+        std::uint64_t* entries{nullptr};
+
+        [[nodiscard]] bool is_for(VirtAddr va) const { return va.value() >> level_shift(1) == span; }
+        // Pre: is_for(va).
+        [[nodiscard]] PteSlot slot(VirtAddr va) const {
+            return PteSlot{entries + (va.value() >> kPageShift) % kTableEntries};
+        }
+    };
+    static constexpr std::uint32_t kRecentShift = 23;
+    [[nodiscard]] Recent& recent_for(VirtAddr va) const {
+        return recent_[(va.value() >> kRecentShift) % recent_.size()];
+    }
+    mutable std::array<Recent, 4> recent_{};
 };
 
 }  // namespace kernel::mm

@@ -116,6 +116,7 @@ Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
             return frame.error();
         }
         place.slot.store(Pte::leaf(*frame, place.mapping->protection, PageOwner::User));
+        place.mapping->touched = std::min(place.mapping->touched, page);
         resident_pages_.fetch_add(1, std::memory_order_relaxed);
         return {};
     }
@@ -158,6 +159,7 @@ void AddressSpace::map_neighbours(const Mapping& mapping, VirtAddr page) {
     const PteSlot slots = page_table_.find_slot(start);
     const std::uint64_t index = (mapping.file_offset + (start - mapping.start)) >> kPageShift;
     std::uint64_t mapped = 0;
+    mapping.touched = std::min(mapping.touched, start);
     mapping.file->for_each_cached(
         index, static_cast<std::uint32_t>((end - start) >> kPageShift), mapping.protection.execute,
         [&](std::uint32_t i, PhysAddr frame) {
@@ -173,6 +175,13 @@ void AddressSpace::map_neighbours(const Mapping& mapping, VirtAddr page) {
 
 Result<PhysAddr> AddressSpace::resolve(VirtAddr va, Access access) {
     const VirtAddr page = page_down(va);
+    if (!is_user_range(page, 1)) {
+        return Error::BadAddress;
+    }
+    // See with_page().
+    if (const PteSlot slot = page_table_.find_slot(page); slot && slot.load().lets_user(access)) {
+        return slot.load().frame();
+    }
     const Place place = find_place(page, access);
     if (place.mapping == nullptr) {
         return Error::BadAddress;
@@ -213,6 +222,7 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
         fence_instructions();
     }
     slot.store(Pte::leaf(made.frame, mapping.protection, PageOwner::User, made.is_shared));
+    mapping.touched = std::min(mapping.touched, page);
     resident_pages_.fetch_add(1, std::memory_order_relaxed);
     return made.frame;
 }
@@ -411,6 +421,7 @@ void AddressSpace::check_invariants() const {
             const Pte pte = slot.load();
             const Mapping* mapping = mappings->find(page);
             CHECK(mapping != nullptr);
+            CHECK(page >= mapping->touched);
             CHECK(pte.is_user());
             CHECK(pte.protection().is_allowed());
             CHECK(!pte.is_shared() || !pte.protection().write);

@@ -34,10 +34,10 @@ Result<void> for_each_part(AddressSpace& space, VirtAddr start, std::uint64_t by
     return {};
 }
 
-// Whether [start, start + bytes) is part of one page of user space, as nearly all that is copied is: then
-// there is nothing to go through part by part. False for no bytes at all, which are fine anywhere.
+// Whether [start, start + bytes) is part of one page, as nearly all that is copied is: then there is nothing
+// to go through part by part. False for no bytes at all, which are fine anywhere.
 bool is_in_one_page(VirtAddr start, std::uint64_t bytes) {
-    return bytes - 1 < kPageSize - page_offset(start.value()) && is_user_range(start, 1);
+    return bytes - 1 < kPageSize - page_offset(start.value());
 }
 
 template <class Use>

@@ -56,31 +56,40 @@ using nexus_abi::Out;
 template <class T>
 concept UserCopyable = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 
-// A T at an address that suits it lies in one page: it is moved by the loads and stores the compiler makes of
-// an assignment. Other addresses, which programs rarely pass, take the way of sequences of bytes.
+// A T at an address that suits it lies in one page, and no page reaches over an end of user space: if the
+// page is at hand, the T is moved by the loads and stores the compiler makes of an assignment. Otherwise it
+// takes the way of sequences of bytes, which gives the same bytes or the error.
 template <class T>
 [[nodiscard]] constexpr bool is_in_one_place(VirtAddr at) {
-    // No page reaches over either end of user space.
-    return at.value() % alignof(T) == 0 && page_offset(at.value()) <= kPageSize - sizeof(T) &&
-           is_user_range(at, 1);
+    return at.value() % alignof(T) == 0 && page_offset(at.value()) <= kPageSize - sizeof(T);
 }
 inline constexpr std::size_t kMovedAtOnce = 64;  // more is copied in a loop
 
-// One T from or to a page that is there already (with_present_page()); else false, and nothing has happened.
+// One T from or to a page that is at hand (with_page_at_hand()); else false, and nothing has happened.
 // Pre: is_in_one_place().
 template <class T>
-[[nodiscard]] bool copy_present_in(AddressSpace& space, VirtAddr from, T& value) {
-    return space.with_present_page(from, Access::Read, [&](std::span<std::byte, kPageSize> page) {
+[[nodiscard, gnu::always_inline]] inline bool copy_present_in(AddressSpace& space, VirtAddr from, T& value) {
+    return space.with_page_at_hand(from, Access::Read, [&](std::span<std::byte, kPageSize> page) {
         const std::byte* const there = page.data() + page_offset(from.value());
         __builtin_memcpy(&value, __builtin_assume_aligned(there, alignof(T)), sizeof(T));
     });
 }
 template <class T>
-[[nodiscard]] bool copy_present_out(AddressSpace& space, VirtAddr to, const T& value) {
-    return space.with_present_page(to, Access::Write, [&](std::span<std::byte, kPageSize> page) {
+[[nodiscard, gnu::always_inline]] inline bool copy_present_out(AddressSpace& space, VirtAddr to,
+                                                               const T& value) {
+    return space.with_page_at_hand(to, Access::Write, [&](std::span<std::byte, kPageSize> page) {
         std::byte* const there = page.data() + page_offset(to.value());
         __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
     });
+}
+// The first half of copy_out(), for where every instruction counts: its caller has nothing to save for a call
+// on the way, and goes on to copy_out() when it is false.
+template <class T, template <class> class Pointer>
+    requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, In<T>>) && (sizeof(T) <= kMovedAtOnce)
+[[nodiscard, gnu::always_inline]] inline bool copy_out_at_hand(AddressSpace& space, Pointer<T> to,
+                                                               const T& value) {
+    const VirtAddr at = nexus_abi::UserPtrAccess::address(to);
+    return is_in_one_place<T>(at) && copy_present_out(space, at, value);
 }
 
 // One T from user space; InOut pointers work as In and Out do.
@@ -90,10 +99,8 @@ template <class T, template <class> class Pointer>
     T value{};
     const VirtAddr at = nexus_abi::UserPtrAccess::address(from);
     if constexpr (sizeof(T) <= kMovedAtOnce) {
-        if (is_in_one_place<T>(at)) [[likely]] {
-            if (copy_present_in(space, at, value)) [[likely]] {
-                return value;
-            }
+        if (is_in_one_place<T>(at) && copy_present_in(space, at, value)) [[likely]] {
+            return value;
         }
     }
     TRY(copy_from_user(space, std::as_writable_bytes(std::span{&value, 1}),
@@ -109,12 +116,9 @@ template <class T>
 template <class T, template <class> class Pointer>
     requires UserCopyable<T> && (!std::is_same_v<Pointer<T>, In<T>>)
 [[nodiscard]] Result<void> copy_out(AddressSpace& space, Pointer<T> to, const T& value) {
-    const VirtAddr at = nexus_abi::UserPtrAccess::address(to);
     if constexpr (sizeof(T) <= kMovedAtOnce) {
-        if (is_in_one_place<T>(at)) [[likely]] {
-            if (copy_present_out(space, at, value)) [[likely]] {
-                return {};
-            }
+        if (copy_out_at_hand(space, to, value)) [[likely]] {
+            return {};
         }
     }
     return copy_to_user(space, nexus_abi::UserPtrAccess::address(to), std::as_bytes(std::span{&value, 1}));

@@ -26,6 +26,7 @@ Mapping Mapping::slice(VirtAddr from, VirtAddr to) const {
     Mapping part{from, to, protection};
     part.is_shared = is_shared;
     part.may_write = may_write;
+    part.touched = std::clamp(touched, from, to);
     if (file != nullptr && skipped < file_bytes) {
         part.file = file;
         part.file_offset = file_offset + skipped;
@@ -153,6 +154,7 @@ Result<void> VmaSet::insert(const Mapping& mapping) {
     } else if (next != nullptr && mapping.is_continued_by(next->mapping)) {
         next->mapping.file_bytes += mapping.file_bytes;
         next->mapping.file_offset = mapping.file_offset;
+        next->mapping.touched = mapping.touched < mapping.end ? mapping.touched : next->mapping.touched;
         set_start(*next, mapping.start);
     } else {
         link(*TRY(make_vma(mapping)), next);
@@ -242,6 +244,7 @@ void VmaSet::check_invariants() const {
         CHECK(is_page_aligned(mapping.start.value()) && is_page_aligned(mapping.end.value()));
         CHECK(mapping.protection.is_allowed());
         CHECK(mapping.file_bytes <= mapping.bytes());
+        CHECK(mapping.touched >= mapping.start && mapping.touched <= mapping.end);
         CHECK((mapping.file != nullptr) == (mapping.file_bytes > 0));
         CHECK(vma->previous == previous);
         CHECK((previous == nullptr ? first_ : previous->next) == vma);
@@ -327,6 +330,7 @@ void VmaSet::set_mapping(Vma& vma, const Mapping& mapping) {
     to.file_bytes = mapping.file_bytes;
     to.is_shared = mapping.is_shared;
     to.may_write = mapping.may_write;
+    to.touched = mapping.touched;
 }
 
 void VmaSet::link(Vma& vma, Vma* next) {
@@ -398,6 +402,7 @@ bool VmaSet::join_next(Vma& vma) {
         return false;
     }
     const Mapping taken = next->mapping;
+    vma.mapping.touched = vma.mapping.touched < vma.mapping.end ? vma.mapping.touched : taken.touched;
     // First longer, then alone: the order of the tree holds throughout.
     vma.mapping.end = taken.end;
     vma.mapping.file_bytes += taken.file_bytes;

@@ -27,6 +27,10 @@ struct Mapping {
     std::uint64_t file_bytes{0};   // from start; what follows is zero
     bool is_shared{false};         // stores go to the file
     bool may_write{true};          // may be made writable; false for shared ones of a file opened to be read
+    // No page below it is resident, as far as is known: what discards memory again and again that nobody
+    // touched, as C libraries do with the stack of a thread that ends, need not look. AddressSpace lowers it
+    // with a first touch.
+    mutable VirtAddr touched{start};
 
     [[nodiscard]] constexpr std::uint64_t bytes() const { return end - start; }
     [[nodiscard]] constexpr bool contains(VirtAddr va) const { return va >= start && va < end; }

@@ -168,6 +168,39 @@ TEST_F(AddressSpaceTest, DiscardGivesZeroAgain) {
     EXPECT_EQ(error_of(discard_all(space(), kBase, 3 * kPageSize)), code(Error::NoMemory));
 }
 
+TEST_F(AddressSpaceTest, DiscardKnowsFromWhereOnAMappingWasTouched) {
+    constexpr std::uint32_t kPages = 600;  // in two tables at least
+    map_at(kBase, kPages, kReadWrite);
+    const auto page = [](std::uint32_t number) { return kBase + number * kPageSize; };
+    const auto touch = [&](std::initializer_list<std::uint32_t> numbers) {
+        for (const std::uint32_t number : numbers) {
+            ASSERT_TRUE(write(page(number), 5).ok());
+        }
+    };
+    const auto discard = [&](std::uint32_t from, std::uint32_t to) {
+        ASSERT_TRUE(discard_all(space(), page(from), (to - from) * kPageSize).ok());
+        space().check_invariants();
+    };
+    touch({599, 400});
+    discard(0, 400);  // below all of it
+    EXPECT_EQ(space().resident_pages(), 2U);
+    discard(300, 500);  // over the lowest
+    EXPECT_EQ(space().resident_pages(), 1U);
+    touch({2});
+    discard(100, 599);  // above the lowest, which stays
+    EXPECT_EQ(space().resident_pages(), 2U);
+    // Cut in three, and made one again.
+    ASSERT_TRUE(space().protect(page(200), 100 * kPageSize, kReadOnly).ok());
+    touch({100, 350});
+    ASSERT_TRUE(space().protect(page(200), 100 * kPageSize, kReadWrite).ok());
+    touch({250});
+    discard(200, 300);
+    EXPECT_EQ(space().resident_pages(), 4U);
+    discard(0, kPages);
+    EXPECT_EQ(space().resident_pages(), 0U);
+    EXPECT_EQ(read(page(2)).value_or(9), 0U);
+}
+
 TEST_F(AddressSpaceTest, FilePagesAreSharedUntilWritten) {
     const auto contents = file_contents(3 * kPageSize);
     FileObject file{"/bin/x", contents};

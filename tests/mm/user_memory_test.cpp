@@ -2,6 +2,7 @@
 #include "mm/user_memory.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "memory_test.hpp"
@@ -46,6 +47,58 @@ TEST_F(UserMemoryTest, ValuesRoundTripAcrossAPageBorder) {
         ASSERT_TRUE(back.ok());
         EXPECT_EQ(*back, pair);
     }
+}
+
+// Each access by the short way, where its page is at hand, and by the long one: the lock is not free, or the
+// table is not among those found last.
+TEST_F(UserMemoryTest, BothWaysDoTheSame) {
+    const Pair pair{0x0102'0304'0506'0708, 0x090a'0b0c, 0x0d0e'0f10};
+    // Far enough apart that one drives the other's table out.
+    constexpr VirtAddr kElsewhere = kBase + (std::uint64_t{1} << 25);
+    map_at(kElsewhere, 1, kReadWrite);
+    const auto forget = [&] { ASSERT_TRUE(load_word(space(), kElsewhere).ok()); };
+    struct Case {
+        const char* name;
+        VirtAddr va;
+        bool readable;
+        bool writable;
+    };
+    for (const Case& each :
+         {Case{"writable", kBase + 8, true, true}, Case{"does not suit", kBase + 4, true, true},
+          Case{"over a border", VirtAddr{kBase.value() + kPageSize - 8}, true, true},
+          Case{"read-only", kBase + 2 * kPageSize, true, false},
+          Case{"past the end", kBase + 3 * kPageSize, false, false},
+          Case{"same entry, no user address", VirtAddr{kBase.value() | std::uint64_t{1} << 62}, false,
+               false}}) {
+        SCOPED_TRACE(each.name);
+        std::optional<Pair> first;
+        for (const bool is_at_hand : {false, true}) {
+            ASSERT_TRUE(load_word(space(), kBase).ok());
+            ASSERT_TRUE(store_word(space(), kBase, 7).ok());
+            ASSERT_TRUE(is_at_hand || (forget(), true));
+            EXPECT_EQ(copy_out(space(), out<Pair>(each.va), pair).ok(), each.writable);
+            ASSERT_TRUE(is_at_hand || (forget(), true));
+            const auto back = copy_in(space(), in<Pair>(each.va));
+            ASSERT_EQ(back.ok(), each.readable);
+            if (back.ok()) {
+                EXPECT_TRUE(!each.writable || *back == pair);
+                EXPECT_EQ(first.value_or(*back), *back);
+                first = *back;
+            }
+        }
+    }
+    // What is at hand is told by the function that asks for nothing else.
+    ASSERT_TRUE(load_word(space(), kBase).ok());
+    EXPECT_TRUE(copy_out_at_hand(space(), out<Pair>(kBase + 8), pair));
+    EXPECT_FALSE(copy_out_at_hand(space(), out<Pair>(kBase + 4), pair));
+    EXPECT_FALSE(copy_out_at_hand(space(), out<Pair>(kBase + 2 * kPageSize), pair));
+    forget();
+    EXPECT_FALSE(copy_out_at_hand(space(), out<Pair>(kBase + 8), pair));
+    // Nor does an entry outlive its mapping.
+    ASSERT_TRUE(load_word(space(), kBase).ok());
+    ASSERT_TRUE(space().unmap(kBase, 3 * kPageSize).ok());
+    EXPECT_FALSE(copy_out_at_hand(space(), out<Pair>(kBase + 8), pair));
+    EXPECT_EQ(error_of(copy_out(space(), out<Pair>(kBase + 8), pair)), kBad);
 }
 
 TEST_F(UserMemoryTest, ArraysAndBytesRoundTrip) {
