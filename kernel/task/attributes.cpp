@@ -112,6 +112,10 @@ void fit_anywhere(Task& task) {
 }
 
 void lift_budget(Task& task) {
+    // Under the lock: who gives it one later finds that it ends.
+    if (!with_home(task, [&](Hart&, CpuId) { return has_budget(task); })) {
+        return;
+    }
     settle(task, apply_at_home(task, [&](Hart& home, Instant now)
                                          NO_THREAD_SAFETY_ANALYSIS { follow_budget(home, task, now); }));
 }

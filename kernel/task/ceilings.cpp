@@ -62,7 +62,10 @@ void follow_budget(Hart& home, Task& task, Instant now) {
             budget->configure(attributes.budget, now);
         }
     }
-    home.queue.set_budget(task.entity, budget, now);
+    // Most have none and get none: there is nothing to account for.
+    if (budget != nullptr || has_budget(task)) {
+        home.queue.set_budget(task.entity, budget, now);
+    }
 }
 
 Result<void> inherit_shared(Task& child, Task* parent) {

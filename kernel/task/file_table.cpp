@@ -51,17 +51,6 @@ Result<FileTable::Slot*> FileTable::used_slot(std::int32_t descriptor) const {
     return &slot(index);
 }
 
-Result<Ref<OpenFile>> FileTable::find(std::int32_t descriptor) const {
-    // A negative one is larger than any.
-    const auto index = static_cast<std::uint32_t>(descriptor);
-    const LockGuard guard{lock_};
-    OpenFile* const file = index < capacity() ? slot(index).file : nullptr;
-    if (file == nullptr) {
-        return Error::BadDescriptor;
-    }
-    return Ref<OpenFile>::share(*file);
-}
-
 Result<void> FileTable::close(std::int32_t descriptor) {
     Ref<OpenFile> closed;  // dropped after the lock
     {

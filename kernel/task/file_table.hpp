@@ -37,7 +37,16 @@ class FileTable {
     // NoMemory.
     Result<void> insert_at(std::int32_t descriptor, Ref<OpenFile> file, bool close_on_exec) EXCLUDES(lock_);
     // Errors: BadDescriptor.
-    Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_);
+    Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_) {
+        // A negative one is larger than any.
+        const auto index = static_cast<std::uint32_t>(descriptor);
+        const LockGuard guard{lock_};
+        OpenFile* const file = index < capacity() ? slot(index).file : nullptr;
+        if (file == nullptr) {
+            return Error::BadDescriptor;
+        }
+        return Ref<OpenFile>::share(*file);
+    }
     Result<void> close(std::int32_t descriptor) EXCLUDES(lock_);
     // The first open descriptor from `from` on.
     [[nodiscard]] std::optional<std::uint32_t> next_open(std::uint32_t from) const EXCLUDES(lock_);

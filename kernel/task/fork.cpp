@@ -38,7 +38,8 @@ Result<void> store_tids(Task& caller, Process& child, TaskId tid, const ForkOpti
 // Everything but the memory. What it got goes with the process when it fails.
 Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions& options) {
     Process& parent = caller.process();
-    Ref<Task> task = TRY(Task::create(child, std::string_view{caller.name().data()}));
+    save_fp_for_copy(caller);
+    Ref<Task> task = TRY(Task::create_copy(child, caller));
     child.set_pid(task->tid());
     child.leader = task.clone();
     child.rights = parent.rights;
@@ -58,7 +59,6 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
         task->entity.attributes.flags &= ~nexus_abi::kAttrResetOnSpawn;
     }
     task->clear_child_tid = options.clear_child_tid;
-    task->frame = caller.frame;
     task->frame.set_result(0);
     if (options.stack != 0) {
         task->frame.set_stack_pointer(options.stack);
@@ -66,9 +66,6 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     if (options.set_tls) {
         task->frame.set_thread_pointer(options.tls);
     }
-    save_fp_for_copy(caller);
-    task->fp = caller.fp;
-    task->fp_epoch = caller.fp_epoch;
     inherit_signals(caller, child, *task);
     if (options.shares_memory && !options.waits) {
         task->alternate_stack = {};

@@ -204,6 +204,10 @@ void settle_usage_locked(Task& task, Instant now);
 // Has the task draw on the budget its attributes name. Pre: the lock of home, its home hart, is held; the
 // budget was provided.
 void follow_budget(Hart& home, Task& task, Instant now) REQUIRES(home.lock);
+// Whether the task draws on a budget, or waits for one. Pre: the lock of its home is held.
+[[nodiscard]] inline bool has_budget(const Task& task) {
+    return task.entity.budget() != nullptr || task.entity.state() == sched::TaskState::Throttled;
+}
 // Makes sure the task has a budget of its own to draw on. Errors: NoMemory. Pre: the task was not started, or
 // the caller holds the lock setters take.
 Result<void> provide_budget(Task& task);

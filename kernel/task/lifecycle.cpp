@@ -141,9 +141,6 @@ void end_thread(Task& task) {
         return;
     }
     release_child_tid(task);
-    // This hart must not be in the space any more when the last thread takes it apart.
-    leave_address_space(this_hart());
-    settle_usage(task);
     bool is_last = false;
     {
         const LockGuard guard{family_lock()};
@@ -163,6 +160,9 @@ void end_thread(Task& task) {
         }
     }
     if (is_last) {
+        // Nobody may be in the space when it is taken apart; harts that ran other threads leave it when they
+        // run something else, or idle (teardown_step()).
+        leave_address_space(this_hart());
         task.resume = &begin_teardown;
         request_reschedule();
     } else {
@@ -340,7 +340,8 @@ void release_process(Process& process, Task& caller) {
 
 Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     Process& process = caller.process();
-    Ref<Task> created = TRY(Task::create(process, std::string_view{caller.name().data()}));
+    save_fp_for_copy(caller);
+    Ref<Task> created = TRY(Task::create_copy(process, caller));
     Task& task = *created;
     const TaskId tid = task.tid();
     for (const std::uint64_t address : {options.parent_tid, options.child_tid}) {
@@ -348,7 +349,6 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
             TRY(mm::store_word(process.space(), VirtAddr{address}, tid.value()));
         }
     }
-    task.frame = caller.frame;
     task.frame.set_result(0);
     if (options.stack != 0) {
         task.frame.set_stack_pointer(options.stack);
@@ -359,12 +359,13 @@ Result<TaskId> create_thread(Task& caller, const ThreadOptions& options) {
     task.clear_child_tid = options.clear_child_tid;
     task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed), std::memory_order_relaxed);
     task.linux_policy.store(caller.linux_policy.load());
-    task.entity.attributes = sched::inherit_for_thread(read_attributes(caller));
-    task.entity.limits = read_limits(caller);
+    with_home(caller, [&](Hart&, CpuId) {
+        task.entity.attributes = sched::inherit_for_thread(caller.entity.attributes);
+        task.entity.limits = caller.entity.limits;
+        task.cpu_change = caller.cpu_change;  // as far as the caller's mask is fitted, so is this one
+        return 0;
+    });
     TRY(inherit_shared(task, &caller));
-    save_fp_for_copy(caller);
-    task.fp = caller.fp;
-    task.fp_epoch = caller.fp_epoch;
     {
         const LockGuard guard{family_lock()};
         if (process.is_exiting.load(std::memory_order_relaxed) || process.exec_task != nullptr) {

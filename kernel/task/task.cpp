@@ -18,12 +18,22 @@ constinit std::uint32_t cpu_count = 0;
 
 }  // namespace
 
-Task::Task(TaskId tid, Process& process, std::string_view name)
+Task::Task(TaskId tid, Process& process, const Task* original)
     : tid_{tid}, process_{Ref<Process>::share(process)} {
+    if (original != nullptr) {
+        frame = original->frame;
+        fp = original->fp;
+        fp_epoch = original->fp_epoch;
+        for (std::size_t i = 0; i < name_.size(); ++i) {
+            name_[i].store(original->name_[i].load(std::memory_order_relaxed), std::memory_order_relaxed);
+        }
+    } else {
+        frame = {};
+        fp = {};
+    }
     wait.task = this;
     wait.timer.wait = &wait;
     pi_waiter.task = this;
-    set_name(name);
     // Behind the task; see set_cpu_count().
     auto* const by_cpu = reinterpret_cast<Duration*>(this + 1);
     std::uninitialized_value_construct_n(by_cpu, cpu_count);
@@ -41,8 +51,18 @@ void Task::set_cpu_count(std::uint32_t cpus) {
 }
 
 Result<Ref<Task>> Task::create(Process& process, std::string_view name) {
+    Ref<Task> task = TRY(make(process, nullptr));
+    task->set_name(name);
+    return task;
+}
+
+Result<Ref<Task>> Task::create_copy(Process& process, const Task& original) {
+    return make(process, &original);
+}
+
+Result<Ref<Task>> Task::make(Process& process, const Task* original) {
     const TaskId tid = TRY(allocate_task_id());
-    const auto created = pool.create(tid, process, name);
+    const auto created = pool.create(tid, process, original);
     if (!created.ok()) {
         release_task_id(tid);
         return created.error();

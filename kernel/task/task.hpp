@@ -62,6 +62,8 @@ class Task : public RefCounted<Task> {
     // Allocates a task with a fresh id and one reference, owned by the caller; not on any list, and not to be
     // found by its id, before publish(). Errors: NoMemory, TryAgain (no id free).
     static Result<Ref<Task>> create(Process& process, std::string_view name);
+    // The same with `original`'s name and registers. Pre: its FP registers are saved (save_fp_for_copy()).
+    static Result<Ref<Task>> create_copy(Process& process, const Task& original);
     static void last_reference_gone(Task& task);
     // From here on others find the task, read it and change it. Pre: attributes, home and process are set.
     void publish();
@@ -80,7 +82,7 @@ class Task : public RefCounted<Task> {
 
     // Ten thousand of them wait at a time: members of less than a word stand together.
     std::atomic<RunState> run_state{RunState::Blocked};
-    arch::TrapFrame frame{};
+    arch::TrapFrame frame;  // like fp, written once by the constructor's body
     // These two where trap.S finds them from the frame.
     // How far a system call that is done in pieces has come, in the call's own terms; 0 before its first
     // piece and after its last. Owned by syscall/dispatch.
@@ -153,12 +155,14 @@ class Task : public RefCounted<Task> {
     AlternateStack alternate_stack;
     ListNode thread_node;       // on Process::threads
     std::uint64_t fp_epoch{0};  // names what fp holds; 0 = has no name yet
-    arch::FpState fp{};
+    arch::FpState fp;
 
   private:
     template <class T>
     friend class ::kernel::mm::ObjectPool;
-    Task(TaskId tid, Process& process, std::string_view name);
+    // `original`: null for zero registers and no name.
+    Task(TaskId tid, Process& process, const Task* original);
+    static Result<Ref<Task>> make(Process& process, const Task* original);
     ~Task();  // where Process is complete
 
     TaskId tid_;
