@@ -3,7 +3,7 @@
 #pragma once
 
 #include "lib/check.hpp"
-#include "task/hart.hpp"
+#include "task/dispatcher.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
 
@@ -40,7 +40,7 @@ inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& 
     // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this.
     // One of the two sees the other. So it is with signals and exit_work.
     wait.token.store(wait.armed_token());
-    this_hart().recheck = true;
+    request_reschedule();
 }
 
 }  // namespace kernel::task

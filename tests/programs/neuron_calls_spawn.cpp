@@ -130,7 +130,7 @@ void refuse_to_spawn() {
     const auto spawn = [&](const char* path) { return nexus_abi::spawn({.path = path, .argv = arguments}); };
     fails("an absent program", spawn("/bin/none"), ENOENT);
     fails("a directory", spawn("/etc"), EISDIR);
-    fails("a text", spawn("/etc/motd"), ENOEXEC);
+    fails("a text, which nobody may run", spawn("/etc/motd"), EACCES);
     fails("half a program", spawn("/bin/broken"), ENOEXEC);
     fails("a path of the kernel's", spawn(bad_pointer<char>()), EFAULT);
     fails("no path", spawn(nullptr), EINVAL);
