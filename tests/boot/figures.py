@@ -42,6 +42,7 @@ class Boot:
     harts: int
     gauges: list
     soak: bool = False
+    turn_us: int | None = None  # of qemu_run.py; None: its default
 
 
 class TableError(Exception):
@@ -111,7 +112,8 @@ def main(arguments):
         print(f"figures: no boot '{options.boot}' in {options.table}; there are: {' '.join(boots)}")
         return 1
     boot = boots[options.boot]
-    run_options = qemu_run.parse(arguments[split + 1:] + ["--smp", str(boot.harts), "--append",
+    turns = [] if boot.turn_us is None else ["--turn-us", str(boot.turn_us)]
+    run_options = qemu_run.parse(arguments[split + 1:] + ["--smp", str(boot.harts), *turns, "--append",
                                                           f"init=/bin/gauge -- {' '.join(boot.gauges)}"])
     status = qemu_run.run(run_options)
     lines = uart_check.clean(run_options.log.read_text(encoding="utf-8", errors="replace"))
