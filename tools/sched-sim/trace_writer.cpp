@@ -63,7 +63,9 @@ void TraceWriter::on_switch(Instant now, CpuId cpu, TaskIndex previous, TaskInde
     if (!has_begun_[cpu.value()]) {
         has_begun_[cpu.value()] = true;
         if (now > from_) {
-            write(from_, cpu, TraceKind::Switch, tid_of(previous), 0);
+            // In front of what was written since: a timer fires before the first switch.
+            std::vector<trace_record>& all = records_[cpu.value()];
+            all.insert(all.begin(), user::trace_record_of(ns(from_), TraceKind::Switch, tid_of(previous), 0));
         }
     }
     const kernel::sched::RunQueue& queue = simulation_.queue(cpu);
