@@ -230,7 +230,25 @@ void settle_blocked(Task& task) {
     }
 }
 
-// What is left of a decision once the lock is dropped: fairness between harts.
+// What is left of a decision once the lock is dropped: what becomes of the task that ran ...
+void settle_fate(Task& task, Fate fate) {
+    switch (fate) {
+        case Fate::Stays:
+            break;
+        case Fate::Blocked:
+            settle_blocked(task);
+            break;
+        case Fate::Evicted:
+            place(task, sched::EnqueueReason::Migrate);
+            break;
+        case Fate::Ended:
+            task.run_state.store(RunState::Dead, std::memory_order_release);
+            Ref<Task>::adopt(task).reset();  // the reference a live task has of itself
+            break;
+    }
+}
+
+// ... and fairness between harts.
 void look_elsewhere(Hart& hart, bool balance) {
     if (balance) {
         balance_after_pick(hart);
@@ -267,19 +285,8 @@ void choose(Hart& hart, Instant now) {
     if (task == nullptr && hart.current != nullptr && is_watching) [[unlikely]] {
         tell_watcher();
     }
-    switch (decision.fate) {
-        case Fate::Stays:
-            break;
-        case Fate::Blocked:
-            settle_blocked(*task);
-            break;
-        case Fate::Evicted:
-            place(*task, sched::EnqueueReason::Migrate);
-            break;
-        case Fate::Ended:
-            task->run_state.store(RunState::Dead, std::memory_order_release);
-            Ref<Task>::adopt(*task).reset();  // the reference a live task has of itself
-            break;
+    if (task != nullptr) {
+        settle_fate(*task, decision.fate);
     }
     if (!has_one_hart) {  // else there is nothing to balance with, nobody to call
         look_elsewhere(hart, decision.balance);
