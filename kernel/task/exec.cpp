@@ -49,6 +49,7 @@ void change_places(Task& task) {
         task.spare_space = before;
     } else {
         return_space(process);
+        task.exit_work.fetch_or(Task::kSignalWork);  // a stop that was withheld (take_signal())
     }
     let_own_pi_futexes(task);
     reset_signal_handlers(task);

@@ -478,8 +478,12 @@ SignalToTake take_signal(Task& task) {
         taken.what = SignalToTake::What::StayStopped;
         return taken;
     }
+    // A process on borrowed memory does not stop before it has given it back: its lender waits for that,
+    // cannot stop itself meanwhile, and whoever wants both to stop would wait for ever. Only its one thread
+    // changes the flag.
+    const std::uint64_t withheld = process.borrows_space ? signal::kStopSignals : 0;
     while (true) {
-        const std::uint32_t number = take_pending(task, ~mask, taken.info);
+        const std::uint32_t number = take_pending(task, ~(mask | withheld), taken.info);
         if (number == 0) {
             return taken;
         }

@@ -70,6 +70,8 @@ enum class DefaultAction : std::uint8_t { Terminate, Ignore, Stop, Continue };
 [[nodiscard]] constexpr std::uint64_t bit(std::uint32_t number) {
     return std::uint64_t{1} << (number - 1);
 }
+inline constexpr std::uint64_t kStopSignals =
+    bit(kStop) | bit(kTerminalStop) | bit(kTerminalInput) | bit(kTerminalOutput);
 [[nodiscard]] constexpr bool is_valid(std::uint32_t number) {
     return number >= 1 && number <= kSignalCount;
 }

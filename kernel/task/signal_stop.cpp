@@ -8,8 +8,6 @@ namespace kernel::task {
 
 namespace {
 
-constexpr std::uint64_t kStops = signal::bit(signal::kStop) | signal::bit(signal::kTerminalStop) |
-                                 signal::bit(signal::kTerminalInput) | signal::bit(signal::kTerminalOutput);
 // Stopped threads woken in one go; each of them wakes kWokenByEach more.
 constexpr std::uint32_t kWokenAtOnce = 8;
 constexpr std::uint32_t kWokenByEach = 2;
@@ -66,11 +64,11 @@ void tell_threads_to_stop(Process& process) REQUIRES(family_lock()) {
 
 bool settle_stop_signals(Process& process, Task* only, std::uint32_t number) {
     ProcessSignals& signals = process.signals;
-    if ((signal::bit(number) & kStops) == 0 && number != signal::kContinue) {
+    if ((signal::bit(number) & signal::kStopSignals) == 0 && number != signal::kContinue) {
         return false;
     }
     const bool is_continue = number == signal::kContinue;
-    const std::uint64_t dropped = is_continue ? kStops : signal::bit(signal::kContinue);
+    const std::uint64_t dropped = is_continue ? signal::kStopSignals : signal::bit(signal::kContinue);
     signals.pending.drop(dropped);
     if (only != nullptr) {
         only->pending_signals.drop(dropped);
