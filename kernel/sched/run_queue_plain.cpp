@@ -118,8 +118,13 @@ inline bool RunQueue::is_ordinary(const Entity& entity) {
 
 // Pre: `current` runs, and is a member of `member`.
 inline bool RunQueue::is_usual(const Entity& current, const RootMember& member) const {
-    const bool is_only_class = member.queue.waiting().size() + 1 == runnable_;
-    return is_only_class && !member.has_rates && !has_faults_ && throttled_.empty() && is_ordinary(current);
+    const ClassQueue& queue = member.queue;
+    const Entity::Position& position = current.position_;
+    const bool is_only_class = queue.waiting().size() + 1 == runnable_;
+    // When rates have come to an end, a member has its old pace until its request is used up.
+    const bool are_paces_weights = !member.has_rates && queue.pace_sum_ == queue.sum_weight_ &&
+                                   position.pace == position.weight && queue.wholes_ == 0;
+    return is_only_class && are_paces_weights && !has_faults_ && throttled_.empty() && is_ordinary(current);
 }
 
 // account(), in the usual case. False, and nothing done, where more than the accounts is to change: a request
