@@ -239,6 +239,20 @@ void borrow_memory() {
     int status = 0;
     equal("wait", waitpid(pid, &status, 0), pid);
     equal("exit", exit_of(status), 4);
+
+    // Stopped on borrowed memory: not before it has given it back, or its parent would wait as long.
+    const char* const arguments[]{checks::program, "exit", "23", nullptr};
+    const pid_t stopped = vfork();
+    if (stopped == 0) {
+        kill(getpid(), SIGSTOP);
+        execve(checks::program, const_cast<char* const*>(arguments), environ);
+        _exit(5);
+    }
+    equal("wait for its stop", waitpid(stopped, &status, WUNTRACED), stopped);
+    truth("it stopped", WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    kill(stopped, SIGCONT);
+    equal("wait for its end", waitpid(stopped, &status, 0), stopped);
+    equal("its program ran", exit_of(status), 23);
 }
 
 void spawn_programs() {
