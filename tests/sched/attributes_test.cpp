@@ -314,5 +314,47 @@ TEST(Reweigh, WhatATaskIsOwedNeverWraps) {
     queue.remove(hog, Instant{});
 }
 
+// Rates come to an end, and members keep their paces until their requests are used up: the short ways leave
+// such members to the general ones.
+TEST(Rates, TheShortWaysKnowPacesThatAreNotWeights) {
+    using enum kernel::sched::EnqueueReason;
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    std::array<Entity, 3> entities;
+    kernel::sched::RateTable rates{.generation = 1, .count = 1};
+    rates.rows[0] = {.mask = CpuMask::all(), .factor = kernel::sched::RateTable::kFactorOne * 3};
+    const std::size_t normal = kernel::sched::index_of(QosClass::Normal);
+    queue.set_rates(normal, rates, Instant{});
+    for (Entity& entity : entities) {
+        entity.attributes = make(QosClass::Normal);
+        queue.enqueue(entity, Instant{}, New);
+    }
+    ASSERT_NE(queue.pick_next(Instant{}).entity, nullptr);
+    queue.set_rates(normal, kernel::sched::RateTable{}, at(100_us));
+    Instant now = at(200_us);
+    RunQueue::Step step;
+    for (const auto reason : {kernel::sched::PutReason::Yield, kernel::sched::PutReason::Block,
+                              kernel::sched::PutReason::Block}) {
+        if (!queue.switch_plainly(now, reason, step)) {
+            queue.put_current(now, reason);
+            ASSERT_NE(queue.pick_next(now).entity, nullptr);
+        }
+        const auto violation = kernel::sched::Auditor::check(queue);
+        EXPECT_FALSE(violation.found()) << violation.rule;
+        now = now + 100_us;
+    }
+    for (Entity& entity : entities) {
+        Instant event;
+        if (entity.state() == TaskState::Blocked && !queue.wake_plainly(entity, now, event)) {
+            queue.enqueue(entity, now, Wake);
+        }
+    }
+    const auto violation = kernel::sched::Auditor::check(queue);
+    EXPECT_FALSE(violation.found()) << violation.rule;
+    while (queue.current() != nullptr || queue.pick_next(now).entity != nullptr) {
+        queue.put_current(now, kernel::sched::PutReason::Exit);
+    }
+}
+
 }  // namespace
 }  // namespace sched_test
