@@ -15,18 +15,18 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build    720 set-up, host build, release and debug image"
+    "build    620 set-up, host build, release and debug image"
     "host      70 unit tests with sanitizers"
     "proofs   190 the scheduler's invariants in the simulator, every interleaving, seeded defects"
-    "lint     260 house rules, clang-tidy, thread-safety analysis"
-    "icount    80 boots with 1 to 4 harts, twice the same, and the negative controls"
+    "lint     300 house rules, clang-tidy, thread-safety analysis"
+    "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
     "figures   60 shares, lag, latency, budgets and costs in figures, against their limits"
     "scale     60 ten thousand threads, a thousand processes, what independent harts share"
-    "mttcg     80 boots with a host thread per hart"
+    "mttcg     95 boots with a host thread per hart"
     "debug    100 boots of the debug image, system calls"
     "boards   35 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      35 the SD card with a recipe edited on it, and the runner of boards on a serial line"
-    "programs  110 programs from elsewhere, malformed input, hostile programs"
+    "programs  125 programs from elsewhere, malformed input, hostile programs"
 )
 
 only='' with_budget=true
