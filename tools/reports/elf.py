@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: MIT
 """What a report's addresses need of an ELF file: its bytes at an address, and source lines by way of addr2line."""
 import pathlib
-import re
 import struct
 import subprocess
 
 MAGIC = b"\x7fELF"
 ADDR2LINE = "riscv64-linux-gnu-addr2line"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PT_LOAD, PF_X = 1, 1
 
 
 class ElfError(Exception):
     """The file is none, or not for this machine."""
+
+
+def from_root(place):
+    """"file:line" without where the build was and the way from there to the sources.
+
+    Debug information names a file by the directory it was compiled in and by a name that starts at the source root or leads
+    to it, as the compiler's cache had it. Of the ends of such a path that are files below the root the longest is meant.
+    """
+    file, colon, line = place.rpartition(":")
+    parts = pathlib.PurePath(file).parts
+    for first in range(len(parts)):
+        name = pathlib.PurePath(*parts[first:])
+        if not name.is_absolute() and ".." not in name.parts and (ROOT / name).is_file():
+            return f"{name}{colon}{line}"
+    return place
 
 
 class Elf:
@@ -74,8 +89,7 @@ class Elf:
             elif function is None:
                 function = line
             else:
-                # Where the build was, and the way from there to the sources, say nothing.
-                place = re.sub(r"^.*/\.\./", "", line.split(" (discriminator")[0])
+                place = from_root(line.split(" (discriminator")[0])
                 if function != "??":
                     current.append(f"{function} at {place}" if not place.startswith("??") else function)
                 function = None
