@@ -45,6 +45,9 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p build/logs
 passed=0 failed=0
 times=()
+# What scripts/report.sh makes a page of.
+stages_file=build/logs/stages.tsv
+printf 'began\t%s\n' "$(date +%s)" >"$stages_file"
 
 # Runs ctest on a preset, shows what fails, and adds its counts.
 run_ctest() {
@@ -52,7 +55,7 @@ run_ctest() {
     shift
     log=build/logs/ctest-$stage-$preset.log
     echo "ctest --preset $preset $*"
-    ctest --preset "$preset" -j "$(nproc)" --no-tests=error "$@" >"$log" 2>&1
+    ctest --preset "$preset" -j "$(nproc)" --no-tests=error --output-junit "$PWD/${log%.log}.xml" "$@" >"$log" 2>&1
     local status=$?
     local summary
     summary=$(grep -E 'tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1)
@@ -100,6 +103,7 @@ for entry in "${stages[@]}"; do
     fi
     echo "== $stage: $what"
     SECONDS=0
+    failed_before=$failed
     run_stage "$stage"
     status=$?
     note=''
@@ -107,6 +111,9 @@ for entry in "${stages[@]}"; do
         note='  OVER BUDGET'
         failed=$((failed + 1))
     fi
+    verdict=ok
+    [ "$failed" -eq "$failed_before" ] || verdict=FAIL
+    printf 'stage\t%s\t%s\t%s\t%s\t%s\n' "$stage" "$SECONDS" "$budget" "$verdict" "$what" >>"$stages_file"
     times+=("$(printf '%-10s %4d s of %4d s%s' "$stage" "$SECONDS" "$budget" "$note")")
     # Nothing behind a broken build tells anything.
     [ "$stage" = build ] && [ $status -ne 0 ] && break
@@ -118,5 +125,7 @@ if [ ${#times[@]} -eq 0 ]; then
 fi
 echo "== time"
 printf '%s\n' "${times[@]}"
+printf 'total\t%s\t%s\n' "$passed" "$failed" >>"$stages_file"
+scripts/report.sh || failed=$((failed + 1))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -12,11 +12,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "console.hpp"
 #include "crew.hpp"
 #include "gauges.hpp"
+#include "ktap.hpp"
 
 namespace gauge {
 
@@ -55,6 +57,18 @@ std::uint64_t told_percentile(const nexus_abi::sched_stat& begin, const nexus_ab
         below += counts[bucket++];
     }
     return (std::uint64_t{1} << bucket) * 1000;
+}
+
+// "# histogram NAME us END:COUNT ..." for the page of scripts/report.sh; sorted times in nanoseconds.
+void tell_histogram(const char* name, const std::vector<std::uint64_t>& sorted) {
+    std::string bars;
+    auto from = sorted.begin();
+    for (std::uint64_t end = 500; from != sorted.end(); end += end < 4'000 ? 250 : end / 2) {
+        const auto past = std::upper_bound(from, sorted.end(), end);
+        bars += format(" %.4g:%zu", microseconds(end), static_cast<std::size_t>(past - from));
+        from = past;
+    }
+    user::Ktap::diagnostic(format("histogram %s us%s", name, bars.c_str()));
 }
 
 }  // namespace
@@ -105,6 +119,7 @@ std::string measure_wake(std::uint64_t window_ns) {
     const std::size_t wakes = late.size();
     const std::uint64_t p50 = percentile(late, 0.50);
     const std::uint64_t p99 = percentile(late, 0.99);
+    tell_histogram("wake", late);
     // By how much the task was later than the kernel says.
     std::uint64_t untold = 0;
     for (const double part : {0.5, 0.99}) {

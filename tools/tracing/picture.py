@@ -26,8 +26,11 @@ def svg(timeline, begin=None, end=None, title="Who ran where"):
     tasks = [tid for tid in colour if any(part.task == tid for part in shown)][:16]
     bottom = TOP + len(timeline.cpus) * (LANE + GAP)
     height = bottom + 30 + LEGEND * ((len(tasks) + 3) // 4) + 10
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
-           "<style>text{fill:#222}.lane{fill:#8883}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
+    # The class keeps the style to this picture where it stands in a page.
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" class="trace" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
+           'font-size="13">',
+           "<style>.trace text{fill:#222}.trace .lane{fill:#8883}"
+           "@media(prefers-color-scheme:dark){.trace text{fill:#ddd}}</style>",
            f'<text x="{LEFT}" y="22" font-size="16">{html.escape(title)}, {span / 1e6:.3f} ms</text>']
     for row, cpu in enumerate(timeline.cpus):
         y = TOP + row * (LANE + GAP)
