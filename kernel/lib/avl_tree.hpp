@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "lib/check.hpp"
 
@@ -96,19 +97,25 @@ class AvlTree {
     }
 
     // insert() of an item that no other one is behind, as before() has it. Pre: as insert().
-    void insert_last(T& item) {
+    void insert_last(T& item) { insert_between(item, last(), nullptr); }
+
+    // insert() of an item whose neighbours are known, in a step: of two neighbours, one has no child on the
+    // side of the other. Null: there is none. Pre: as insert(); nothing else is between the two.
+    void insert_between(T& item, T* previous, T* next) {
         DCHECK(!(item.*Member).is_linked());
-        T* const up = last();
-        if (up == nullptr) {
+        DCHECK(previous == nullptr || !Order::before(item, *previous));
+        DCHECK(next == nullptr || Order::before(item, *next));
+        if (root_ == nullptr) {
             plant(item);
             return;
         }
-        DCHECK(!Order::before(item, *up));
+        const bool goes_left = next != nullptr && left(*next) == nullptr;
+        T* const up = goes_left ? next : previous;
         AvlNode<T>& node = item.*Member;
         node.parent_ = up;
         node.left_ = node.right_ = nullptr;
         node.height_ = 1;
-        (up->*Member).right_ = &item;
+        (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
         ++size_;
         rebalance_from(&item, &item);
     }
@@ -159,6 +166,8 @@ class AvlTree {
             Order::update(*at, left(*at), right(*at));
         }
     }
+    // The same, only as far as they change.
+    static void refresh_changed(T& item) { augment_from(&item); }
 
     // The stored balance of one item is right: for auditors. Does not look below its children.
     [[nodiscard]] static bool is_balanced_at(const T& item) {
@@ -213,17 +222,18 @@ class AvlTree {
         }
     }
 
-    // Whether height or augment is another one now.
-    static bool measure(T* item) {
-        const std::int32_t before = (item->*Member).height_;
-        const std::int32_t now = 1 + taller(left(*item), right(*item));
-        (item->*Member).height_ = now;
+    // Whether the augment is another one now, or may be.
+    static bool augment(T* item) {
         if constexpr (std::is_void_v<decltype(Order::update(*item, item, item))>) {
             Order::update(*item, left(*item), right(*item));
             return true;
         } else {
-            return Order::update(*item, left(*item), right(*item)) || now != before;
+            return Order::update(*item, left(*item), right(*item));
         }
+    }
+    static void measure(T* item) {
+        (item->*Member).height_ = 1 + taller(left(*item), right(*item));
+        static_cast<void>(augment(item));
     }
     T* rotate_right(T* top) {
         T* pivot = left(*top);
@@ -244,30 +254,45 @@ class AvlTree {
         return pivot;
     }
     // Restores balance and augments from `item` up, beyond `top` (null: nothing to pass) only as long as
-    // something changes: an augment may change where no height does.
+    // something changes: heights at first, then augments alone, which may change where no height does.
     void rebalance_from(T* item, const T* top) {
         while (item != nullptr) {
-            const bool changed = measure(item);
-            const bool is_top = item == top;
-            const auto lean = height(left(*item)) - height(right(*item));
+            AvlNode<T>& node = item->*Member;
+            const std::int32_t left_height = height(node.left_);
+            const std::int32_t right_height = height(node.right_);
+            const std::int32_t lean = left_height - right_height;
+            if (item == top) {
+                top = nullptr;
+            }
             if (lean > 1) {
-                T* child = left(*item);
+                T* child = node.left_;
                 if (height(left(*child)) < height(right(*child))) {
                     rotate_left(child);
                 }
                 item = rotate_right(item);
             } else if (lean < -1) {
-                T* child = right(*item);
+                T* child = node.right_;
                 if (height(right(*child)) < height(left(*child))) {
                     rotate_right(child);
                 }
                 item = rotate_left(item);
-            } else if (!changed && top == nullptr) {
-                return;
+            } else {
+                const std::int32_t now = 1 + (lean > 0 ? left_height : right_height);
+                const bool grew_or_shrank = std::exchange(node.height_, now) != now;
+                const bool changed = augment(item);
+                if (!grew_or_shrank && top == nullptr) {
+                    if (changed) {
+                        augment_from(node.parent_);
+                    }
+                    return;
+                }
             }
-            if (is_top) {
-                top = nullptr;
-            }
+            item = parent(*item);
+        }
+    }
+    // Augments from `item` (null: nothing) up, as long as they change.
+    static void augment_from(T* item) {
+        while (item != nullptr && augment(item)) {
             item = parent(*item);
         }
     }

@@ -18,6 +18,10 @@ bool ends_first_above(const VmaSet::Vma& vma, VirtAddr va) {
     return va < vma.mapping.end && va.value() >= vma.mapping.start.value() - vma.gap;
 }
 
+std::uint64_t gap_below(const VmaSet::Vma& vma) {
+    return vma.mapping.start - (vma.previous == nullptr ? VirtAddr{0} : vma.previous->mapping.end);
+}
+
 }  // namespace
 
 Mapping Mapping::slice(VirtAddr from, VirtAddr to) const {
@@ -338,9 +342,14 @@ void VmaSet::link(Vma& vma, Vma* next) {
     vma.previous = next == nullptr ? last_ : next->previous;
     (vma.previous == nullptr ? first_ : vma.previous->next) = &vma;
     (next == nullptr ? last_ : next->previous) = &vma;
-    vma.gap = vma.mapping.start - (vma.previous == nullptr ? VirtAddr{0} : vma.previous->mapping.end);
-    tree_.insert(vma);
-    measure_gap(next);
+    vma.gap = gap_below(vma);
+    if (next != nullptr) {
+        next->gap = gap_below(*next);  // first: where it is the new one's parent, all is measured at once
+    }
+    tree_.insert_between(vma, vma.previous, next);
+    if (next != nullptr) {
+        Tree::refresh_changed(*next);
+    }
     recent_ = &vma;  // what was mapped is touched next
     ++count_;
 }
@@ -349,8 +358,13 @@ void VmaSet::unlink_and_free(Vma& vma) {
     Vma* const next = vma.next;
     (vma.previous == nullptr ? first_ : vma.previous->next) = next;
     (next == nullptr ? last_ : next->previous) = vma.previous;
+    if (next != nullptr) {
+        next->gap = gap_below(*next);  // first: where it was the old one's parent, all is measured at once
+    }
     tree_.erase(vma);
-    measure_gap(next);
+    if (next != nullptr) {
+        Tree::refresh_changed(*next);
+    }
     --count_;
     if (recent_ == &vma) {
         recent_ = nullptr;
@@ -369,10 +383,8 @@ void VmaSet::measure_gap(Vma* vma) {
     if (vma == nullptr) {
         return;
     }
-    vma->gap = vma->mapping.start - (vma->previous == nullptr ? VirtAddr{0} : vma->previous->mapping.end);
-    for (Vma* at = vma; at != nullptr && Order::update(*at, Tree::left(*at), Tree::right(*at));
-         at = Tree::parent(*at)) {
-    }
+    vma->gap = gap_below(*vma);
+    Tree::refresh_changed(*vma);
 }
 
 void VmaSet::set_start(Vma& vma, VirtAddr start) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace kernel {
@@ -23,13 +24,14 @@ struct Item {
 };
 struct ByKey {
     static bool before(const Item& a, const Item& b) { return a.key < b.key; }
-    static void update(Item& item, const Item* left, const Item* right) {
-        item.least = item.value;
+    static bool update(Item& item, const Item* left, const Item* right) {
+        const int before = std::exchange(item.least, item.value);
         for (const Item* child : {left, right}) {
             if (child != nullptr) {
                 item.least = std::min(item.least, child->least);
             }
         }
+        return item.least != before;
     }
 };
 using Tree = AvlTree<Item, &Item::node, ByKey>;
@@ -70,13 +72,20 @@ TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
             item.arrival = arrivals++;
             if (model.empty() || item.key >= *model.rbegin()) {
                 tree.insert_last(item);
+            } else if (random() % 2 == 0) {
+                Item* next = tree.first();
+                Item* previous = nullptr;
+                for (; next->key <= item.key; next = Tree::next(*next)) {
+                    previous = next;
+                }
+                tree.insert_between(item, previous, next);
             } else {
                 tree.insert(item);
             }
             model.insert(item.key);
         } else if (random() % 4 == 0) {
             item.value = static_cast<int>(random() % 1000);
-            tree.refresh(item);
+            random() % 2 == 0 ? tree.refresh(item) : Tree::refresh_changed(item);
         } else {
             tree.erase(item);
             model.erase(model.find(item.key));
