@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// demo NAME: a service to try recipes on. It works in short bursts with pauses between them, as one that
-// plays sound or draws would, says what it did, and ends.
+// demo NAME [PERIODS [MILLISECONDS]]: a service to try recipes on. It works in short bursts with pauses
+// between them, as one that plays sound or draws would, says what it did, and ends.
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -11,27 +11,28 @@
 
 namespace {
 
-using namespace std::chrono_literals;
-
-// A fifth of a second in all: long enough for execd to read back under which hints it runs.
+// Unless it is told how many and how long: a fifth of a second in all, long enough for execd to read back
+// under which hints it runs.
 constexpr int kPeriods = 20;
-constexpr auto kPeriod = 10ms;
-constexpr int kUnitsPerPeriod = 50;  // about half a millisecond at one instruction per nanosecond
+constexpr int kPeriodMs = 10;
+constexpr int kUnitsPerMs = 5;  // about a twentieth of the time at one instruction per nanosecond
 
 }  // namespace
 
 int main(int argument_count, char** arguments) {
     const std::string name = argument_count > 1 ? arguments[1] : "unnamed";
+    const int periods = argument_count > 2 ? std::atoi(arguments[2]) : kPeriods;
+    const std::chrono::milliseconds period_length{argument_count > 3 ? std::atoi(arguments[3]) : kPeriodMs};
     user::Instant next = user::now();
-    for (int period = 0; period < kPeriods; ++period) {
-        for (int unit = 0; unit < kUnitsPerPeriod; ++unit) {
+    for (int period = 0; period < periods; ++period) {
+        for (int unit = 0; unit < period_length.count() * kUnitsPerMs; ++unit) {
             user::burn_unit();
         }
-        next += kPeriod;
+        next += period_length;
         user::sleep_until(next);
     }
     const auto worked = std::chrono::duration_cast<std::chrono::milliseconds>(user::thread_cpu_time());
     user::write_line("demo: " + name + " worked " + std::to_string(worked.count()) + " ms in " +
-                     std::to_string(kPeriods) + " periods");
+                     std::to_string(periods) + " periods");
     return EXIT_SUCCESS;
 }

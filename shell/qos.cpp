@@ -171,26 +171,22 @@ std::string to_line(std::int32_t pid, const sched_attr& attributes) {
 }
 
 Outcome get(System& system, Arguments arguments) {
-    bool is_json = false;
-    OptionReader options{arguments};
-    while (const auto option = options.next()) {
-        if (*option != "--json") {
-            return misuse(kName, "'" + *option + "': no such option");
-        }
-        is_json = true;
+    const PlainArguments plain = read_plain(kName, arguments);
+    if (plain.wrong) {
+        return *plain.wrong;
     }
-    if (options.operands().size() != 1) {
+    if (plain.operands.size() != 1) {
         return misuse(kName, "which task? One pid");
     }
-    const auto pid = parse_pid(options.operands()[0]);
+    const auto pid = parse_pid(plain.operands[0]);
     if (!pid) {
-        return fail(kName, "'" + options.operands()[0] + "': not a process id");
+        return fail(kName, "'" + plain.operands[0] + "': not a process id");
     }
     const auto attributes = system.attributes(*pid);
     if (!attributes.ok()) {
-        return fail(kName, options.operands()[0], attributes.error());
+        return fail(kName, plain.operands[0], attributes.error());
     }
-    return {.output = is_json ? to_json(*pid, *attributes) : to_line(*pid, *attributes)};
+    return {.output = plain.is_json ? to_json(*pid, *attributes) : to_line(*pid, *attributes)};
 }
 
 Outcome set(System& system, Arguments arguments) {

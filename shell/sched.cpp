@@ -316,24 +316,20 @@ Outcome stat(System& system, const std::vector<std::string>& operands, bool is_j
 }  // namespace
 
 Outcome run_sched(System& system, Arguments arguments) {
-    bool is_json = false;
-    OptionReader options{arguments};
-    while (const auto option = options.next()) {
-        if (*option != "--json") {
-            return misuse(kName, "'" + *option + "': no such option");
-        }
-        is_json = true;
+    const PlainArguments plain = read_plain(kName, arguments);
+    if (plain.wrong) {
+        return *plain.wrong;
     }
-    std::vector<std::string> operands = options.operands();
+    std::vector<std::string> operands = plain.operands;
     if (operands.empty()) {
         return misuse(kName, "show or stat?");
     }
     const std::string command = operands[0];
     operands.erase(operands.begin());
     if (command == "show") {
-        return show(system, operands, is_json);
+        return show(system, operands, plain.is_json);
     }
-    return command == "stat" ? stat(system, operands, is_json)
+    return command == "stat" ? stat(system, operands, plain.is_json)
                              : misuse(kName, "'" + command + "': show or stat?");
 }
 

@@ -113,15 +113,11 @@ std::vector<std::vector<std::string>> recipe_origins(System& system, std::int32_
 }
 
 Outcome run_svc(System& system, Arguments arguments) {
-    bool is_json = false;
-    OptionReader options{arguments};
-    while (const auto option = options.next()) {
-        if (*option != "--json") {
-            return misuse(kName, "'" + *option + "': no such option");
-        }
-        is_json = true;
+    const PlainArguments plain = read_plain(kName, arguments);
+    if (plain.wrong) {
+        return *plain.wrong;
     }
-    const auto& words = options.operands();
+    const auto& words = plain.operands;
     const std::string verb = words.empty() ? "status" : words[0];
     const bool is_of_one = std::ranges::find(kOfOne, verb) != kOfOne.end();
     if (!is_of_one && verb != "status" && verb != "reload") {
@@ -133,7 +129,7 @@ Outcome run_svc(System& system, Arguments arguments) {
     if (words.size() > (verb == "reload" ? 1 : 2)) {
         return misuse(kName, "'" + words.back() + "': one word too many");
     }
-    return ask(system, verb, words.size() == 2 ? words[1] : "", is_json);
+    return ask(system, verb, words.size() == 2 ? words[1] : "", plain.is_json);
 }
 
 }  // namespace shell

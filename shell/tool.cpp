@@ -96,4 +96,18 @@ std::optional<std::string> OptionReader::value() {
     return std::nullopt;
 }
 
+PlainArguments read_plain(std::string_view tool, Arguments arguments) {
+    PlainArguments plain;
+    OptionReader options{arguments};
+    while (const auto option = options.next()) {
+        if (*option != "--json") {
+            plain.wrong = misuse(tool, "'" + *option + "': no such option");
+            return plain;
+        }
+        plain.is_json = true;
+    }
+    plain.operands = options.operands();
+    return plain;
+}
+
 }  // namespace shell

@@ -74,4 +74,12 @@ class OptionReader {
     std::vector<std::string> operands_;
 };
 
+// The arguments of a tool that knows no option but --json.
+struct PlainArguments {
+    bool is_json{false};
+    std::vector<std::string> operands{};
+    std::optional<Outcome> wrong{};  // there was another option
+};
+[[nodiscard]] PlainArguments read_plain(std::string_view tool, Arguments arguments);
+
 }  // namespace shell
