@@ -13,6 +13,7 @@ PROGRAM: a program of the archive with its whole path, such as /bin/demo
   --smp N            harts (default 2)
   --records N        how many records each hart keeps, 256..65536 (default 16384)
   --only CATEGORIES  sched,attr,lag,irq,calls,faults (default: all)
+  --from-ms N        where the picture begins, from the begin of the trace; --span-ms N: how much it shows (default: all)
   --help             this text
 Leaves build/trace/NAME.pftrace (open it in ui.perfetto.dev), NAME.svg, NAME.txt (the summary, also printed), NAME.log.
 Exit status: 0, or 1 when the run or the trace failed, or records were lost.
@@ -25,12 +26,17 @@ fail() {
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-smp=2 records=16384 only='' scenario='' program=()
+smp=2 records=16384 only='' scenario='' program=() view=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --smp | --records | --only)
             [ $# -ge 2 ] || fail "$1 wants a value"
             declare "${1#--}=$2"
+            shift
+            ;;
+        --from-ms | --span-ms)
+            [ $# -ge 2 ] || fail "$1 wants a value"
+            view+=("$1" "$2")
             shift
             ;;
         --) shift; program=("$@"); break ;;
@@ -77,5 +83,5 @@ else
     status=$(sed -nE 's/^init: exited with status ([0-9]+).*/\1/p' "$input" | tail -n 1)
     [ "${status:-none}" = 0 ] || fail "${program[*]}: exit status ${status:-unknown}: $input"
 fi
-"$root/scripts/trace2perfetto" "$input" --perfetto "$out/$name.pftrace" --svg "$out/$name.svg"
+"$root/scripts/trace2perfetto" "$input" --perfetto "$out/$name.pftrace" --svg "$out/$name.svg" "${view[@]}"
 "$root/scripts/trace2perfetto" "$input" --strict | tee "$out/$name.txt"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A trace of the shares case, from the machine to Perfetto's format and back: CPU tracks whose slices add up to what the
-kernel charged, the two workers on the CPU they are bound to, wake-ups before the slices they cause.
+kernel charged, the two workers on the CPU they are bound to, wake-ups before the slices they cause; and README's picture of it.
 """
 import argparse
 import pathlib
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
@@ -21,18 +23,60 @@ TOLERANCE = 0.01
 
 
 def slices_of(data):
-    """tid -> ns on CPUs, out of a .pftrace's sched_switch events."""
+    """tid -> [ns on CPUs, CPUs], out of a .pftrace's sched_switch events."""
     ran = {}
     for packet in values(data, 1):
         for bundle in values(packet, perfetto.FTRACE_EVENTS):
-            running, since = 0, 0
+            cpu, running, since = (values(bundle, 1) or [0])[0], 0, 0
             for event in values(bundle, 2):
                 for switch in values(event, perfetto.SWITCH):
                     at = values(event, 1)[0]
                     assert values(switch, 2)[0] in (running, 0), "a slice ends that did not begin"
-                    ran[running] = ran.get(running, 0) + at - since
+                    if running:
+                        told = ran.setdefault(running, [0, set()])
+                        told[0] += at - since
+                        told[1].add(cpu)
                     running, since = values(switch, 6)[0], at
     return ran
+
+
+def charges_of(data):
+    """tid -> ns that the kernel says it charged, out of a .pftrace's counters: the last value of each."""
+    names, last = {}, {}
+    for packet in values(data, 1):
+        for track in values(packet, perfetto.TRACK_DESCRIPTOR):
+            names[values(track, 1)[0]] = values(track, 2)[0].decode()
+        for event in values(packet, perfetto.TRACK_EVENT):
+            if values(event, 9) == [perfetto.COUNTER]:
+                last[values(event, 11)[0]] = values(event, 30)[0]
+    found = {}
+    for track, name in names.items():
+        if match := re.fullmatch(r".* \((\d+)\) charged us", name):
+            found[int(match[1])] = last[track] * 1000
+    return found
+
+
+def threads_of(data):
+    """tid -> name, out of a .pftrace's process tree."""
+    return {values(thread, 1)[0]: values(thread, 2)[0].decode() for packet in values(data, 1)
+            for tree in values(packet, perfetto.PROCESS_TREE) for thread in values(tree, 2)}
+
+
+def tracks_of(svg):
+    """CPUs and tasks that a picture names; its title and times are of one run."""
+    texts = [text.text for text in xml.etree.ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    return [text for text in texts[1:] if not re.fullmatch(r"[\d.]+ ms", text)]
+
+
+def check_picture(log):
+    """README.md shows a picture and the command that makes it: the command makes one of the same CPUs and tasks."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    options = re.search(r"scripts/trace\.sh (--from-ms \d+ --span-ms \d+) shares\b", readme)[1].split()
+    shown = ROOT / re.search(r"!\[Who ran where\]\((.*?)\)", readme)[1]
+    made = pathlib.Path(log).with_suffix(".svg")
+    subprocess.run([ROOT / "scripts/trace2perfetto", log, "--svg", made, *options], check=True)
+    tracks = tracks_of(made.read_text(encoding="utf-8"))
+    assert tracks == tracks_of(shown.read_text(encoding="utf-8")), f"{shown} has other tracks than the command makes: {tracks}"
 
 
 def main():
@@ -49,16 +93,22 @@ def main():
     assert "SELFTEST: qos shares ratio ok" in text, "the case did not pass under the trace"
     told = timeline.build(frames.from_log(text)[-1])
     assert not told.warnings and not told.lost, (told.warnings, told.lost)
-    ran = slices_of(perfetto.write(told))
-    errors = summary.account_errors(told)
-    workers = [task for task, _, _ in errors if task.name.startswith("!")]
-    assert len(workers) == 2, [task.name for task, _, _ in errors]
-    for task, _, charged in errors:
-        off = abs(ran[task.tid] - charged) / charged
-        print(f"{task.name} ({task.tid}): {ran[task.tid] / 1e6:.4f} ms in slices, {charged / 1e6:.4f} ms charged, {off:.5f} off")
+    # From here on the file alone: what a viewer has.
+    file = pathlib.Path(options.log).with_suffix(".pftrace")
+    subprocess.run([ROOT / "scripts/trace2perfetto", options.log, "--perfetto", file], check=True)
+    data = file.read_bytes()
+    ran, threads = slices_of(data), threads_of(data)
+    # Tasks that ended within the trace; those there were before it began were charged before it, too.
+    born = {task.tid for task in told.tasks.values() if task.born and task.ended}
+    charges = {tid: charged for tid, charged in charges_of(data).items() if tid in born}
+    workers = [tid for tid in charges if threads[tid].startswith("!")]
+    assert len(workers) == 2, [threads[tid] for tid in charges]
+    for tid, charged in sorted(charges.items()):
+        off = abs(ran[tid][0] - charged) / charged
+        print(f"{threads[tid]} ({tid}): {ran[tid][0] / 1e6:.4f} ms in slices, {charged / 1e6:.4f} ms charged, {off:.5f} off")
         assert off <= TOLERANCE
-    places = {part.cpu for part in told.slices if part.task in [task.tid for task in workers]}
-    assert places == {1}, f"the workers ran on {places}, not on the case's CPU"
+    assert all(ran[tid][1] == {1} for tid in workers), "the workers ran elsewhere than on the case's CPU"
+    check_picture(options.log)
     late = [delay for delays in summary.wake_delays(told).values() for delay in delays]
     assert late, "no wake-up is in the trace"
     print(f"{len(told.switches)} switches, {len(late)} wake-ups, {len(told.events)} events")

@@ -63,7 +63,7 @@ std::uint64_t told_percentile(const nexus_abi::sched_stat& begin, const nexus_ab
 void tell_histogram(const char* name, const std::vector<std::uint64_t>& sorted) {
     std::string bars;
     auto from = sorted.begin();
-    for (std::uint64_t end = 500; from != sorted.end(); end += end < 4'000 ? 250 : end / 2) {
+    for (std::uint64_t end = 100; from != sorted.end(); end += end < 1'000 ? 100 : end / 2) {
         const auto past = std::upper_bound(from, sorted.end(), end);
         bars += format(" %.4g:%zu", microseconds(end), static_cast<std::size_t>(past - from));
         from = past;

@@ -105,10 +105,7 @@ def workers_of(told):
 
 
 def shares_over_time(told, tids):
-    """tid -> [(ns, shares)] as the trace tells it: what a task has at its end, and each change."""
-    changes = {tid: [(event.at, event.value) for event in told.events if event.kind == "SetShares" and event.task == tid]
-               for tid in tids}
-    return {tid: found if found else [(told.begin, told.tasks[tid].shares or 100)] for tid, found in changes.items()}
+    return {tid: summary.shares_of(told, tid) for tid in tids}
 
 
 def competition(told):

@@ -151,6 +151,8 @@ def write(timeline):
         if event.kind == "Lag":
             lag = event.value - (1 << 32) if event.value >> 31 else event.value
             tracks.counter(event.at, f"{timeline.name(event.task)} ({event.task}) lag us", lag)
+        elif event.kind == "Charged":
+            tracks.counter(event.at, f"{timeline.name(event.task)} ({event.task}) charged us", event.value)
         elif described := describe(timeline, event):
             tracks.instant(event.at, *described)
     return b"".join([process_tree(timeline), *ftrace_packets(timeline), *tracks.packets])

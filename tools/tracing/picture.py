@@ -2,7 +2,7 @@
 """A trace as a picture: one lane per CPU, one colour per task. Self-contained SVG that reads on light and dark ground."""
 import html
 
-from .summary import by_task
+from .summary import by_task, shares_of
 
 WIDTH, LEFT, LANE, GAP, TOP, LEGEND = 1200, 70, 34, 10, 46, 20
 # Okabe and Ito's palette, which colour-blind readers can tell apart; then it repeats, lighter.
@@ -13,6 +13,14 @@ def colours(timeline):
     """The tasks that ran longest get colours of their own."""
     ran = sorted(by_task(timeline).items(), key=lambda entry: -entry[1][0])
     return {tid: PALETTE[place % len(PALETTE)] for place, (tid, _) in enumerate(ran)}
+
+
+def label(timeline, tid):
+    """What the legend says of a task. Names that begin with `!` are orders that the selftest gave to a worker."""
+    name = timeline.name(tid)
+    if not name.startswith("!"):
+        return f"{name} ({tid})"
+    return f"worker {tid}: shares {', then '.join(str(value) for _, value in shares_of(timeline, tid))}"
 
 
 def svg(timeline, begin=None, end=None, title="Who ran where"):
@@ -39,10 +47,10 @@ def svg(timeline, begin=None, end=None, title="Who ran where"):
         for part in shown:
             if part.cpu == cpu:
                 left, right = max(part.begin, begin), min(part.end, end)
-                label = f"{timeline.name(part.task)} ({part.task}): {(part.end - part.begin) / 1e3:.1f} us, {part.fate}"
+                words = f"{timeline.name(part.task)} ({part.task}): {(part.end - part.begin) / 1e3:.1f} us, {part.fate}"
                 out.append(f'<rect x="{LEFT + (left - begin) * scale:.2f}" y="{y}" height="{LANE}" '
                            f'width="{max((right - left) * scale, 0.3):.2f}" fill="{colour[part.task]}">'
-                           f"<title>{html.escape(label)}</title></rect>")
+                           f"<title>{html.escape(words)}</title></rect>")
     for tick in range(11):
         x = LEFT + (WIDTH - LEFT - 10) * tick / 10
         out.append(f'<text x="{x:.0f}" y="{bottom + 14}" text-anchor="middle" font-size="11">'
@@ -50,5 +58,5 @@ def svg(timeline, begin=None, end=None, title="Who ran where"):
     for place, tid in enumerate(tasks):
         x, y = LEFT + place % 4 * 280, bottom + 36 + place // 4 * LEGEND
         out.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{colour[tid]}"/>'
-                   f'<text x="{x + 18}" y="{y}">{html.escape(timeline.name(tid))} ({tid})</text>')
+                   f'<text x="{x + 18}" y="{y}">{html.escape(label(timeline, tid))}</text>')
     return "\n".join(out) + "\n</svg>\n"

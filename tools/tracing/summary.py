@@ -29,6 +29,12 @@ def wake_delays(timeline):
     return {tid: sorted(values) for tid, values in delays.items()}
 
 
+def shares_of(timeline, tid):
+    """[(ns, shares)] of a task as the trace tells it: each change, or else what it had at the end."""
+    changes = [(event.at, event.value) for event in timeline.events if event.kind == "SetShares" and event.task == tid]
+    return changes or [(timeline.begin, timeline.task(tid).shares or 100)]
+
+
 def account_errors(timeline):
     """(task, slices' ns, charged ns) of tasks whose whole life is in the trace: the two are to agree."""
     complete = not timeline.lost and not timeline.gaps
