@@ -261,9 +261,7 @@ class AvlTree {
             const std::int32_t left_height = height(node.left_);
             const std::int32_t right_height = height(node.right_);
             const std::int32_t lean = left_height - right_height;
-            if (item == top) {
-                top = nullptr;
-            }
+            const bool is_top = item == top;
             if (lean > 1) {
                 T* child = node.left_;
                 if (height(left(*child)) < height(right(*child))) {
@@ -286,6 +284,9 @@ class AvlTree {
                     }
                     return;
                 }
+            }
+            if (is_top) {
+                top = nullptr;
             }
             item = parent(*item);
         }
