@@ -55,7 +55,10 @@ Result<std::string> receive(int channel, std::size_t bytes) {
 
 std::optional<int> control_channel() {
     const char* const said = std::getenv("EXECD_CONTROL");
-    const auto number = said == nullptr ? std::nullopt : parse_number(said, 3, 1023);
+    if (said == nullptr) {
+        return std::nullopt;
+    }
+    const auto number = parse_number(said, 3, 1023);
     if (!number || ::fcntl(static_cast<int>(*number), F_GETFD) < 0) {
         return std::nullopt;
     }
