@@ -8,7 +8,7 @@ usage() {
 usage: scripts/gdb.sh [options] [-- GDB-ARGUMENT...]
   --preset NAME      which build (default riscv-release; riscv-debug shows more, and runs with all checks)
   --elf FILE         the kernel with its symbols, instead of a preset's
-  --port N           the debugger's port (default 1234: QEMU's, as `scripts/run.sh --gdb` opens it)
+  --port N           the debugger's port (default NEURON_GDB_PORT, or 1234: QEMU's, as `scripts/run.sh --gdb` opens it)
   --board            the port of OpenOCD instead, 3333
   --help             this text
 Inside: nx-hart, nx-tasks, nx-runq [CPU], nx-pt ADDRESS [TID], nx-log [LINES]; `help nx-pt` and so on.
@@ -21,7 +21,7 @@ fail() {
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-preset=riscv-release port=1234 elf='' arguments=()
+preset=riscv-release port=${NEURON_GDB_PORT:-1234} elf='' arguments=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --preset | --port | --elf)
@@ -39,5 +39,5 @@ done
 elf=${elf:-$root/build/$preset/kernel/neuron.elf}
 [ -f "$elf" ] || fail "$elf is not there: scripts/build.sh $preset"
 command -v gdb-multiarch >/dev/null || fail "gdb-multiarch is not installed: scripts/setup.sh"
-exec gdb-multiarch -q -nx "$elf" -ex "set substitute-path ./ $root" -ex "target remote :$port" \
+exec gdb-multiarch -q -nx "$elf" -ex "set substitute-path ./ $root" -ex "set tcp connect-timeout 60" -ex "target remote :$port" \
     -ex "source $root/tools/gdb/neuron.py" "${arguments[@]}"

@@ -15,7 +15,7 @@ usage: scripts/run.sh [options]
   --append "WORDS"     more kernel command line
   --run "PROG ARGS"    start this program of the initrd as init (default: execd); /bin/ is added to a bare name
   --debug              build with DCHECK, auditor and UBSan traps
-  --gdb                wait for a debugger on port 1234
+  --gdb                wait for a debugger (scripts/gdb.sh) on port 1234, or NEURON_GDB_PORT
   --timeout SECONDS    give up after so long (default 300; 0 = never)
   --help               this text
 Leave QEMU with Ctrl-A x. Exit status: 0 pass, 1 fail, 2 kernel panic, 3 timeout, 4 marker missing or out of order.
@@ -80,7 +80,7 @@ elif [[ " $append" != *" neuron."* && " $append" != *" init="* ]]; then
     check+=(--manifest "$project/tests/markers.toml" --smp "$smp" --lane "$lane")
 fi
 
-[ ${#gdb[@]} -eq 0 ] || echo "run: gdb-multiarch build/$preset/kernel/neuron.elf -ex 'target remote :1234'"
+[ ${#gdb[@]} -eq 0 ] || echo "run: scripts/gdb.sh --preset $preset"
 status=0
 python3 "$project/tools/qemu_run.py" --image "$project/build/$preset/Image" --initrd "$archive" \
     --log "$log" --smp "$smp" --mem "$mem" --lane "$lane" --append "$append" --timeout "$timeout" --interactive \

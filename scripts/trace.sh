@@ -67,10 +67,14 @@ mkdir -p "$out"
 
 if [[ $scenario == sim:* ]]; then
     "$root/scripts/setup.sh" run >&2
-    cmake --preset host-release -S "$root" >/dev/null
-    ninja -C "$root/build/host-release" sched-sim >&2
+    # The simulator that is there, though slower, rather than one that is yet to be compiled.
+    preset=host-release
+    simulator=tools/sched-sim/sched-sim
+    [ -x "$root/build/$preset/$simulator" ] || [ ! -x "$root/build/host/$simulator" ] || preset=host
+    [ -f "$root/build/$preset/build.ninja" ] || cmake --preset $preset -S "$root" >&2
+    ninja -C "$root/build/$preset" sched-sim >&2
     input=$out/$name.ntrace
-    "$root/build/host-release/tools/sched-sim/sched-sim" --scenario "$name" --quiet --trace "$input"
+    "$root/build/$preset/$simulator" --scenario "$name" --quiet --trace "$input"
 else
     "$root/scripts/setup.sh" run >&2
     "$root/scripts/build.sh" riscv-release >&2

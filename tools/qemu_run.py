@@ -9,6 +9,7 @@ run, 3 the time was up.
 """
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -86,7 +87,7 @@ def command(options, plan):
     if options.plugin:
         line += ["-plugin", options.plugin]
     if options.gdb:
-        line += ["-S", "-s"]
+        line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
 
 
@@ -211,7 +212,9 @@ def parse(arguments):
     parser.add_argument("--timeout", type=float, default=300, help="seconds of wall time; 0 = none")
     parser.add_argument("--interactive", action="store_true", help="UART on this terminal; Ctrl-A x leaves")
     parser.add_argument("--plugin", default="", metavar="FILE[,ARGUMENT]", help="a TCG plugin that watches the run")
-    parser.add_argument("--gdb", action="store_true", help="wait for a debugger on port 1234")
+    parser.add_argument("--gdb", action="store_true", help="wait for a debugger on this machine")
+    parser.add_argument("--gdb-port", type=int, default=int(os.environ.get("NEURON_GDB_PORT", "1234")), metavar="N",
+                        help="its port; default NEURON_GDB_PORT, or 1234")
     parser.add_argument("--digests", action="store_true", help="print the SHA-256 of what the kernel is booted from")
     parser.add_argument("--print", action="store_true", help="print the QEMU command and do not run it")
     options = parser.parse_args(arguments)
