@@ -33,13 +33,6 @@ using user::Weighted;
 
 namespace {
 
-constexpr std::uint64_t kMs = 1'000'000;
-constexpr std::uint64_t kWarmUp = 50 * kMs;
-
-double microseconds(std::uint64_t nanoseconds) {
-    return static_cast<double>(nanoseconds) / 1000;
-}
-
 // The kernel's histogram of wake-ups between two readings: the upper end of the bucket that holds this part
 // of them.
 std::uint64_t told_percentile(const nexus_abi::sched_stat& begin, const nexus_abi::sched_stat& end,

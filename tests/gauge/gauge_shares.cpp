@@ -24,13 +24,6 @@ using user::Weighted;
 
 namespace {
 
-constexpr std::uint64_t kMs = 1'000'000;
-constexpr std::uint64_t kWarmUp = 50 * kMs;
-
-double microseconds(std::uint64_t nanoseconds) {
-    return static_cast<double>(nanoseconds) / 1000;
-}
-
 // Hogs of class Normal with these shares on CPU 0.
 struct OneHart {
     Crew crew;

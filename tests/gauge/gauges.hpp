@@ -10,6 +10,13 @@
 
 namespace gauge {
 
+constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kWarmUp = 50 * kMs;
+
+inline double microseconds(std::uint64_t nanoseconds) {
+    return static_cast<double>(nanoseconds) / 1000;
+}
+
 struct Gauge {
     std::string_view name;
     std::uint32_t harts;         // fewer online: it cannot be measured
