@@ -44,8 +44,8 @@ struct Placed {
     Origin origin;
 
     template <class U>
-    friend bool operator==(const Placed& placed, const U& value) {
-        return placed.value == value;
+    friend bool operator==(const Placed& placed, const U& other) {
+        return placed.value == other;
     }
 };
 

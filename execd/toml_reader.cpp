@@ -2,6 +2,9 @@
 // The only file that includes toml++ (header-only; it takes seconds to compile).
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// Some of toml++'s assertions are about the text: "[[[" would end the program. Behind each of them stands the
+// code that reports the error.
+#define TOML_ASSERT(expression) static_assert(true)
 
 #include <toml++/toml.h>
 

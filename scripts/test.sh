@@ -17,6 +17,7 @@ TEXT
 stages=(
     "build    620 set-up, host build, release and debug image"
     "host      70 unit tests with sanitizers"
+    "fuzz      60 parsers under libFuzzer, the decoders of traces; planted defects they must find"
     "proofs   190 the scheduler's invariants in the simulator, every interleaving, seeded defects"
     "lint     300 house rules, clang-tidy, thread-safety analysis"
     "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
@@ -75,9 +76,11 @@ run_stage() {
     case "$1" in
         build)
             { scripts/setup.sh test && scripts/build.sh host && scripts/build.sh host-release proofs &&
+                scripts/build.sh fuzz fuzzers &&
                 scripts/build.sh riscv-release && scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
             ;;
         host) run_ctest host -LE lint ;;
+        fuzz) run_ctest fuzz -L fuzz ;;
         proofs)
             export NEURON_RESULTS=$PWD/build/logs/invariants.tsv
             : >"$NEURON_RESULTS"

@@ -44,6 +44,13 @@ std::vector<std::string> errors_in_service_x(const std::string& keys) {
     return errors_in_services("schema = 1\n[[service]]\nname = \"x\"\nprogram = \"/bin/x\"\n" + keys);
 }
 
+// What toml++ takes for granted and a text need not keep: an error with its place, not the end of the
+// program.
+TEST(RecipeErrors, BracketsThatNoTableHas) {
+    EXPECT_THAT(errors_in_services("schema = 1\n[[[limits]\n"), ElementsAre(HasSubstr("r/services.toml:2:")));
+    EXPECT_THAT(errors_in_qos("schema = 1\n[=]\n"), ElementsAre(HasSubstr("r/sched/qos.toml:2:")));
+}
+
 TEST(RecipeErrors, UnknownKeyWithSuggestion) {
     EXPECT_THAT(errors_in_qos("schema = 1\n\n[service.audio]\nclass = \"idle\"\n        sharez = 300\n"),
                 ElementsAre("r/sched/qos.toml:5:9: unknown key 'sharez' (did you mean 'shares'?)"));

@@ -105,6 +105,9 @@ class Frames(unittest.TestCase):
         self.assertEqual(dump.missing, 1)
         self.assertEqual([number for number, _ in dump.damaged], [2])
 
+    def test_a_line_of_other_letters_is_damaged(self):
+        self.assertEqual(len(frames.from_log(frames.PREFIX + "\ufffd\u00e4")[0].damaged), 1)
+
     def test_a_log_may_hold_several_dumps(self):
         text = "\n".join(map(line, two_tasks() + two_tasks()))
         self.assertEqual(len(frames.from_log(text)), 2)
@@ -119,6 +122,12 @@ class Frames(unittest.TestCase):
 class Timeline(unittest.TestCase):
     def setUp(self):
         self.told = timeline.build(dump_of(two_tasks()))
+
+    def test_a_gap_does_not_end_a_slice_before_it_begins(self):
+        parts = two_tasks()
+        early = frames.Frame(0, 2, 5, [(0, K["Wake"], 8, 0)])
+        built = timeline.build(dump_of([parts[0], parts[1], early, parts[3]]))
+        self.assertTrue(all(part.begin <= part.end for part in built.slices))
 
     def test_slices(self):
         parts = [(part.task, part.begin // 1000, part.end // 1000, part.fate) for part in self.told.slices]

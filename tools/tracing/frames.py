@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Trace frames, out of a UART log or a trace file, and into one (user/trace_frames.hpp says what a frame is)."""
 import base64
-import binascii
 import dataclasses
 import struct
 import zlib
@@ -75,7 +74,7 @@ def from_log(text):
         words = line[at + len(PREFIX):].split()
         try:
             frame = decode(base64.b64decode(words[0] if words else "", validate=True))
-        except (binascii.Error, BadFrame) as why:
+        except ValueError as why:  # no base64, or BadFrame
             if not dumps:
                 dumps.append(Dump())
             dumps[-1].damaged.append((number, str(why)))

@@ -109,6 +109,7 @@ class Cpu:
         self.last = 0
 
     def gap(self, at):
+        at = self.last = max(self.last, at)
         self.close(at, "")
         self.running = None
         self.timeline.gaps.append((self.number, at))
