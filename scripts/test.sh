@@ -92,7 +92,7 @@ run_stage() {
         figures) run_ctest riscv-release -L figures ;;
         scale) run_ctest riscv-release -L scale ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
-        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*)$' ;;
+        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*|call-fuzz.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;
         card) run_ctest riscv-release -L card ;;
         programs) run_ctest riscv-release -L 'programs|malformed' ;;

@@ -48,9 +48,9 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
 // As each hart found itself when it was prepared. Written by that hart before it is online.
 constinit std::array<arch::HartState, kMaxCpus> hart_states{};
 
-constexpr std::array<std::string_view, 15> kBreakable{
+constexpr std::array<std::string_view, 16> kBreakable{
     "shares",  "affinity", "latency", "starvation", "conserving", "tickless", "neutral", "perms",
-    "inherit", "clamp",    "budget",  "boost",      "donation",   "machine",  "stress"};
+    "inherit", "clamp",    "budget",  "boost",      "donation",   "machine",  "stress",  "leak"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -60,7 +60,8 @@ sched::Faults wanted_faults() {
     }
     syscall::set_faults({.all_rights = feature == "perms",
                          .keep_hints = feature == "inherit",
-                         .accept_any_mask = feature == "clamp"});
+                         .accept_any_mask = feature == "clamp",
+                         .leak_address = feature == "leak"});
     return {.ignore_shares = feature == "shares",
             .ignore_affinity = feature == "affinity",
             .never_preempt = feature == "latency",

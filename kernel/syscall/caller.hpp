@@ -16,6 +16,7 @@ struct Faults {
     bool all_rights{false};       // every caller holds every right
     bool keep_hints{false};       // a spawned child starts with its parent's hints
     bool accept_any_mask{false};  // a mask that leaves no hart is taken for a success
+    bool leak_address{false};     // sysinfo tells where the kernel's stack is
 };
 void set_faults(const Faults& faults);
 [[nodiscard]] const Faults& faults();

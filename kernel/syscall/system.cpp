@@ -64,6 +64,9 @@ SysResult sys_sysinfo(Caller& caller, Out<sysinfo_t> info) {
     answer.free_ram = memory.free * mm::kPageSize;
     answer.processes = static_cast<std::uint16_t>(std::min(task::process_count(), 0xffffU));
     answer.memory_unit = 1;
+    if (faults().leak_address) {
+        answer.total_swap = reinterpret_cast<std::uint64_t>(&answer);
+    }
     return mm::copy_out(caller.space(), info, answer);
 }
 
