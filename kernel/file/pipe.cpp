@@ -2,6 +2,7 @@
 #include "file/pipe.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "file/transfer.hpp"
 #include "mm/slab.hpp"
 #include "mm/user_memory.hpp"
+#include "task/begin_wait.hpp"
 #include "task/process.hpp"
 #include "task/signal.hpp"
 #include "task/wait.hpp"
@@ -26,16 +28,32 @@ using task::Task;
 constexpr std::uint64_t kFirstInode = std::uint64_t{1} << 34;
 constinit std::atomic<std::uint64_t> next_inode{kFirstInode};
 
+// Of one write, given to a reader that waits.
+constexpr std::uint64_t kHandedBytes = 128;
+constinit std::atomic<bool> hands_over{true};
+
 // Bytes from one who writes to one who reads. Either side copies between its program and the ring with no
 // lock held; meanwhile it is busy, and others on the same side wait. A wake-up is passed on by whoever it
 // reached as long as there is something left to do.
+//
+// Beside that general way, a write of a few bytes to a pipe that is empty goes right to the reader that waits
+// for it, into its memory (hand_over()). Skipped, and why that is sound:
+//   the ring           It is empty before and after, and nobody is about to fill it: the write and the read
+//                      take place at the moment when the reader is claimed, with the lock held.
+//   the reader's       It would find these bytes, and return as many. That it was woken and waits no more is
+//   second run         all there is to be undone; a reader that also was to do something else does not ask.
+//   others that wait   Nothing is left for other readers, and for writers and pollers there is as much room
+//                      and as many bytes as before.
+// When either's memory is not at hand the reader looks again, and the write takes the general way.
 class Pipe : public RefCounted<Pipe> {
   public:
     // `name`: under which pollers wait, if not its own.
     [[nodiscard]] static Result<Ref<Pipe>> create(const void* name);
     static void last_reference_gone(Pipe& pipe);
 
-    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_peek = false);
+    // Takes: all that is left to do once the bytes are in `buffers` is to return how many they are.
+    enum class Reader : std::uint8_t { Takes, TakesAndGoesOn, Peeks };
+    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Reader reader);
     SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet = false);
     void close_reader() { close(Side::Reader); }
     void close_writer() { close(Side::Writer); }
@@ -68,6 +86,22 @@ class Pipe : public RefCounted<Pipe> {
     // What a call returns whose turn is Wait or Busy.
     [[nodiscard]] SysResult wait_or_fail(Task& caller, Side side, const Turn& turn, bool is_nonblocking)
         REQUIRES(waiters_.lock());
+    // The reader waits and, as the first one, asks for the bytes to be brought to `place`; none: it does not.
+    [[nodiscard]] SysResult wait_for_bytes(Task& caller, const UserBuffers::Piece& place)
+        REQUIRES(waiters_.lock());
+    // The parts of read() and write() that copy.
+    [[nodiscard]] SysResult copy_out(Task& caller, UserBuffers& buffers, std::uint64_t bytes, bool is_peek)
+        EXCLUDES(waiters_.lock());
+    [[nodiscard]] SysResult write_to_ring(Task& caller, UserBuffers& buffers, bool is_nonblocking,
+                                          bool is_quiet) EXCLUDES(waiters_.lock());
+    // Or to the ring after all.
+    [[nodiscard]] SysResult write_to_reader(Task& caller, UserBuffers& buffers, bool is_nonblocking,
+                                            bool is_quiet) EXCLUDES(waiters_.lock());
+    // False: nothing was written.
+    [[nodiscard]] bool hand_over(mm::AddressSpace& space, const UserBuffers::Piece& piece)
+        EXCLUDES(waiters_.lock());
+    // Claims the reader that asks for that many bytes; null: there is none.
+    [[nodiscard]] task::Wait* take_asking_reader(std::uint64_t bytes, VirtAddr& to) EXCLUDES(waiters_.lock());
     void wake_one(Side side) REQUIRES(waiters_.lock()) {
         if (!waiters_.empty()) {
             waiters_.wake_one_locked(key(side), 0);
@@ -79,7 +113,12 @@ class Pipe : public RefCounted<Pipe> {
 
     const void* const name_;
     task::WaitQueue waiters_;
-    PipeRing ring_;  // see there: what of it is guarded
+    // What a reader asks for: up to so many bytes, 0 for none; written with the lock held. It does so as long
+    // as its wait is the first one.
+    std::atomic<std::uint64_t> asked_bytes_{0};
+    VirtAddr asked_place_ GUARDED_BY(waiters_.lock()){};
+    std::uint64_t asked_wait_ GUARDED_BY(waiters_.lock()){0};  // Wait::sequence
+    PipeRing ring_;                                            // see there: what of it is guarded
     bool is_reading_ GUARDED_BY(waiters_.lock()){false};
     bool is_writing_ GUARDED_BY(waiters_.lock()){false};
     bool has_reader_ GUARDED_BY(waiters_.lock()){true};
@@ -177,10 +216,59 @@ void Pipe::end_write(std::uint64_t bytes) {
     }
 }
 
-SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_peek) {
-    mm::AddressSpace& space = caller.process().space();
+SysResult Pipe::wait_for_bytes(Task& caller, const UserBuffers::Piece& place) {
+    const bool is_first = waiters_.empty();
+    task::begin_wait_in_line(caller, &waiters_, {.run_again = true, .key = key(Side::Reader)});
+    if (is_first) {
+        asked_wait_ = caller.wait.sequence;
+        asked_place_ = place.start;
+        asked_bytes_.store(std::min(place.bytes, kHandedBytes), std::memory_order_relaxed);
+    }
+    return SysResult::blocked();
+}
+
+task::Wait* Pipe::take_asking_reader(std::uint64_t bytes, VirtAddr& to) {
+    const LockGuard guard{waiters_.lock()};
+    task::Wait* const first = waiters_.front();
+    if (first == nullptr || first->sequence != asked_wait_ || first->key != key(Side::Reader)) {
+        asked_bytes_.store(0, std::memory_order_relaxed);  // it has left
+        return nullptr;
+    }
+    if (bytes > asked_bytes_.load(std::memory_order_relaxed) || ring_.used() != 0 || is_writing_ ||
+        !has_reader_ || !claim_wait(*first)) {
+        return nullptr;
+    }
+    waiters_.remove(*first);
+    asked_bytes_.store(0, std::memory_order_relaxed);
+    to = asked_place_;
+    return first;
+}
+
+bool Pipe::hand_over(mm::AddressSpace& space, const UserBuffers::Piece& piece) {
+    // Only what is copied in here is copied out.
+    std::array<std::byte, kHandedBytes> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    VirtAddr to;
+    if (!mm::copy_in_at_hand(space, bytes.data(), piece.start, piece.bytes)) {
+        return false;
+    }
+    task::Wait* const wait = take_asking_reader(piece.bytes, to);
+    if (wait == nullptr) {
+        return false;
+    }
+    // Claimed, it cannot end, nor can its process.
+    Task& reader = *wait->task;
+    if (!mm::copy_out_at_hand(reader.process().space(), to, bytes.data(), piece.bytes)) {
+        task::finish_wait(*wait, 0);  // it runs its call again, and finds what will be in the ring
+        return false;
+    }
+    reader.resume = nullptr;
+    task::finish_wait(*wait, static_cast<std::int64_t>(piece.bytes));
+    return true;
+}
+
+SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Reader reader) {
     const auto wanted = buffers.count_up_to(kStepBytes);
-    if (!wanted.ok() || *wanted == 0) {
+    if (!wanted.ok() || *wanted == 0) [[unlikely]] {
         return wanted;
     }
     Turn turn;
@@ -188,18 +276,29 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, bo
         const LockGuard guard{waiters_.lock()};
         turn = begin_read(*wanted);
         if (turn.kind == Turn::Kind::Wait || turn.kind == Turn::Kind::Busy) {
-            return wait_or_fail(caller, Side::Reader, turn, is_nonblocking);
+            if (is_nonblocking) {
+                return wait_or_fail(caller, Side::Reader, turn, is_nonblocking);
+            }
+            const bool may_ask = turn.kind == Turn::Kind::Wait && reader == Reader::Takes &&
+                                 caller.call_progress == 0 && hands_over.load(std::memory_order_relaxed);
+            return wait_for_bytes(caller, may_ask ? buffers.only() : UserBuffers::Piece{});
         }
         if (turn.kind == Turn::Kind::End) {
             wake_one(Side::Reader);  // for them it has ended too
             return std::uint64_t{0};
         }
     }
+    return copy_out(caller, buffers, turn.bytes, reader == Reader::Peeks);
+}
+
+[[gnu::always_inline]] inline SysResult Pipe::copy_out(Task& caller, UserBuffers& buffers,
+                                                       std::uint64_t bytes, bool is_peek) {
+    mm::AddressSpace& space = caller.process().space();
     std::uint64_t total = 0;
     Result<void> copied;
-    while (total < turn.bytes && copied.ok()) {
+    while (total < bytes && copied.ok()) {
         const auto data = ring_.data_at(total);
-        const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), turn.bytes - total));
+        const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), bytes - total));
         copied = piece.ok() ? mm::copy_to_user(space, piece->start, data.first(piece->bytes))
                             : Result<void>{piece.error()};
         total += copied.ok() ? piece->bytes : 0;
@@ -216,6 +315,23 @@ void signal_broken_pipe(Task& caller) {
 }
 
 SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet) {
+    // None at all wraps around.
+    return buffers.only().bytes - 1 < asked_bytes_.load(std::memory_order_relaxed)
+               ? write_to_reader(caller, buffers, is_nonblocking, is_quiet)
+               : write_to_ring(caller, buffers, is_nonblocking, is_quiet);
+}
+
+[[gnu::noinline]] SysResult Pipe::write_to_reader(Task& caller, UserBuffers& buffers, bool is_nonblocking,
+                                                  bool is_quiet) {
+    const UserBuffers::Piece piece = buffers.only();
+    if (caller.call_progress == 0 && hand_over(caller.process().space(), piece)) {
+        return piece.bytes;
+    }
+    return write_to_ring(caller, buffers, is_nonblocking, is_quiet);
+}
+
+[[gnu::noinline]] SysResult Pipe::write_to_ring(Task& caller, UserBuffers& buffers, bool is_nonblocking,
+                                                bool is_quiet) {
     mm::AddressSpace& space = caller.process().space();
     const std::uint64_t before = caller.call_progress;
     const auto done = [before](Error error) { return before > 0 ? SysResult{before} : SysResult{error}; };
@@ -297,7 +413,7 @@ std::uint32_t Pipe::poll_writer(PollWatch& watch) {
 class PipeEnd final : public task::OpenFile {
   public:
     SysResult read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
-        return pipe_->read(caller, buffers, is_nonblocking());
+        return pipe_->read(caller, buffers, is_nonblocking(), Pipe::Reader::Takes);
     }
     SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
         return pipe_->write(caller, buffers, is_nonblocking());
@@ -325,17 +441,15 @@ class PipeEnd final : public task::OpenFile {
 class Socket final : public task::OpenFile {
   public:
     SysResult read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
-        return receive(caller, buffers, 0);
+        return receive_as(caller, buffers, 0, Pipe::Reader::Takes);
     }
     SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
         return send(caller, buffers, 0);
     }
     SysResult receive(Task& caller, UserBuffers& buffers, std::uint32_t flags) override {
-        if ((shut_.load(std::memory_order_relaxed) & kShutReading) != 0) {
-            return std::uint64_t{0};
-        }
-        return in_->read(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0,
-                         (flags & task::kMessagePeek) != 0);
+        return receive_as(
+            caller, buffers, flags,
+            (flags & task::kMessagePeek) != 0 ? Pipe::Reader::Peeks : Pipe::Reader::TakesAndGoesOn);
     }
     SysResult send(Task& caller, UserBuffers& buffers, std::uint32_t flags) override {
         const bool is_quiet = (flags & task::kMessageNoSignal) != 0;
@@ -379,6 +493,13 @@ class Socket final : public task::OpenFile {
     ~Socket() = default;
     void close() override;
 
+    SysResult receive_as(Task& caller, UserBuffers& buffers, std::uint32_t flags, Pipe::Reader reader) {
+        if ((shut_.load(std::memory_order_relaxed) & kShutReading) != 0) {
+            return std::uint64_t{0};
+        }
+        return in_->read(caller, buffers, is_nonblocking() || (flags & task::kMessageDoNotWait) != 0, reader);
+    }
+
     static constexpr std::uint32_t kShutReading = 1;
     static constexpr std::uint32_t kShutWriting = 2;
     std::atomic<std::uint32_t> shut_{0};
@@ -411,6 +532,10 @@ Result<Ref<task::OpenFile>> make(mm::ObjectPool<File>& pool, Arguments&&... argu
 }
 
 }  // namespace
+
+void hand_bytes_over(bool on) {
+    hands_over.store(on, std::memory_order_relaxed);
+}
 
 Result<FilePair> open_pipe(std::uint32_t flags) {
     const Ref<Pipe> pipe = TRY(Pipe::create(nullptr));

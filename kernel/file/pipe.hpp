@@ -20,4 +20,7 @@ struct FilePair {
 [[nodiscard]] Result<FilePair> open_pipe(std::uint32_t flags);
 [[nodiscard]] Result<FilePair> open_socket_pair(std::uint32_t flags);
 
+// Whether a writer gives a few bytes right to a reader that waits for them, as it does at first. Atomic.
+void hand_bytes_over(bool on);
+
 }  // namespace kernel::file

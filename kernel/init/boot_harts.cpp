@@ -10,6 +10,7 @@
 #include "arch/riscv64/hart_state.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "drivers/interrupts.hpp"
+#include "file/pipe.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
 #include "init/provoke.hpp"
@@ -126,6 +127,7 @@ void prepare_this_hart() {
     if (command_line().general_paths) {
         arch::use_general_paths();
         mm::map_neighbours_at_faults(false);
+        file::hand_bytes_over(false);
     }
     arch::set_hart_state();
     const arch::CoreIds core{.vendor = arch::sbi::vendor_id(),

@@ -50,6 +50,8 @@ class UserBuffers {
         }
         return add_up_to(limit);
     }
+    // All of it, if it is one buffer; else, or if it is empty, bytes == 0.
+    [[nodiscard]] Piece only() const { return {.start = at_, .bytes = vectors_left_ == 0 ? left_ : 0}; }
     // Copies from the sequence until `to` is full or the sequence ends; returns how many. Errors as next().
     [[nodiscard]] Result<std::size_t> gather(std::span<char> to);
 

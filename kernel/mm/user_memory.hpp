@@ -65,6 +65,15 @@ template <class T>
 }
 inline constexpr std::size_t kMovedAtOnce = 64;  // more is copied in a loop
 
+// Bytes that most often are one.
+inline void copy_few(std::byte* to, const std::byte* from, std::uint64_t bytes) {
+    if (bytes == 1) {
+        *to = *from;
+    } else {
+        __builtin_memcpy(to, from, bytes);
+    }
+}
+
 // One T from or to a page that is at hand (with_page_at_hand()); else false, and nothing has happened.
 // Pre: is_in_one_place().
 template <class T>
@@ -82,6 +91,25 @@ template <class T>
         __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
     });
 }
+// copy_from_user() and copy_to_user() where all the bytes lie in one page that is at hand; else false, and
+// nothing has happened. Pre: bytes > 0.
+[[nodiscard, gnu::always_inline]] inline bool copy_in_at_hand(AddressSpace& space, std::byte* to,
+                                                              VirtAddr from, std::uint64_t bytes) {
+    const std::uint64_t offset = page_offset(from.value());
+    return bytes <= kPageSize - offset &&
+           space.with_page_at_hand(from, Access::Read, [&](std::span<std::byte, kPageSize> page) {
+               copy_few(to, page.data() + offset, bytes);
+           });
+}
+[[nodiscard, gnu::always_inline]] inline bool copy_out_at_hand(AddressSpace& space, VirtAddr to,
+                                                               const std::byte* from, std::uint64_t bytes) {
+    const std::uint64_t offset = page_offset(to.value());
+    return bytes <= kPageSize - offset &&
+           space.with_page_at_hand(to, Access::Write, [&](std::span<std::byte, kPageSize> page) {
+               copy_few(page.data() + offset, from, bytes);
+           });
+}
+
 // The first half of copy_out(), for where every instruction counts: its caller has nothing to save for a call
 // on the way, and goes on to copy_out() when it is false.
 template <class T, template <class> class Pointer>

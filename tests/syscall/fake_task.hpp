@@ -70,7 +70,8 @@ class SyscallTest : public testing::Test {
     std::optional<std::int64_t> call(nexus_abi::Syscall number, Arguments... arguments) {
         return call_as(0, number, {static_cast<std::uint64_t>(arguments)...});
     }
-    // Goes on with a call of task `n` that waited, was woken and runs again; as call_number().
+    // Goes on with a call of task `n` that waited, was woken and runs again, or has its result; as
+    // call_number().
     std::optional<std::int64_t> resume(std::size_t n);
     // What its way back to user mode does to a task whose signals wait: handlers are entered.
     static void deliver(task::Task& task);

@@ -9,6 +9,7 @@
 
 #include "arch/host/host_machine.hpp"
 #include "fake_task.hpp"
+#include "file/pipe.hpp"
 #include "file/pipe_ring.hpp"
 #include "mm/frames.hpp"
 #include "nexus_abi/linux.hpp"
@@ -89,9 +90,11 @@ TEST_F(Rings, AnEmptyOneTakesEverythingAndKeepsOnePage) {
     }
 }
 
-class Pipes : public fake::SyscallTest {
+// Each case with writers that hand bytes over to a reader that waits, and with those that never do.
+class Pipes : public fake::SyscallTest, public testing::WithParamInterface<bool> {
   protected:
-    Pipes() : SyscallTest{3} {}
+    Pipes() : SyscallTest{3} { file::hand_bytes_over(GetParam()); }
+    ~Pipes() override { file::hand_bytes_over(true); }
     void open(Syscall call_number = Syscall::pipe2, std::uint64_t flags = 0) {
         const auto made = call_number == Syscall::pipe2 ? call(call_number, kEnds, flags)
                                                         : call(call_number, 1, 1 | flags, 0, kEnds);
@@ -134,7 +137,7 @@ class Pipes : public fake::SyscallTest {
     std::int32_t writer{};
 };
 
-TEST_F(Pipes, BytesGoThrough) {
+TEST_P(Pipes, BytesGoThrough) {
     open();
     EXPECT_EQ(write("hello"), 5);
     EXPECT_EQ(read(3), 3);
@@ -151,7 +154,7 @@ TEST_F(Pipes, BytesGoThrough) {
     EXPECT_EQ(call(Syscall::fcntl, reader, 1032, 0), 65536);
 }
 
-TEST_F(Pipes, AReaderWaitsForAWriter) {
+TEST_P(Pipes, AReaderWaitsForAWriter) {
     open();
     EXPECT_EQ(read(10, 1), std::nullopt);
     EXPECT_EQ(read(10, 2), std::nullopt);
@@ -164,7 +167,82 @@ TEST_F(Pipes, AReaderWaitsForAWriter) {
     EXPECT_EQ(resume(2), 0) << "end of file";
 }
 
-TEST_F(Pipes, WhatOneReaderLeavesGoesToTheNext) {
+TEST_P(Pipes, AWaitingReaderGetsTheBytes) {
+    open();
+    for (const std::size_t bytes : {1U, 5U, 128U, 129U, 4096U}) {
+        const std::string sent(bytes, 'a' + static_cast<char>(bytes % 26));
+        put(kBuffer, std::string(bytes, '.'));
+        EXPECT_EQ(read(4096, 1), std::nullopt);
+        EXPECT_EQ(write(sent), bytes);
+        EXPECT_EQ(task(1).resume == nullptr, GetParam() && bytes <= 128) << bytes;
+        EXPECT_EQ(resume(1), bytes);
+    }
+    // What the ring was given behind a reader that has its bytes already is for the next one.
+    EXPECT_EQ(read(10, 1), std::nullopt);
+    EXPECT_EQ(write("ab"), 2);
+    EXPECT_EQ(write("cd"), 2);
+    EXPECT_EQ(resume(1), GetParam() ? 2 : 4);
+    EXPECT_EQ(read(10), GetParam() ? std::optional<std::int64_t>{2} : std::nullopt);
+}
+
+TEST_P(Pipes, AWaitingReaderGetsThemWhereItAsked) {
+    open();
+    constexpr std::uint64_t kThere = kBuffer + 0x2000 - 3;  // its last page was never touched
+    const auto wait_there = [&](std::uint64_t at, std::uint64_t count) {
+        return call_as(1, Syscall::read, {static_cast<std::uint64_t>(reader), at, count});
+    };
+    const auto there = [&] {
+        std::array<char, 5> bytes{};
+        get(kThere, std::as_writable_bytes(std::span{bytes}));
+        return std::string{bytes.data(), bytes.size()};
+    };
+    for (const bool is_touched : {false, true}) {
+        EXPECT_EQ(wait_there(kThere + (is_touched ? 3 : 0), 5), std::nullopt);
+        EXPECT_EQ(write(is_touched ? "xy" : "abcde"), is_touched ? 2 : 5);
+        EXPECT_EQ(resume(1), is_touched ? 2 : 5);
+        EXPECT_EQ(there(), is_touched ? "abcxy" : "abcde");
+    }
+    // One that has room for less, and one with nowhere to put it: the rest stays.
+    EXPECT_EQ(wait_there(kThere, 2), std::nullopt);
+    EXPECT_EQ(write("12345"), 5);
+    EXPECT_EQ(resume(1), 2);
+    EXPECT_EQ(there(), "12cxy");
+    EXPECT_EQ(read(10), 3);
+    EXPECT_EQ(wait_there(8, 2), std::nullopt);
+    EXPECT_EQ(write("678"), 3);
+    EXPECT_EQ(resume(1), error(Error::BadAddress));
+    EXPECT_EQ(read(10), 3);
+    EXPECT_EQ(text(3), "678");
+}
+
+TEST_P(Pipes, AReaderThatLeftGetsNothing) {
+    open();
+    put(kBuffer, std::string(2, '.'));
+    EXPECT_EQ(read(10, 1), std::nullopt);
+    task::interrupt_wait(task(1));
+    EXPECT_EQ(resume(1), error(Error::Interrupted));
+    EXPECT_EQ(write("ab"), 2);
+    EXPECT_EQ(read(10, 2), 2);
+    EXPECT_EQ(read(10, 2), std::nullopt);
+    EXPECT_EQ(read(10, 1), std::nullopt) << "behind the other one";
+    task::interrupt_wait(task(2));
+    EXPECT_EQ(write("cde"), 3);
+    EXPECT_EQ(resume(1), 3);
+    EXPECT_EQ(text(3), "cde");
+}
+
+TEST_P(Pipes, AReaderOfVectorsGetsAll) {
+    open();
+    put(kEnds + 64, std::array{nexus_abi::iovec{.base = kBuffer + 0x1000, .length = 2},
+                               nexus_abi::iovec{.base = kBuffer + 0x1100, .length = 2}});
+    EXPECT_EQ(call_as(1, Syscall::readv, {static_cast<std::uint64_t>(reader), kEnds + 64, 2}), std::nullopt);
+    EXPECT_EQ(write("abc"), 3);
+    EXPECT_EQ(resume(1), 3);
+    EXPECT_EQ(get<char>(kBuffer + 0x1001), 'b');
+    EXPECT_EQ(get<char>(kBuffer + 0x1100), 'c');
+}
+
+TEST_P(Pipes, WhatOneReaderLeavesGoesToTheNext) {
     open();
     EXPECT_EQ(read(1, 1), std::nullopt);
     EXPECT_EQ(read(10, 2), std::nullopt);
@@ -173,7 +251,7 @@ TEST_F(Pipes, WhatOneReaderLeavesGoesToTheNext) {
     EXPECT_EQ(resume(2), 2);
 }
 
-TEST_F(Pipes, EndOfFileReachesEveryReader) {
+TEST_P(Pipes, EndOfFileReachesEveryReader) {
     open();
     EXPECT_EQ(read(1, 1), std::nullopt);
     EXPECT_EQ(read(1, 2), std::nullopt);
@@ -182,7 +260,7 @@ TEST_F(Pipes, EndOfFileReachesEveryReader) {
     EXPECT_EQ(resume(2), 0);
 }
 
-TEST_F(Pipes, AFullOneMakesWritersWait) {
+TEST_P(Pipes, AFullOneMakesWritersWait) {
     open();
     fill();
     EXPECT_EQ(write_bytes(1, 1), std::nullopt);
@@ -193,7 +271,7 @@ TEST_F(Pipes, AFullOneMakesWritersWait) {
     EXPECT_EQ(resume(1), 1);
 }
 
-TEST_F(Pipes, SmallWritesAreNotTorn) {
+TEST_P(Pipes, SmallWritesAreNotTorn) {
     open();
     EXPECT_EQ(write_bytes(60 << 10), 60 << 10);
     EXPECT_EQ(write_bytes(1), 1);
@@ -201,7 +279,7 @@ TEST_F(Pipes, SmallWritesAreNotTorn) {
     EXPECT_EQ(write_bytes(4095, 2), 4095) << "a smaller one fits";
 }
 
-TEST_F(Pipes, ALargeWriteGoesOnAsThereIsRoom) {
+TEST_P(Pipes, ALargeWriteGoesOnAsThereIsRoom) {
     open();
     std::string big;
     while (big.size() < 60000) {
@@ -213,14 +291,14 @@ TEST_F(Pipes, ALargeWriteGoesOnAsThereIsRoom) {
     EXPECT_EQ(read(60 << 10), 16 << 10) << "what one section copies";
 }
 
-TEST_F(Pipes, WithoutAReaderThereIsAnErrorAndASignal) {
+TEST_P(Pipes, WithoutAReaderThereIsAnErrorAndASignal) {
     open();
     close(reader);
     EXPECT_EQ(write("x"), error(Error::BrokenPipe));
     EXPECT_EQ(fake::record().ended.count(&process()), 1U);
 }
 
-TEST_F(Pipes, AWaitingWriterLearnsThatTheReaderIsGone) {
+TEST_P(Pipes, AWaitingWriterLearnsThatTheReaderIsGone) {
     open();
     fill();
     EXPECT_EQ(write_bytes(1, 1), std::nullopt);
@@ -228,7 +306,7 @@ TEST_F(Pipes, AWaitingWriterLearnsThatTheReaderIsGone) {
     EXPECT_EQ(resume(1), error(Error::BrokenPipe));
 }
 
-TEST_F(Pipes, NonBlockingOnesDoNotWait) {
+TEST_P(Pipes, NonBlockingOnesDoNotWait) {
     open(Syscall::pipe2, kNonBlocking | kCloseOnExec);
     EXPECT_EQ(call(Syscall::fcntl, reader, 1, 0), 1);
     EXPECT_EQ(read(1), error(Error::TryAgain));
@@ -240,7 +318,7 @@ TEST_F(Pipes, NonBlockingOnesDoNotWait) {
     EXPECT_EQ(call(Syscall::close, writer + 1), error(Error::BadDescriptor)) << "nothing was left behind";
 }
 
-TEST_F(Pipes, BadAddressesLoseNothing) {
+TEST_P(Pipes, BadAddressesLoseNothing) {
     open();
     EXPECT_EQ(write("abcdef"), 6);
     EXPECT_EQ(call(Syscall::read, reader, 8, 3), error(Error::BadAddress));
@@ -255,7 +333,7 @@ TEST_F(Pipes, BadAddressesLoseNothing) {
     EXPECT_EQ(text(8), "abcdefgh");
 }
 
-TEST_F(Pipes, EverythingGoesBack) {
+TEST_P(Pipes, EverythingGoesBack) {
     open();
     fill();  // makes the program's buffer resident
     close(reader);
@@ -268,7 +346,7 @@ TEST_F(Pipes, EverythingGoesBack) {
     EXPECT_EQ(mm::frames().stats().free, free_before);
 }
 
-TEST_F(Pipes, PollSeesBothEnds) {
+TEST_P(Pipes, PollSeesBothEnds) {
     open();
     EXPECT_EQ(poll(kIn | kOut), (std::array<std::uint16_t, 2>{0, kOut}));
     fill();
@@ -280,7 +358,7 @@ TEST_F(Pipes, PollSeesBothEnds) {
     EXPECT_EQ(poll(0), (std::array<std::uint16_t, 2>{kInvalid, kErrorBit}));
 }
 
-TEST_F(Pipes, PollWaitsForAChange) {
+TEST_P(Pipes, PollWaitsForAChange) {
     open();
     put(kEnds + 64, pollfd{reader, kIn, 0});
     EXPECT_EQ(call_as(1, Syscall::ppoll, {kEnds + 64, 1, kForever, 0, 8}), std::nullopt);
@@ -293,7 +371,7 @@ TEST_F(Pipes, PollWaitsForAChange) {
     EXPECT_TRUE(fake::record().woken.empty()) << "nobody polls any more";
 }
 
-TEST_F(Pipes, PollWaitsForAnyOfSeveral) {
+TEST_P(Pipes, PollWaitsForAnyOfSeveral) {
     open();
     const std::int32_t quiet = reader;
     open();
@@ -309,7 +387,7 @@ TEST_F(Pipes, PollWaitsForAnyOfSeveral) {
     EXPECT_EQ(seen[2].revents, 0);
 }
 
-TEST_F(Pipes, PollGivesUp) {
+TEST_P(Pipes, PollGivesUp) {
     open();
     put(kEnds + 64, pollfd{reader, kIn, 0});
     put(kEnds + 128, nexus_abi::timespec{0, 100});
@@ -325,7 +403,7 @@ TEST_F(Pipes, PollGivesUp) {
     EXPECT_EQ(call(Syscall::ppoll, 8, 1, kForever, 0, 8), error(Error::BadAddress));
 }
 
-TEST_F(Pipes, PollWaitsForTheTerminal) {
+TEST_P(Pipes, PollWaitsForTheTerminal) {
     put(kEnds + 64, pollfd{0, kIn, 0});
     EXPECT_EQ(call(Syscall::ppoll, kEnds + 64, 1, kForever, 0, 8), std::nullopt);
     fake::record().input = "x";
@@ -334,7 +412,7 @@ TEST_F(Pipes, PollWaitsForTheTerminal) {
     EXPECT_EQ(get<pollfd>(kEnds + 64).revents, kIn);
 }
 
-TEST_F(Pipes, SocketPairsGoBothWays) {
+TEST_P(Pipes, SocketPairsGoBothWays) {
     open(Syscall::socketpair);
     EXPECT_EQ(write("there"), 5);
     EXPECT_EQ(read(10), 5);
@@ -352,6 +430,8 @@ TEST_F(Pipes, SocketPairsGoBothWays) {
     EXPECT_EQ(call(Syscall::socketpair, 1, 1, 6, kEnds), error(Error::NoProtocol));
     EXPECT_EQ(call(Syscall::socketpair, 1, 1 | 1 << 20, 0, kEnds), error(Error::InvalidArgument));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, Pipes, testing::Bool());
 
 }  // namespace
 }  // namespace kernel
