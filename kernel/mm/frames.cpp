@@ -198,9 +198,22 @@ void FrameAllocator::free(PhysAddr block, std::uint32_t order) {
     region.free(block, order);
 }
 
+// Both take the usual case, one region, by themselves and leave the rest to others that take over: they keep
+// no register for a call on the way.
 void FrameAllocator::ref(PhysAddr frame) {
+    if (!regions_[0].contains(frame)) [[unlikely]] {
+        ref_further(frame);
+        return;
+    }
+    add_reference(regions_[0].info(frame));
+}
+
+void FrameAllocator::ref_further(PhysAddr frame) {
+    add_reference(region_of(frame).info(frame));
+}
+
+[[gnu::always_inline]] inline void FrameAllocator::add_reference(FrameInfo& info) {
     // Relaxed: whoever takes another reference already has the frame through one.
-    FrameInfo& info = region_of(frame).info(frame);
     check_not_cached(info);
     const std::uint32_t before = info.references.fetch_add(1, std::memory_order_relaxed);
     CHECK(before > 0);
@@ -208,7 +221,18 @@ void FrameAllocator::ref(PhysAddr frame) {
 
 void FrameAllocator::unref(PhysAddr frame) {
     CHECK(is_page_aligned(frame.value()));
-    BuddyRegion& region = region_of(frame);
+    if (!regions_[0].contains(frame)) [[unlikely]] {
+        unref_further(frame);
+        return;
+    }
+    drop_reference(regions_[0], frame);
+}
+
+void FrameAllocator::unref_further(PhysAddr frame) {
+    drop_reference(region_of(frame), frame);
+}
+
+[[gnu::always_inline]] inline void FrameAllocator::drop_reference(BuddyRegion& region, PhysAddr frame) {
     FrameInfo& info = region.info(frame);
     CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
     CHECK_EQ(info.order, 0U);
@@ -225,9 +249,17 @@ void FrameAllocator::unref(PhysAddr frame) {
     note_cached(info);
     poison(region, frame, 0);
     HartCache& cache = this_hart();
-    if (cache.count.load(std::memory_order_relaxed) == kCacheCapacity) {
-        spill(cache, kCacheCapacity - kCacheBatch);
+    const std::uint32_t count = cache.count.load(std::memory_order_relaxed);
+    if (count == kCacheCapacity) [[unlikely]] {
+        put_in_full(cache, frame);
+        return;
     }
+    cache.frames[count] = frame;
+    cache.count.store(count + 1, std::memory_order_relaxed);
+}
+
+void FrameAllocator::put_in_full(HartCache& cache, PhysAddr frame) {
+    spill(cache, kCacheCapacity - kCacheBatch);
     const std::uint32_t count = cache.count.load(std::memory_order_relaxed);
     cache.frames[count] = frame;
     cache.count.store(count + 1, std::memory_order_relaxed);

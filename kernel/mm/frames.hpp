@@ -89,6 +89,11 @@ class FrameAllocator {
         return regions_[0].contains(frame) ? regions_[0] : regions_[further_region(frame)];
     }
     [[nodiscard, gnu::noinline]] std::size_t further_region(PhysAddr frame) const;
+    // ref() and unref() of frames in another region than the first, and their last steps.
+    [[gnu::noinline]] void ref_further(PhysAddr frame);
+    [[gnu::noinline]] void unref_further(PhysAddr frame) EXCLUDES(lock_);
+    static void add_reference(FrameInfo& info);
+    void drop_reference(BuddyRegion& region, PhysAddr frame) EXCLUDES(lock_);
     // allocate_frame(), inlined into both that are on the fault path.
     [[nodiscard]] Result<PhysAddr> take_frame() EXCLUDES(lock_);
     // Takes the last of the cache's `count` frames. Pre: count > 0.
@@ -96,6 +101,8 @@ class FrameAllocator {
     [[nodiscard]] HartCache& this_hart();
     // Pre: the cache is empty. Returns how many frames it has now.
     [[nodiscard, gnu::noinline]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
+    // Puts a frame into a cache that was full.
+    [[gnu::noinline]] void put_in_full(HartCache& cache, PhysAddr frame) EXCLUDES(lock_);
     // Frames that lie in a row go back as one block: freed and taken in order, as by whoever uses much
     // memory, they cost a tenth of what they do one by one.
     [[gnu::noinline]] void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);

@@ -8,6 +8,7 @@
 #include "file/fixed_files.hpp"
 #include "syscall/console.hpp"
 #include "syscall/cpu_files.hpp"
+#include "syscall/fixed_paths.hpp"
 #include "syscall/initrd_index.hpp"
 #include "syscall/process_files.hpp"
 #include "task/process.hpp"
@@ -16,169 +17,13 @@ namespace kernel::syscall::file_system {
 
 namespace {
 
-using file::Device;
 using file::DirectoryEntry;
 using task::FileStatus;
-using task::kTypeCharacter;
-using task::kTypeDirectory;
-using task::kTypeLink;
 using task::kTypeMask;
-using task::kTypeRegular;
 using task::OpenFile;
 
-constexpr std::uint32_t kReadableByAll = 0444;
-constexpr std::uint32_t kSearchableByAll = 0555;
 constexpr std::uint32_t kExecutableByAny = 0111;
-constexpr std::uint32_t kLinkMode = kTypeLink | 0777;
 constexpr std::uint32_t kMaxLinks = 40;  // as on Linux
-
-// Files that are not in the initrd. Inode numbers of theirs follow those of any initrd.
-struct Fixed {
-    std::string_view path;
-    NodeKind kind;
-    std::uint32_t mode;
-    Information information{};
-    Device device{};
-    std::string_view text{};  // Link: where to; Information::Constant: all of it
-};
-constexpr std::uint64_t kFirstFixedInode = std::uint64_t{1} << 32;
-constexpr std::string_view kProcesses = "proc/";
-constexpr std::string_view kOwnTerminal = "dev/tty";
-constexpr std::string_view kCpus = "sys/devices/system/cpu/";
-constexpr Fixed kFixed[]{
-    {"", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"dev", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"dev/console", NodeKind::Console, kTypeCharacter | 0620},
-    {kOwnTerminal, NodeKind::Console, kTypeCharacter | 0620},
-    {"dev/fd", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd"},
-    {"dev/stdin", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/0"},
-    {"dev/stdout", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/1"},
-    {"dev/stderr", NodeKind::Link, kLinkMode, {}, {}, "/proc/self/fd/2"},
-    {"dev/null", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Null},
-    {"dev/zero", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Zero},
-    {"dev/random", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
-    {"dev/urandom", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
-    // Listed here, looked up in memory.
-    {"tmp", NodeKind::Directory, kTypeDirectory | 01777},
-    {"dev/shm", NodeKind::Directory, kTypeDirectory | 01777},
-    {"proc", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    // Where these lead depends on who asks.
-    {"proc/self", NodeKind::Link, kLinkMode},
-    {"proc/thread-self", NodeKind::Link, kLinkMode},
-    {"proc/mounts", NodeKind::Link, kLinkMode, {}, {}, "self/mounts"},
-    {"proc/meminfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::MemoryInfo},
-    {"proc/cpuinfo", NodeKind::Information, kTypeRegular | kReadableByAll, Information::CpuInfo},
-    {"proc/uptime", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Uptime},
-    {"proc/stat", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Statistics},
-    {"proc/loadavg", NodeKind::Information, kTypeRegular | kReadableByAll, Information::LoadAverage},
-    {"proc/interrupts", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Interrupts},
-    {"proc/version",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "Linux version 6.12.0-neuron (NEURON 0.1.0)\n"},
-    {"proc/filesystems",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\n"},
-    {"proc/sys", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"proc/sys/kernel", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"proc/sys/kernel/ostype",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "Linux\n"},
-    {"proc/sys/kernel/osrelease",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "6.12.0-neuron\n"},
-    {"proc/sys/kernel/version",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "NEURON 0.1.0\n"},
-    {"proc/sys/kernel/hostname",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "neuron\n"},
-    {"proc/sys/kernel/pid_max",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "32768\n"},
-    {"proc/sys/kernel/threads-max",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "32767\n"},
-    {"proc/sys/kernel/ngroups_max",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "0\n"},
-    // No part of the time is kept from FIFO and RR tasks by a setting: budgets and floors do that.
-    {"proc/sys/kernel/sched_rt_runtime_us",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "-1\n"},
-    {"proc/sys/kernel/sched_rt_period_us",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "1000000\n"},
-    {"proc/sys/vm", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"proc/sys/vm/overcommit_memory",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "1\n"},
-    {"proc/sys/vm/max_map_count",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "2048\n"},
-    {"proc/sys/fs", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"proc/sys/fs/pipe-max-size",
-     NodeKind::Information,
-     kTypeRegular | kReadableByAll,
-     Information::Constant,
-     {},
-     "65536\n"},
-    {"sys", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system/cpu", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/devices/system/cpu/online", NodeKind::Information, kTypeRegular | kReadableByAll,
-     Information::CpusOnline},
-    {"sys/devices/system/cpu/possible", NodeKind::Information, kTypeRegular | kReadableByAll,
-     Information::CpusPossible},
-    {"sys/devices/system/cpu/present", NodeKind::Information, kTypeRegular | kReadableByAll,
-     Information::CpusPossible},
-    {"sys/firmware", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree/base", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
-    {"sys/firmware/devicetree/base/compatible", NodeKind::Information, kTypeRegular | kReadableByAll,
-     Information::BoardCompatible},
-    {"sys/firmware/devicetree/base/model", NodeKind::Information, kTypeRegular | kReadableByAll,
-     Information::BoardModel},
-};
 
 Node directory(std::uint64_t inode, std::uint32_t mode) {
     return {.kind = NodeKind::Directory,
@@ -197,13 +42,9 @@ Node node_of(const initrd_index::Found& found) {
             .object = found.object};
 }
 
-std::uint64_t inode_of(const Fixed& fixed) {
-    return kFirstFixedInode + static_cast<std::uint64_t>(&fixed - kFixed);
-}
-
 Result<Node> find_fixed(std::string_view path) {
-    const auto* found = std::ranges::find(kFixed, path, &Fixed::path);
-    if (found == std::end(kFixed)) {
+    const Fixed* const found = fixed_at(path);
+    if (found == nullptr) {
         return Error::NoEntry;
     }
     if (found->kind == NodeKind::Directory) {
@@ -231,6 +72,9 @@ constexpr MountPoint kMountPoints[]{{"tmp", file::tmpfs::Root::Tmp}, {"dev/shm",
 
 std::optional<MemoryPath> memory_path(std::string_view path) {
     for (const MountPoint& mount : kMountPoints) {
+        if (path.empty() || path.front() != mount.path.front()) {
+            continue;
+        }
         if (path == mount.path) {
             return MemoryPath{.root = mount.root};
         }
@@ -316,8 +160,7 @@ Result<std::string_view> link_at(std::string_view path, std::span<char> room, ta
     if (const auto place = memory_path(path)) {
         return file::tmpfs::read_link(place->root, place->rest, room);
     }
-    const auto* fixed = std::ranges::find(kFixed, path, &Fixed::path);
-    if (fixed != std::end(kFixed)) {
+    if (const Fixed* const fixed = fixed_at(path); fixed != nullptr) {
         if (fixed->kind != NodeKind::Link) {
             return Error::InvalidArgument;
         }
@@ -469,7 +312,7 @@ Result<Path> resolve(const Path& base, std::string_view text, FinalLink last, ta
     bool ends_as_directory = names_directory(text);
     std::uint32_t links = 0;
     if (text.starts_with('/')) {
-        at = {};
+        at.clear();
     }
     for (std::string_view part = take_part(text); !part.empty(); part = take_part(text)) {
         if (part == ".") {
@@ -496,7 +339,7 @@ Result<Path> resolve(const Path& base, std::string_view text, FinalLink last, ta
         text = TRY(pending.join(*target, text));
         at.go_up();
         if (text.starts_with('/')) {
-            at = {};
+            at.clear();
         }
     }
     at.set_ends_as_directory(ends_as_directory);

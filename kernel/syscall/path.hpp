@@ -22,6 +22,23 @@ using file::kMaxPath;
 
 class Path {
   public:
+    Path() : length_{0} {}  // the root; what is behind the text is never written nor read
+    Path(const Path& other) : Path{} { *this = other; }
+    Path& operator=(const Path& other) {
+        if (this != &other) {
+            other.text().copy(characters_.data(), other.length_);
+            length_ = other.length_;
+            ends_as_directory_ = other.ends_as_directory_;
+        }
+        return *this;
+    }
+    ~Path() = default;
+
+    // The root again.
+    void clear() {
+        length_ = 0;
+        ends_as_directory_ = false;
+    }
     // Where a relative path starts; the root when it is not set.
     Result<void> set_base(std::string_view canonical);
     // Goes on from there, or from the root when `path` begins with "/", by the text alone. Errors:
@@ -44,8 +61,8 @@ class Path {
     void set_length(std::size_t length) { length_ = length; }
 
   private:
-    std::array<char, kMaxPath> characters_{};
-    std::size_t length_{0};
+    std::array<char, kMaxPath> characters_;  // the first length_ of them
+    std::size_t length_;
     bool ends_as_directory_{false};
 };
 

@@ -227,17 +227,17 @@ namespace {
     if (action.is_null() == old.is_null()) {
         return false;
     }
-    const VirtAddr at = action.is_null() ? mm::user_address(old) : mm::user_address(action);
-    if (!mm::is_in_one_place<kernel_sigaction>(at)) {
-        return false;
-    }
+    kernel_sigaction copy;
     if (action.is_null()) {
-        return task::may_ask_action(signal) &&
-               mm::copy_present_out(caller.space(), at, task::signal_action(caller.task, signal));
+        const VirtAddr to = mm::user_address(old);
+        return task::may_ask_action(signal) && mm::is_in_one_place<kernel_sigaction>(to) &&
+               task::copy_signal_action(caller.task, signal, copy) &&
+               mm::copy_present_out(caller.space(), to, copy);
     }
-    kernel_sigaction wanted;
-    return task::may_set_action(signal) && mm::copy_present_in(caller.space(), at, wanted) &&
-           task::set_quiet_action(caller.task, signal, wanted);
+    const VirtAddr from = mm::user_address(action);
+    return task::may_set_action(signal) && mm::is_in_one_place<kernel_sigaction>(from) &&
+           mm::copy_present_in(caller.space(), from, copy) &&
+           task::set_quiet_action(caller.task, signal, copy);
 }
 
 // Any call: Linux' order of errors.
