@@ -10,6 +10,7 @@
 #include "init/initrd.hpp"
 #include "init/panic.hpp"
 #include "lib/log.hpp"
+#include "mm/fault_injection.hpp"
 #include "mm/file_object.hpp"
 #include "mm/frames.hpp"
 #include "mm/kernel_map.hpp"
@@ -23,6 +24,7 @@
 #include "syscall/time.hpp"
 #include "syscall/trace_boot.hpp"
 #include "task/dispatcher.hpp"
+#include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/open_file.hpp"
 #include "task/random.hpp"
@@ -147,6 +149,22 @@ void read_initrd() {
     log::info("initrd: ", index.entries().size(), " entries, ", ByteCount{bytes.size()});
 }
 
+// neuron.fail=: from now on, for everybody but process 1, whose end would be the end of everything.
+void start_failing_allocations() {
+    const std::uint32_t interval = command_line().fail_allocation;
+    if (interval == 0) {
+        return;
+    }
+#ifdef NEURON_DEBUG
+    mm::fail_allocations_at_random(interval, [] {
+        const task::Task* const current = task::this_hart().current;
+        return current == nullptr || current->process().pid() == TaskId{1};
+    });
+#else
+    log::warn("neuron.fail=", interval, ": only debug builds let allocations fail");
+#endif
+}
+
 void start_init() {
     const CommandLine& line = command_line();
     syscall::report_refused_calls(line.report_refused_calls);
@@ -187,6 +205,7 @@ void start_init() {
                    static_cast<std::uint32_t>(pid.error()));
         give_up();
     }
+    start_failing_allocations();
 }
 
 }  // namespace kernel::init

@@ -48,8 +48,10 @@ class CommandLine {
     std::optional<HartId> boot_hart;      // boothart=ID: the hart that shall be the first
     Duration watchdog{};                  // watchdog=SECONDS, 0..3600; 0 is off
     std::string_view selftest;            // neuron.selftest=stay|CASE
-    bool general_paths{false};         // neuron.paths=general: no short cuts for calls, wake-ups and switches
-    std::string_view break_feature;    // neuron.break=NAME: the negative control to arm
+    bool general_paths{false};       // neuron.paths=general: no short cuts for calls, wake-ups and switches
+    std::string_view break_feature;  // neuron.break=NAME: the negative control to arm
+    std::uint32_t fail_allocation{
+        0};  // neuron.fail=N: about one of N allocations fails, 0 none; debug builds
     bool report_refused_calls{false};  // neuron.trace=refused: name each system call that is not supported
     bool trace_events{false};          // neuron.trace=events: the scheduler's trace is on from the boot on
     bool quiet{false};

@@ -12,6 +12,22 @@ constexpr std::int64_t kDisarmed = -1;
 // Successes left before the failure.
 constinit std::atomic<std::int64_t> successes_left{kDisarmed};
 constinit std::atomic<std::uint32_t> failures{0};
+// Of failures at random; 0: there are none.
+constinit std::atomic<std::uint32_t> random_interval{0};
+constinit std::atomic<std::uint64_t> random_state{1};
+using Exemption = bool (*)();
+constinit Exemption is_exempt_from_random = nullptr;
+
+// Knuth's MMIX generator, of which the upper bits are good. One step for each caller, whichever hart it is
+// on.
+std::uint32_t next_random() {
+    constexpr std::uint64_t kMultiplier = 6364136223846793005;
+    constexpr std::uint64_t kIncrement = 1442695040888963407;
+    std::uint64_t state = random_state.load(std::memory_order_relaxed);
+    while (!random_state.compare_exchange_weak(state, state * kMultiplier + kIncrement)) {
+    }
+    return static_cast<std::uint32_t>(state >> 32);
+}
 
 }  // namespace
 
@@ -20,8 +36,14 @@ void fail_allocation_after(std::uint64_t successes) {
     successes_left.store(static_cast<std::int64_t>(successes));
 }
 
+void fail_allocations_at_random(std::uint32_t interval, bool (*is_exempt)()) {
+    is_exempt_from_random = is_exempt;
+    random_interval.store(interval);
+}
+
 void stop_failing_allocations() {
     successes_left.store(kDisarmed);
+    random_interval.store(0);
 }
 
 bool has_allocation_failed() {
@@ -29,6 +51,11 @@ bool has_allocation_failed() {
 }
 
 bool should_fail_allocation() {
+    const std::uint32_t interval = random_interval.load();
+    if (interval != 0 && !is_exempt_from_random() && next_random() % interval == 0) {
+        failures.store(1);
+        return true;
+    }
     std::int64_t left = successes_left.load();
     while (left != kDisarmed) {
         // From 0 this steps to kDisarmed: exactly one caller fails.

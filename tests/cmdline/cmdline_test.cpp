@@ -82,6 +82,13 @@ TEST(CommandLine, TakesGeneralPathsOnlyWhenAsked) {
                 ElementsAre("command line: neuron.paths=short: wants general after ="));
 }
 
+TEST(CommandLine, FailsAllocationsOnlyWhenAsked) {
+    EXPECT_EQ(parsed("")->fail_allocation, 0U);
+    EXPECT_EQ(parsed("neuron.fail=50")->fail_allocation, 50U);
+    EXPECT_EQ(parsed("neuron.fail=x")->fail_allocation, 0U);
+    EXPECT_EQ(problems(*parsed("neuron.fail=4294967296")).size(), 1U);
+}
+
 TEST(CommandLine, TracesOnlyWhenAsked) {
     EXPECT_TRUE(parsed("neuron.trace=refused")->report_refused_calls);
     EXPECT_FALSE(parsed("neuron.trace=refused")->trace_events);
