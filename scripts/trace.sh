@@ -78,14 +78,19 @@ if [[ $scenario == sim:* ]]; then
 else
     "$root/scripts/setup.sh" run >&2
     "$root/scripts/build.sh" riscv-release >&2
-    input=$out/$name.log
+    log=$out/$name.log
+    input=$out/$name.ntrace
+    rm -f "$input"
     options="--records $records${only:+ --only $only}"
     python3 "$root/tools/qemu_run.py" --image "$root/build/riscv-release/Image" \
-        --initrd "$root/build/riscv-release/initrd.cpio" --smp "$smp" --log "$input" --timeout 300 \
+        --initrd "$root/build/riscv-release/initrd.cpio" --smp "$smp" --log "$log" --timeout 300 \
+        --host-line "file,path=$input" \
         --append "boothart=0 init=/bin/trace -- run $options -- ${program[*]}" >/dev/null ||
-        fail "the machine did not come to its end: $input"
-    status=$(sed -nE 's/^init: exited with status ([0-9]+).*/\1/p' "$input" | tail -n 1)
-    [ "${status:-none}" = 0 ] || fail "${program[*]}: exit status ${status:-unknown}: $input"
+        fail "the machine did not come to its end: $log"
+    status=$(sed -nE 's/^init: exited with status ([0-9]+).*/\1/p' "$log" | tail -n 1)
+    [ "${status:-none}" = 0 ] || fail "${program[*]}: exit status ${status:-unknown}: $log"
+    # Without the line to the host the trace is in the log.
+    [ -s "$input" ] || input=$log
 fi
 "$root/scripts/trace2perfetto" "$input" --perfetto "$out/$name.pftrace" --svg "$out/$name.svg" "${view[@]}"
 "$root/scripts/trace2perfetto" "$input" --strict | tee "$out/$name.txt"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // trace: switches the scheduler's trace, and prints what it kept as lines that scripts/trace2perfetto reads.
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,10 +29,14 @@ using nexus_abi::TraceKind;
 
 constexpr std::string_view kUsage =
     "usage: trace start [--only CATEGORY,...] [--records N]\n"
-    "       trace stop | status | dump\n"
-    "       trace run [--only CATEGORY,...] [--records N] -- PROGRAM [ARGUMENT...]\n"
+    "       trace stop | status\n"
+    "       trace dump [--console]\n"
+    "       trace run [--only CATEGORY,...] [--records N] [--console] -- PROGRAM [ARGUMENT...]\n"
     "  start    writes down what each CPU does from now on; --records: how much it keeps (256..65536, 8192)\n"
-    "  dump     prints it for scripts/trace2perfetto; while the trace is on it is what there is so far\n"
+    "  dump     gives it to the host: through /dev/hvc0 where the machine has that, else as lines on the "
+    "console\n"
+    "           (--console: always), for scripts/trace2perfetto; while the trace is on it is what there is "
+    "so far\n"
     "  run      start, the program, stop, dump; the exit status is the program's\n"
     "  CATEGORY sched, attr, lag, irq, calls, faults; all of them if none is named";
 
@@ -49,6 +54,7 @@ struct Options {
     std::uint32_t categories{nexus_abi::kTraceAll};
     std::uint32_t records{0};
     std::vector<char*> program;
+    bool on_console{false};
 };
 
 int complain(const std::string& text) {
@@ -78,6 +84,10 @@ std::optional<Options> parse(std::span<char*> arguments) {
         if (argument == "--") {
             options.program.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
             return options;
+        }
+        if (argument == "--console") {
+            options.on_console = true;
+            continue;
         }
         if ((argument != "--only" && argument != "--records") || i + 1 == arguments.size()) {
             complain(user::format("'%s': not an option, or without its value", arguments[i]));
@@ -127,16 +137,52 @@ int start(const Options& options) {
     return done.ok() ? 0 : explain("start", done.error());
 }
 
-// Prints frames and numbers them.
+// The line to the host takes nothing for this long: nobody takes it in there.
+constexpr int kPatienceMs = 1000;
+
+// Numbers frames and gives them away: as lines on the console, or through the line to the host as the bytes
+// of a trace file.
 class Dump {
   public:
-    void put(std::uint8_t cpu, std::uint64_t lost, std::span<const trace_record> records) {
-        user::write_line(user::trace_line(user::trace_frame(cpu, number_++, lost, records)));
+    // host: a descriptor of /dev/hvc0, or -1 for the console.
+    explicit Dump(int host) : host_{host} {
+        if (host_ >= 0) {
+            send(user::kTraceFileMagic);
+        }
     }
-    void end() { put(user::kTraceEndCpu, 0, {}); }
+    void put(std::uint8_t cpu, std::uint64_t lost, std::span<const trace_record> records) {
+        const std::string frame = user::trace_frame(cpu, number_++, lost, records);
+        if (host_ >= 0) {
+            send(frame);
+        } else {
+            user::write_line(user::trace_line(frame));
+        }
+    }
+    // Whether all of it was taken.
+    [[nodiscard]] bool end() {
+        put(user::kTraceEndCpu, 0, {});
+        return !failed_;
+    }
+    [[nodiscard]] std::uint32_t frames() const { return number_; }
 
   private:
+    void send(std::string_view bytes) {
+        for (int waited = 0; !bytes.empty() && !failed_;) {
+            const ::ssize_t sent = ::write(host_, bytes.data(), bytes.size());
+            if (sent > 0) {
+                bytes.remove_prefix(static_cast<std::size_t>(sent));
+                waited = 0;
+            } else if (sent < 0 && errno == EAGAIN && waited++ < kPatienceMs) {
+                static_cast<void>(::usleep(1000));
+            } else {
+                failed_ = true;
+            }
+        }
+    }
+
+    int host_;
     std::uint32_t number_{0};
+    bool failed_{false};
 };
 
 nexus_abi::Result<void> dump_tasks(Dump& dump) {
@@ -183,8 +229,9 @@ nexus_abi::Result<void> dump_cpu(Dump& dump, std::uint32_t cpu, std::uint32_t ke
     return {};
 }
 
-nexus_abi::Result<void> dump_all(std::uint32_t kept) {
-    Dump dump;
+// Whether all of it was taken.
+nexus_abi::Result<bool> dump_to(int host, std::uint32_t kept) {
+    Dump dump{host};
     TRY(dump_tasks(dump));
     const nexus_abi::abi_info info = TRY(nexus_abi::info());
     for (std::uint32_t cpu = 0; cpu < 64; ++cpu) {
@@ -192,17 +239,33 @@ nexus_abi::Result<void> dump_all(std::uint32_t kept) {
             TRY(dump_cpu(dump, cpu, kept));
         }
     }
-    dump.end();
+    const bool taken = dump.end();
+    if (taken && host >= 0) {
+        user::write_line(user::format("trace: %u frames went to the host", dump.frames()));
+    }
+    return taken;
+}
+
+nexus_abi::Result<void> dump_all(std::uint32_t kept, bool on_console) {
+    const int host = on_console ? -1 : ::open("/dev/hvc0", O_WRONLY | O_CLOEXEC);
+    const auto taken = dump_to(host, kept);
+    if (host >= 0) {
+        ::close(host);
+    }
+    if (!TRY(taken)) {
+        complain("/dev/hvc0 does not take it: it goes to the console");
+        TRY(dump_to(-1, kept));
+    }
     return {};
 }
 
 // Switches off, or back on after a dump in the middle: what is read is what is told.
-int stop_and_dump(bool goes_on) {
+int stop_and_dump(bool goes_on, bool on_console) {
     const auto stopped = control(0, 0);
     if (!stopped.ok()) {
         return explain("stop", stopped.error());
     }
-    const auto dumped = dump_all(stopped->kept);
+    const auto dumped = dump_all(stopped->kept, on_console);
     if (goes_on && stopped->was != 0) {
         const auto again = control(stopped->was, 0);
         if (!again.ok()) {
@@ -244,7 +307,7 @@ int run(Options& options) {
     if (child < 0 || ::waitpid(child, &ended, 0) != child) {
         return complain(user::format("%s: %s", options.program[0], std::strerror(errno)));
     }
-    const int failed = stop_and_dump(false);
+    const int failed = stop_and_dump(false, options.on_console);
     if (failed != 0) {
         return failed;
     }
@@ -260,15 +323,16 @@ int main(int argc, char** argv) {
         const auto stopped = control(0, 0);
         return stopped.ok() ? 0 : explain("stop", stopped.error());
     }
-    if (command == "dump" && argc == 2) {
-        return stop_and_dump(true);
+    const bool on_console = argc == 3 && std::string_view{arguments[2]} == "--console";
+    if (command == "dump" && (argc == 2 || on_console)) {
+        return stop_and_dump(true, on_console);
     }
     if (command == "status" && argc == 2) {
         return status();
     }
     if (command == "start" || command == "run") {
         auto options = parse(arguments.subspan(2));
-        if (!options || (command == "start" && !options->program.empty())) {
+        if (!options || (command == "start" && (!options->program.empty() || options->on_console))) {
             return 1;
         }
         return command == "start" ? start(*options) : run(*options);

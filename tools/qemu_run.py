@@ -86,6 +86,10 @@ def command(options, plan):
     line += plan.arguments
     if options.plugin:
         line += ["-plugin", options.plugin]
+    if options.host_line:
+        # Port 0 of a console of today's virtio (QEMU's own default is the interface before 1.0).
+        line += ["-global", "virtio-mmio.force-legacy=false", "-chardev", f"{options.host_line},id=host-line", "-device",
+                 "virtio-serial-device", "-device", "virtconsole,chardev=host-line"]
     if options.gdb:
         line += ["-S", "-gdb", f"tcp:127.0.0.1:{options.gdb_port}"]
     return line
@@ -212,6 +216,8 @@ def parse(arguments):
     parser.add_argument("--timeout", type=float, default=300, help="seconds of wall time; 0 = none")
     parser.add_argument("--interactive", action="store_true", help="UART on this terminal; Ctrl-A x leaves")
     parser.add_argument("--plugin", default="", metavar="FILE[,ARGUMENT]", help="a TCG plugin that watches the run")
+    parser.add_argument("--host-line", default="", metavar="CHARDEV",
+                        help="a virtio console that leads to this backend of QEMU's, such as file,path=FILE (/dev/hvc0)")
     parser.add_argument("--gdb", action="store_true", help="wait for a debugger on this machine")
     parser.add_argument("--gdb-port", type=int, default=int(os.environ.get("NEURON_GDB_PORT", "1234")), metavar="N",
                         help="its port; default NEURON_GDB_PORT, or 1234")

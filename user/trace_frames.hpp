@@ -24,6 +24,8 @@
 namespace user {
 
 inline constexpr std::string_view kTraceLinePrefix = "@T ";
+// A trace file: this, then frames one behind the other. Several may follow each other in one file.
+inline constexpr std::string_view kTraceFileMagic = "NEURONTRACE1\n";
 // In the place of a CPU. Tasks: records that tell of tasks there were when the dump was made, without a time.
 inline constexpr std::uint8_t kTraceTasksCpu = 0xfe;
 inline constexpr std::uint8_t kTraceEndCpu = 0xff;

@@ -199,6 +199,11 @@ void MachineReader::visit(Node node, std::size_t depth) {
         read_imsics(node, depth);
     } else if (compatible.contains("google,goldfish-rtc") && tree_.is_available(node)) {
         machine_.goldfish_rtc = read_registers(node, depth);
+    } else if (compatible.contains("virtio,mmio") && tree_.is_available(node)) {
+        const auto registers = read_registers(node, depth);
+        if (registers && !machine_.virtio_devices.try_push(*registers)) {
+            problem("more than 16 virtio devices", node, "reg");
+        }
     }
 }
 

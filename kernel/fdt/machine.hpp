@@ -25,6 +25,7 @@ inline constexpr std::size_t kMaxReservedRanges = 32;
 inline constexpr std::size_t kMaxPlics = 8;
 inline constexpr std::size_t kMaxAplics = 8;
 inline constexpr std::size_t kMaxImsicRanges = 8;
+inline constexpr std::size_t kMaxVirtioDevices = 16;
 // The Linux boot protocol lets a device tree be at most 2 MiB (Documentation/arch/riscv/boot.rst).
 inline constexpr std::size_t kMaxBlobBytes = 2U << 20;
 
@@ -187,6 +188,7 @@ struct Machine {
     // IMSICs.
     std::uint32_t message_ids{0};
     std::optional<MemoryRange> goldfish_rtc;
+    FixedVector<MemoryRange, kMaxVirtioDevices> virtio_devices;  // registers; most have no device behind them
     std::optional<Initrd> initrd;
 
     FixedVector<Problem, 16> problems;  // what was left out, in the order found; later ones are only counted

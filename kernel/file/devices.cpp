@@ -38,6 +38,22 @@ SysResult read_random(Task& caller, UserBuffers& buffers) {
                     });
 }
 
+constinit HostWriter host_writer = nullptr;  // immutable after boot
+
+SysResult write_to_host(Task& caller, UserBuffers& buffers) {
+    std::array<std::byte, 1024> bytes;
+    return transfer(caller, buffers, bytes.size(),
+                    [&](const UserBuffers::Piece& piece, std::uint64_t) -> Result<std::uint64_t> {
+                        const auto part = std::span{bytes}.first(piece.bytes);
+                        TRY(mm::copy_from_user(caller.process().space(), part, piece.start));
+                        const std::size_t taken = TRY(host_writer(part));
+                        if (taken == 0) {
+                            return Error::TryAgain;
+                        }
+                        return taken;
+                    });
+}
+
 // Counts what is written to a device that forgets it.
 SysResult write_nowhere(UserBuffers& buffers) {
     std::uint64_t total = 0;
@@ -63,12 +79,13 @@ class DeviceFile final : public task::OpenFile {
             case Device::Random:
                 return read_random(caller, buffers);
             case Device::Null:
+            case Device::Host:
                 break;
         }
         return std::uint64_t{0};
     }
-    SysResult write(Task&, UserBuffers& buffers, std::optional<std::uint64_t>) override {
-        return write_nowhere(buffers);
+    SysResult write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
+        return device_ == Device::Host ? write_to_host(caller, buffers) : write_nowhere(buffers);
     }
     [[nodiscard]] bool is_seekable() const override { return true; }
     Result<std::uint64_t> seek(std::int64_t, task::Whence) override { return std::uint64_t{0}; }
@@ -80,9 +97,10 @@ class DeviceFile final : public task::OpenFile {
         return Mappable{.is_zero = true};
     }
     [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override {
-        const std::string_view path = device_ == Device::Null   ? "/dev/null"
-                                      : device_ == Device::Zero ? "/dev/zero"
-                                                                : "/dev/urandom";
+        const std::string_view path = device_ == Device::Null     ? "/dev/null"
+                                      : device_ == Device::Zero   ? "/dev/zero"
+                                      : device_ == Device::Random ? "/dev/urandom"
+                                                                  : "/dev/hvc0";
         if (path.size() > to.size()) {
             return Error::NameTooLong;
         }
@@ -112,7 +130,14 @@ void DeviceFile::close() {
 
 }  // namespace
 
+void set_host_writer(HostWriter writer) {
+    host_writer = writer;
+}
+
 Result<Ref<task::OpenFile>> open_device(Device device, std::uint32_t flags, const task::FileStatus& status) {
+    if (device == Device::Host && host_writer == nullptr) {
+        return Error::NoDevice;
+    }
     return Ref<task::OpenFile>::adopt(*TRY(pool.create(device, flags, status)));
 }
 

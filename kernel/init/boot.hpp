@@ -46,6 +46,8 @@ void map_kernel(const BootArguments& boot);
 // boot_devices.cpp
 void start_console();
 void start_interrupt_controllers();
+// /dev/hvc0, where the machine has a virtio console.
+void start_host_line();
 // Lets the console interrupt a CPU that is online. KSELFTEST: that arrives; else it is polled from now on.
 void check_console();
 void install_hooks();

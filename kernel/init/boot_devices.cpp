@@ -5,7 +5,9 @@
 #include "arch/riscv64/cpu.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "drivers/devices.hpp"
+#include "drivers/host_line.hpp"
 #include "drivers/interrupts.hpp"
+#include "file/devices.hpp"
 #include "init/boot.hpp"
 #include "init/harts_report.hpp"
 #include "init/log.hpp"
@@ -173,6 +175,13 @@ void start_interrupt_controllers() {
                          [i](VirtAddr at) { return drivers::start_aplic(machine(), i, at); });
     }
     drivers::start_hart_interrupts(machine());
+}
+
+void start_host_line() {
+    if (drivers::start_host_line(machine()).ok()) {
+        file::set_host_writer(&drivers::write_to_host);
+        log::info("host line: /dev/hvc0 is a virtio console");
+    }
 }
 
 namespace {

@@ -17,6 +17,7 @@ void finish_boot() {
     prepare_this_hart();
     start_console();
     start_interrupt_controllers();
+    start_host_line();
     start_other_harts();
     check_harts();
     check_console();

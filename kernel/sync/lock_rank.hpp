@@ -30,6 +30,7 @@ enum class LockRank : std::uint8_t {
     Terminal = 95,              // line discipline of the console; echoes what is typed
     Log = 100,                  // one line into the log ring
     InterruptController = 105,  // leaf: one enable word
+    HostLine = 107,             // leaf: one buffer to the host
     Console = 110,              // one line into the transmit ring
 };
 

@@ -49,6 +49,7 @@ inline constexpr Fixed kFixed[]{
     {"dev/zero", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Zero},
     {"dev/random", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
     {"dev/urandom", NodeKind::Device, kTypeCharacter | 0666, {}, Device::Random},
+    {"dev/hvc0", NodeKind::Device, kTypeCharacter | 0220, {}, Device::Host},
     // Listed here, looked up in memory.
     {"tmp", NodeKind::Directory, kTypeDirectory | 01777},
     {"dev/shm", NodeKind::Directory, kTypeDirectory | 01777},

@@ -79,17 +79,39 @@ def check_picture(log):
     assert tracks == tracks_of(shown.read_text(encoding="utf-8")), f"{shown} has other tracks than the command makes: {tracks}"
 
 
+def boot(options, log, words, *more):
+    """Boots /bin/trace as init with these words; its log."""
+    subprocess.run([sys.executable, ROOT / "tools/qemu_run.py", "--image", options.image, "--initrd", options.initrd, "--log", log,
+                    "--smp", "2", "--timeout", "120", "--append", f"boothart=0 init=/bin/trace -- {words}", *more],
+                   check=True, stdout=subprocess.DEVNULL)
+    return pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
+
+
+def check_host_line(options):
+    """The same by the line to the host: frames in a file and none in the log; and with nobody at its other end the machine
+    comes to its end all the same."""
+    log = pathlib.Path(options.log).with_name("trace-host-line.uart.log")
+    trace = log.with_suffix(".ntrace")
+    words = "run -- /bin/nproc"
+    text = boot(options, log, words, "--host-line", f"file,path={trace}")
+    dumps = frames.from_files(trace.read_bytes())
+    assert len(dumps) == 1 and dumps[0].ended and not dumps[0].missing and not dumps[0].damaged, "the file is not one whole dump"
+    assert f"trace: {len(dumps[0].frames)} frames went to the host" in text and frames.PREFIX not in text, text[-500:]
+    assert "nproc" in [task.name for task in timeline.build(dumps[0]).tasks.values()]
+    text = boot(options, log, "run --console -- /bin/nproc", "--host-line", f"file,path={trace}")
+    assert not trace.read_bytes() and frames.from_log(text)[-1].ended, "--console was not obeyed"
+    # QEMU's own end takes the bytes and has nowhere to put them.
+    text = boot(options, log, words, "--host-line", f"socket,path={log.with_suffix('.socket')},server=on,wait=off")
+    assert "init: exited with status 0" in text, text[-500:]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", required=True)
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--log", required=True)
     options = parser.parse_args()
-    subprocess.run([sys.executable, ROOT / "tools/qemu_run.py", "--image", options.image, "--initrd", options.initrd, "--log",
-                    options.log, "--smp", "2", "--timeout", "120", "--append",
-                    "boothart=0 init=/bin/trace -- run --records 16384 -- /bin/selftest shares,stay"],
-                   check=True, stdout=subprocess.DEVNULL)
-    text = pathlib.Path(options.log).read_text(encoding="utf-8", errors="replace")
+    text = boot(options, options.log, "run --records 16384 -- /bin/selftest shares,stay")
     assert "SELFTEST: qos shares ratio ok" in text, "the case did not pass under the trace"
     told = timeline.build(frames.from_log(text)[-1])
     assert not told.warnings and not told.lost, (told.warnings, told.lost)
@@ -109,6 +131,7 @@ def main():
         assert off <= TOLERANCE
     assert all(ran[tid][1] == {1} for tid in workers), "the workers ran elsewhere than on the case's CPU"
     check_picture(options.log)
+    check_host_line(options)
     late = [delay for delays in summary.wake_delays(told).values() for delay in delays]
     assert late, "no wake-up is in the trace"
     print(f"{len(told.switches)} switches, {len(late)} wake-ups, {len(told.events)} events")

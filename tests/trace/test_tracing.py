@@ -118,6 +118,11 @@ class Frames(unittest.TestCase):
         self.assertFalse(frames.from_file(data[:-3]).ended)
         self.assertTrue(frames.from_file(data[:-3]).damaged)
 
+    def test_a_file_may_hold_several_dumps(self):
+        data = frames.to_file(dump_of(two_tasks()))
+        self.assertEqual([dump.frames for dump in frames.from_files(data + data)], [two_tasks()] * 2)
+        self.assertEqual([bool(dump.damaged) for dump in frames.from_files(data[:-3] + data)], [True, False])
+
 
 class Timeline(unittest.TestCase):
     def setUp(self):
@@ -155,6 +160,12 @@ class Timeline(unittest.TestCase):
         told = timeline.build(dump_of([parts[0], frames.Frame(0, 1, 0, parts[1].records[:2]), parts[2], parts[3]]))
         self.assertIn("1 frames are missing", " ".join(told.warnings))
         self.assertEqual([part.fate for part in told.slices if part.task == 7][:1], [""])
+
+    def test_the_last_name_counts_on_whichever_cpu_it_was_given(self):
+        parts = two_tasks()
+        parts[1].records += [(11_000_000, *record[1:]) for record in name_records(8, "renamed")]
+        parts[2].records += [(1_000_000, *record[1:]) for record in name_records(8, "earlier")]
+        self.assertEqual(timeline.build(dump_of(parts)).name(8), "renamed")
 
     def test_delays_of_wake_ups(self):
         self.assertEqual(summary.wake_delays(self.told), {8: [100_000]})

@@ -2,6 +2,7 @@
 """Trace frames, out of a UART log or a trace file, and into one (user/trace_frames.hpp says what a frame is)."""
 import base64
 import dataclasses
+import re
 import struct
 import zlib
 
@@ -89,8 +90,14 @@ def from_log(text):
 MAGIC = b"NEURONTRACE1\n"
 
 
+def from_files(data):
+    """The dumps of a trace file: MAGIC, then frames one behind the other; more of the same may follow."""
+    begins = [match.start() for match in re.finditer(re.escape(MAGIC), data)]
+    return [from_file(data[begin:end]) for begin, end in zip(begins, [*begins[1:], len(data)])]
+
+
 def from_file(data):
-    """The dump of a trace file: MAGIC, then frames one behind the other."""
+    """The dump of a trace file that holds one."""
     dump = Dump()
     at = len(MAGIC)
     while at < len(data):

@@ -101,9 +101,10 @@ def note_task(timeline, kind, tid, value):
 class Cpu:
     """One CPU's records, in order."""
 
-    def __init__(self, timeline, number):
+    def __init__(self, timeline, number, notes):
         self.timeline = timeline
         self.number = number
+        self.notes = notes  # what is told of tasks, by all CPUs
         self.running = None  # None: not known
         self.since = 0
         self.last = 0
@@ -129,7 +130,7 @@ class Cpu:
             self.timeline.switches.append((at, self.number, self.running, fate, task, value >> 8))
             self.running, self.since = task, at
             return
-        note_task(self.timeline, kind, task, value)
+        self.notes.append((at, kind, task, value))
         if kind == KIND["Start"]:
             self.timeline.task(task).born = True
         elif kind == KIND["Ended"]:
@@ -158,8 +159,9 @@ def build(dump):
             by_cpu.setdefault(frame.cpu, []).append((frame, missing))
         previous = frame.number
     # What the snapshot says is the state at the end: a running trace says more about the way there.
+    notes = []
     for number, parts in sorted(by_cpu.items()):
-        cpu = Cpu(timeline, number)
+        cpu = Cpu(timeline, number, notes)
         for frame, missing in parts:
             if frame.lost or missing:
                 timeline.lost[number] = timeline.lost.get(number, 0) + frame.lost
@@ -167,6 +169,9 @@ def build(dump):
             for record in frame.records:
                 cpu.add(*record)
         timeline.cpus.append(number)
+    # A task may have been named on one CPU and renamed on another: the last word counts.
+    for _, kind, task, value in sorted(notes, key=lambda note: note[0]):
+        note_task(timeline, kind, task, value)
     stamps = [record[0] for parts in by_cpu.values() for frame, _ in parts for record in frame.records]
     timeline.begin, timeline.end = min(stamps, default=0), max(stamps, default=0)
     for number in timeline.cpus:
