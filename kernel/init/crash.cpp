@@ -23,6 +23,9 @@ constexpr std::size_t kRegistersPerLine = 5;
 constexpr std::size_t kWordsRead = 128;
 constexpr std::size_t kShown = 12;
 constexpr std::size_t kShownPerLine = 6;
+// How many mappings are looked at for files with code, and how many of those are shown.
+constexpr std::size_t kMappingsRead = 64;
+constexpr std::size_t kFilesShown = 8;
 
 constexpr Duration kSpacing = Duration::seconds(1);
 constexpr std::int64_t kBurst = 10;
@@ -82,6 +85,28 @@ class Candidates {
     Line<log::kMaxLineBytes> line_;
 };
 
+// Which files the code lies in, and where: the addresses of a program that may lie anywhere, and of its
+// libraries, mean nothing without it. scripts/symbolize reads these lines.
+void show_code(mm::AddressSpace& space, TaskId pid) {
+    VirtAddr at{};
+    for (std::size_t looked = 0, shown = 0; looked < kMappingsRead && shown < kFilesShown; ++looked) {
+        const auto listed = space.mapping_at_or_above(at);
+        if (!listed.ok()) {
+            return;
+        }
+        const mm::Mapping& mapping = listed->mapping;
+        at = mapping.end;
+        if (!mapping.protection.execute || mapping.file == nullptr) {
+            continue;
+        }
+        std::array<char, 128> room;
+        const auto name = mapping.file->link_text(room);
+        log::info("crash ", pid, ": code ", hex(mapping.start.value()), "-", hex(mapping.end.value()), " of ",
+                  name.ok() ? *name : std::string_view{"?"}, " from offset ", hex(mapping.file_offset));
+        ++shown;
+    }
+}
+
 void show_registers(const task::Task& task) {
     Line<log::kMaxLineBytes> line;
     for (std::uint32_t i = 1; i < kRegisterNames.size(); ++i) {
@@ -107,6 +132,7 @@ void report_crash(task::Task& task) {
     const auto program = syscall::process_files::read_link(path.text(), room);
     log::info("crash ", pid, ": ", std::string_view{name.data()}, " (tid ", task.tid(), "), program ",
               program.ok() ? *program : std::string_view{"?"});
+    show_code(task.process().space(), pid);
     log::info("crash ", pid, ": pc ", hex(task.frame.pc));
     show_registers(task);
     Candidates candidates{task.process().space(), pid};

@@ -12,8 +12,8 @@ A block of code has a comment on the line above it that says what it is:
   <!-- printed above -->    is part of what the block before it printed
   <!-- commands -->         commands alone: their scripts are there and know the options
 
-Behind it may stand `, figures vary`: then numbers stand for any number, `0x` for any address, and `[|| ]` for any bar, and
-`...` within a line for the rest of a word or more. In what is printed a line `...` stands for any lines. A block without such a comment is an error.
+Behind it may stand `, figures vary`: then numbers stand for any number, `0x` for any address, `[|| ]` for any bar, and `...` within
+a line for anything. In what is printed a line `...` stands for any lines. A block without such a comment is an error.
 """
 
 import dataclasses
@@ -76,7 +76,8 @@ def steps_of(text, prompt):
     return head, [part.partition("\n")[::2] for part in parts]
 
 
-TOKEN = re.compile(r"(?P<dots>\.\.\.)|(?P<hex>0x[0-9a-f]+)|(?P<bar>\[[| ]*\])|(?P<number>(?<![\w.])-?\d+(?:[.:]\d+)*)|(?P<space> +)|(?P<other>.)")
+TOKEN = re.compile(r"(?P<dots>\.\.\.)|(?P<hex>0x[0-9a-f]+)|(?P<bar>\[[| ]*\])|(?P<number>(?<![\w.])-?\d+(?:[.:]\d+)*)|"
+                   r"(?P<space> +)|(?P<other>.)")
 ANY = {"dots": ".*", "hex": r"0x[0-9a-f]+", "bar": r"\[[| ]*\]", "number": r"-?\d+(?:[.:]\d+)*", "space": " +"}
 
 

@@ -124,6 +124,15 @@ class Reports(unittest.TestCase):
         self.assertRegex(text, rf"crash 1: pc 0x[0-9a-f]+\n        main at tests/programs/null_deref\.c:{line}\n")
         self.assertRegex(text, r"perhaps from .*\n(        .*\n)*        __libc_start")
 
+    def test_program_without_a_fixed_place_that_crashes(self):
+        lines, log = boot("report-crash-pie", "init=/bin/null_deref_pie", smp=2)
+        # Itself, its interpreter, the C library, and the kernel's page for signals.
+        code = self.has(lines, r"crash 1: code 0x[0-9a-f]+-0x[0-9a-f]+ of /\S+ from offset 0x[0-9a-f]+$")
+        self.assertEqual(sorted(re.search(r" of \S*/(\S+) from", line)[1] for line in code),
+                         ["[sigreturn]", "ld-linux-riscv64-lp64d.so.1", "libc.so.6", "null_deref_pie"])
+        line = line_of("tests/programs/null_deref.c", "WRONG, read")
+        self.assertRegex(symbolize(log), rf"crash 1: pc 0x[0-9a-f]{{7,}}\n        main at tests/programs/null_deref\.c:{line}\n")
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

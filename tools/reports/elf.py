@@ -44,6 +44,14 @@ class Elf:
             if kind == PT_LOAD:
                 self.segments.append((address, at, size, flags))
 
+    def address_of(self, offset):
+        """The address that the file gives to code at that offset, or None."""
+        for address, at, size, flags in self.segments:
+            # A mapping begins with the page in which the segment does.
+            if flags & PF_X and at & ~0xfff <= offset < at + size:
+                return address + offset - at
+        return None
+
     def has_code(self, address):
         """Whether instructions lie there."""
         return any(start <= address < start + size and flags & PF_X for start, _, size, flags in self.segments)

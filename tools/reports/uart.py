@@ -16,6 +16,8 @@ PANIC_ADDRESS = re.compile(r"^\s+(?P<what>pc|ra|#\d+|\?)\s+0x(?P<address>[0-9a-f
 RUNS = re.compile(r"^\s+cpu \d+: .*\bruns .* \(tid \d+ of process \d+ (?P<name>\S+), .*\) at 0x(?P<address>[0-9a-f]+)")
 CRASH = re.compile(r"\bcrash (?P<pid>\d+): (?P<rest>.*)$")
 CRASH_PROGRAM = re.compile(r"^(?P<name>.*), program (?P<path>\S+)$")
+CRASH_MAPPING = re.compile(r"^code 0x(?P<start>[0-9a-f]+)-0x(?P<end>[0-9a-f]+) of (?P<path>\S+) "
+                           r"from offset 0x(?P<offset>[0-9a-f]+)$")
 CRASH_CODE = re.compile(r"^(?P<what>pc|called from|perhaps from) (?P<addresses>0x.*)$")
 
 
@@ -36,6 +38,26 @@ class Programs:
         if name not in self.opened:
             self.opened[name] = elf.Elf(self.paths[name]) if name in self.paths else None
         return self.opened[name]
+
+
+class Code:
+    """The files of a crashed program's code, and where they lay."""
+
+    def __init__(self):
+        self.ranges = []  # (start, end, file, what to add to an address for the file's own)
+
+    def add(self, match, file):
+        start, end, offset = (int(match[part], 16) for part in ("start", "end", "offset"))
+        own = file.address_of(offset)
+        if own is not None:
+            self.ranges.append((start, end, file, own - start))
+
+    def place(self, address):
+        """The file and its own address, or (None, address)."""
+        for start, end, file, shift in self.ranges:
+            if start <= address < end:
+                return file, address + shift
+        return None, address
 
 
 def told(file, address, is_return):
@@ -67,6 +89,7 @@ class Crashes:
     def __init__(self, programs):
         self.programs = programs
         self.files = {}
+        self.code = {}
 
     def lines(self, match):
         """What to add below a line of a crash report."""
@@ -74,14 +97,25 @@ class Crashes:
         program = CRASH_PROGRAM.match(rest)
         if program:
             self.files[pid] = self.programs.find(program["path"])
+            self.code[pid] = Code()
             return [] if self.files[pid] else [f"        (no file {program['path']} with these addresses is known)"]
+        mapping = CRASH_MAPPING.match(rest)
+        if mapping and pid in self.code:
+            file = self.programs.find(mapping["path"])
+            if file:
+                self.code[pid].add(mapping, file)
+            return []
         code = CRASH_CODE.match(rest)
-        file = self.files.get(pid)
-        if not code or not file:
+        if not code:
             return []
         lines = []
         for word in code["addresses"].split():
             address = int(word, 16)
+            file = self.files.get(pid)
+            if self.code.get(pid) and self.code[pid].ranges:
+                file, address = self.code[pid].place(address)
+            if not file:
+                continue
             if code["what"] == "pc":
                 lines += told(file, address, False)
             elif code["what"] == "called from" or file.is_return_address(address):
