@@ -9,7 +9,7 @@ usage: scripts/gdb.sh [options] [-- GDB-ARGUMENT...]
   --preset NAME      which build (default riscv-release; riscv-debug shows more, and runs with all checks)
   --elf FILE         the kernel with its symbols, instead of a preset's
   --port N           the debugger's port (default NEURON_GDB_PORT, or 1234: QEMU's, as `scripts/run.sh --gdb` opens it)
-  --board            the port of OpenOCD instead, 3333
+  --board            the port of OpenOCD instead, 3333 (boards/visionfive2/openocd.cfg)
   --help             this text
 Inside: nx-hart, nx-tasks, nx-runq [CPU], nx-pt ADDRESS [TID], nx-log [LINES]; `help nx-pt` and so on.
 TEXT
