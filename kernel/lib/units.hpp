@@ -56,7 +56,7 @@ class Instant {
     [[nodiscard]] constexpr bool is_never() const { return *this == never(); }
     // this + d, or never() when that would overflow. Pre: d >= 0.
     [[nodiscard]] constexpr Instant plus_saturating(Duration d) const {
-        return d.ns() > std::numeric_limits<std::int64_t>::max() - ns_ ? never() : Instant{ns_ + d.ns()};
+        return ns_ > std::numeric_limits<std::int64_t>::max() - d.ns() ? never() : Instant{ns_ + d.ns()};
     }
 
     constexpr auto operator<=>(const Instant&) const = default;

@@ -74,6 +74,10 @@ TEST(Instant, SaturatesAtNever) {
     EXPECT_EQ(start.plus_saturating(Duration::nanoseconds(1)), Instant::from_ns(101));
     EXPECT_TRUE(start.plus_saturating(Duration::max()).is_never());
     EXPECT_TRUE(Instant::never().plus_saturating(Duration::nanoseconds(1)).is_never());
+    // Long before boot, as a time of 1970 is.
+    const Instant old = Instant::from_ns(std::numeric_limits<std::int64_t>::min() / 2);
+    EXPECT_EQ(old.plus_saturating(Duration::nanoseconds(1)), Instant::from_ns(old.ns() + 1));
+    EXPECT_EQ(old.plus_saturating(Duration::max()).ns(), old.ns() + std::numeric_limits<std::int64_t>::max());
     EXPECT_EQ(start - Instant::from_ns(40), Duration::nanoseconds(60));
     EXPECT_EQ(min(start, Instant::never()), start);
     EXPECT_EQ(start + Duration::nanoseconds(5) - Duration::nanoseconds(5), start);

@@ -2,6 +2,7 @@
 // System calls at random, from four tasks at once.
 //
 //     call_fuzz SEED FIRST ROUNDS CALLS [TASKS [FROM TO]]      as init
+//     qemu-riscv64 call_fuzz list SEED FIRST ROUNDS CALLS ...  on a Linux host: prints the calls, makes none
 //
 // Each round is a process of its own, whose calls depend on SEED and the round's number alone: four threads,
 // or two processes of two, make CALLS calls each, drawn from the table of system calls, on memory and files
@@ -43,6 +44,7 @@ struct Plan {
     std::uint64_t tasks{0xf};
     std::uint64_t from{0};
     std::uint64_t to{~std::uint64_t{0}};
+    bool is_list{false};
 };
 
 // What all processes see.
@@ -106,6 +108,16 @@ void make_calls(const Plan& plan, std::uint64_t task, const std::vector<Row>& ro
             arguments[n] = argument(row.arguments[n], arena, tasks, own);
         }
         if ((plan.tasks >> task & 1) == 0 || i < plan.from || i >= plan.to) {
+            continue;
+        }
+        if (plan.is_list) {
+            std::string line =
+                format("task %d call %d: %s", static_cast<int>(task), static_cast<int>(i), row.name.data());
+            for (std::size_t n = 0; n < row.arguments.size(); ++n) {
+                line +=
+                    format("%s0x%llx", n == 0 ? "(" : ", ", static_cast<unsigned long long>(arguments[n]));
+            }
+            write_line(line + ")");
             continue;
         }
         board.calls.fetch_add(1);
@@ -234,14 +246,34 @@ int be_init(const Plan& plan) {
     return 0;
 }
 
+int list(const Plan& plan) {
+    const std::vector<Row> rows = read_table();
+    for (std::uint64_t round = plan.first; round < plan.first + plan.rounds; ++round) {
+        write_line(format("round %s", text(round).c_str()));
+        Random random{plan.seed * 1'000'003 + round};
+        std::uint64_t seeds[] = {random.next(), random.next(), random.next(), random.next()};
+        for (std::uint64_t task = 0; task < 4; ++task) {
+            Arena arena;
+            Tasks tasks{};
+            Board board{};
+            if (!arena.map()) {
+                return 1;
+            }
+            make_calls(plan, task, rows, arena, tasks, board, Random{seeds[task]});
+        }
+    }
+    return 0;
+}
+
 }  // namespace
 }  // namespace call_fuzz
 
 int main(int argc, char** argv) {
     using call_fuzz::Plan;
     const bool is_round = argc > 1 && std::string_view{argv[1]} == "round";
-    const int first = is_round ? 2 : 1;
-    if (argc < first + 4 || (getpid() != 1 && !is_round)) {
+    const bool is_list = argc > 1 && std::string_view{argv[1]} == "list";
+    const int first = is_round || is_list ? 2 : 1;
+    if (argc < first + 4 || (getpid() != 1 && !is_round && !is_list)) {
         return 2;
     }
     Plan plan;
@@ -249,6 +281,10 @@ int main(int argc, char** argv) {
                                      &plan.tasks, &plan.from,  &plan.to};
     for (int i = 0; i < 7 && first + i < argc; ++i) {
         *fields[i] = std::strtoull(argv[first + i], nullptr, 0);
+    }
+    if (is_list) {
+        plan.is_list = true;
+        return call_fuzz::list(plan);
     }
     if (!is_round) {
         return call_fuzz::be_init(plan);

@@ -11,7 +11,15 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kPhysmap = 0xffff'ffc0'0000'0000;
-constexpr std::uint64_t kPhysmapEnd = 0xffff'ffe0'8000'0000;  // with device registers and the harts' stacks
+
+// Addresses of the kernel's that point to something: RAM of the machine the run is made for (1 GiB from 2 GiB
+// on) in the physmap, device registers and the harts' stacks. Not the image, whose addresses are small
+// negative numbers, too.
+constexpr bool is_kernel_address(std::uint64_t value) {
+    const std::uint64_t low = value & 0xffff'ffff;
+    return (value >> 32 == 0xffff'ffc0 && low >> 30 == 2) || (value >> 32 == 0xffff'ffe0 && low >> 31 == 0);
+}
+
 // What tasks hand in themselves: the only addresses of the kernel's half that may come back.
 constexpr std::array<std::uint64_t, 4> kKernelAddresses{kPhysmap, 0xffff'ffe0'4000'3ff8,
                                                         0xffff'ffff'8000'0000, 0xffff'ffff'ffff'fff8};
@@ -137,7 +145,7 @@ std::uint64_t interesting(Random& random) {
         case 3:
             return (std::uint64_t{1} << random.below(64)) - 1;
         case 4:
-            return ~std::uint64_t{0} - random.below(200);
+            return ~std::uint64_t{0} - random.below(30);  // -32, doubled, looks like an address
         case 5:
             return random.below(4096);
         case 6:
@@ -247,7 +255,7 @@ void Arena::fill(std::uint64_t* slot, Random& random) {
                 break;
         }
         // What looks like the kernel's would be taken for a leak.
-        if (slot[i] >= kPhysmap && slot[i] < kPhysmapEnd) {
+        if (is_kernel_address(slot[i])) {
             slot[i] = 0;
         }
     }
@@ -319,7 +327,7 @@ std::uint64_t Arena::leaked() const {
         std::uint64_t value = 0;
         std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof value);
         const bool is_known = value == kKernelAddresses[0] || value == kKernelAddresses[1];
-        if (value >= kPhysmap && value < kPhysmapEnd && !is_known) {
+        if (is_kernel_address(value) && !is_known) {
             return value;
         }
     }

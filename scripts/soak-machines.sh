@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Boots of debug kernels from ever new seeds until the time is up: fuzzed system calls, storms of tasks that are started and
+# killed, and the fuzzers of parsers in between.
+set -uo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N]
+  fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, and the parsers in turn
+  storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
+  mixed      both in turn
+  --minutes  how long; a round that has begun is finished (default 60)
+  --seed     of the first round; the next ones count on (default: the time)
+  --lane     default both in turn: icount repeats itself, mttcg races
+  --smp      harts (default 4)
+Build first: scripts/build.sh riscv-debug, and scripts/build.sh fuzz fuzzers for fuzz and mixed. Prints a line for each round and a
+summary; what failed stays in build/logs/soak/ with the command that repeats it.
+TEXT
+}
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONDONTWRITEBYTECODE=1
+mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4
+case "$mode" in
+    fuzz | storm | mixed) shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 1 ;;
+esac
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --minutes | --seed | --lane | --smp)
+            name=${1#--}
+            declare "$name=${2:?$1 wants a value}"
+            shift
+            ;;
+        -h | --help) usage; exit 0 ;;
+        *) echo "soak.sh $mode: unknown option '$1'" >&2; usage >&2; exit 1 ;;
+    esac
+    shift
+done
+for number in "$minutes" "$seed" "$smp"; do
+    [[ $number =~ ^[0-9]+$ ]] || { echo "soak.sh $mode: not a number: '$number'" >&2; exit 1; }
+done
+[[ $lane =~ ^(icount|mttcg|both)$ ]] || { echo "soak.sh $mode: no lane is called '$lane'" >&2; exit 1; }
+build=$root/build/riscv-debug logs=$root/build/logs/soak
+[ -f "$build/Image" ] || { echo "soak.sh $mode: nothing built in build/riscv-debug" >&2; exit 1; }
+mkdir -p "$logs"
+
+calls=0 storms=0 parsers=0 parser=0
+targets=(fdt elf cpio cmdline recipe decoder)
+
+# boot NAME LANE ARCHIVE GOOD APPEND: a line that matches GOOD must come, no panic, and the machine must end by itself.
+boot() {
+    local name=$1 lane=$2 archive=$3 good=$4 append=$5 status=0
+    local command=("$root/tools/qemu_run.py" --image "$build/Image" --initrd "$build/$archive" --smp "$smp" --lane "$lane"
+        --timeout 900 --append "$append")
+    "${command[@]}" --log "$logs/$name.uart.log" >"$logs/$name.txt" 2>&1 || status=$?
+    if [ $status -ne 0 ] || ! grep -qaE "$good" "$logs/$name.uart.log" || grep -qaE '^KERNEL PANIC|WRONG' "$logs/$name.uart.log"; then
+        echo "soak: FAILED (exit status $status): $logs/$name.uart.log" >&2
+        grep -aE -A12 '^KERNEL PANIC begin|WRONG' "$logs/$name.uart.log" | head -n 40 >&2
+        printf 'soak: repeat with:' >&2
+        printf ' %q' "${command[@]}" --log /tmp/soak.uart.log >&2
+        echo >&2
+        return 1
+    fi
+}
+
+fuzz_round() {
+    local name=calls-$1-$2 append="loglevel=4 watchdog=60 init=/bin/call_fuzz"
+    [ $((round % 4)) -ne 3 ] || append="$append neuron.fail=40"
+    boot "$name" "$2" fuzz-initrd.cpio '^call_fuzz: good: ' "$append -- $1 0 1000 300" || return 1
+    calls=$((calls + $(sed -nE 's/^call_fuzz: good: ([0-9]+) calls.*/\1/p' "$logs/$name.uart.log" | tail -n 1)))
+    rm -f "$logs/$name".*
+    "$root/scripts/fuzz.sh" "${targets[parser]}" --minutes 0.5 --seed "$1" >"$logs/parser.txt" 2>&1 || { cat "$logs/parser.txt" >&2; return 1; }
+    parsers=$((parsers + $(sed -nE 's/^fuzz [a-z]+: ([0-9]+) inputs.*/\1/p' "$logs/parser.txt" | tail -n 1)))
+    parser=$(((parser + 1) % ${#targets[@]}))
+}
+
+storm_round() {
+    local name=storm-$1-$2
+    boot "$name" "$2" test-initrd.cpio '^stress: good' "loglevel=4 watchdog=60 init=/bin/stress -- $1 10 500" || return 1
+    storms=$((storms + $(sed -nE 's/^stress: round [0-9]+: ([0-9]+).*/\1/p' "$logs/$name.uart.log" | awk '{n += $1} END {print n + 0}')))
+    rm -f "$logs/$name".*
+}
+
+end=$((SECONDS + minutes * 60)) round=0 begin=$seed
+while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
+    case "$lane" in
+        both) if [ $((round % 2)) -eq 0 ]; then this=mttcg; else this=icount; fi ;;
+        *) this=$lane ;;
+    esac
+    status=0
+    if [ "$mode" = fuzz ] || { [ "$mode" = mixed ] && [ $((round / 2 % 2)) -eq 0 ]; }; then
+        fuzz_round "$seed" "$this" || status=1
+    else
+        storm_round "$seed" "$this" || status=1
+    fi
+    if [ $status -ne 0 ]; then
+        echo "soak.sh $mode: failed in round $round, seed $seed, lane $this" >&2
+        exit 1
+    fi
+    round=$((round + 1))
+    echo "soak $mode: round $round, seed $seed, $this: $calls fuzzed calls, $parsers inputs of parsers, $storms tasks collected, $((SECONDS / 60)) min"
+    seed=$((seed + 1))
+done
+echo "soak.sh $mode: $round rounds from seed $begin, no failure"
