@@ -112,6 +112,24 @@ Result<nexus_abi::sched_stat> NeuronSystem::statistics(std::int32_t pid) {
     return nexus_abi::sched::get_stat(pid);
 }
 
+Result<nexus_abi::sched_attr> NeuronSystem::limits(std::int32_t pid) {
+    return nexus_abi::sched::get_limits(pid);
+}
+
+Result<std::vector<nexus_abi::audit_record>> NeuronSystem::audited(std::uint64_t& position) {
+    std::vector<nexus_abi::audit_record> all;
+    std::array<nexus_abi::audit_record, 16> part{};
+    for (;;) {
+        const std::uint64_t count = TRY(nexus_abi::call::nexus_audit_read(
+            nexus_abi::Out<nexus_abi::audit_record>{part.data()}, std::uint64_t{part.size()},
+            nexus_abi::InOut<std::uint64_t>{&position}));
+        if (count == 0) {
+            return all;
+        }
+        all.insert(all.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+}
+
 Result<nexus_abi::sched_hartstat> NeuronSystem::hart(std::uint32_t cpu) {
     return nexus_abi::sched::hart_stat(cpu);
 }

@@ -34,6 +34,8 @@ class NeuronSystem final : public System {
     Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) override;
     Result<std::uint64_t> set_affinity(std::int32_t pid, std::uint64_t mask) override;
     Result<nexus_abi::sched_stat> statistics(std::int32_t pid) override;
+    Result<nexus_abi::sched_attr> limits(std::int32_t pid) override;
+    Result<std::vector<nexus_abi::audit_record>> audited(std::uint64_t& position) override;
     Result<nexus_abi::sched_hartstat> hart(std::uint32_t cpu) override;
     Result<std::string> read_file(const std::string& path) override;
     Result<std::string> kernel_log() override;

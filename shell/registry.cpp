@@ -39,7 +39,9 @@ constexpr std::array kTools{
     Tool{"reboot", run_reboot, "starts the machine again", "usage: reboot"},
     Tool{"sched", run_sched, "what the scheduler knows of a task and of each hart",
          "usage: sched show PID [--json]\n"
-         "       sched stat [--json]"},
+         "       sched stat [--json]\n"
+         "       sched audit [--json]\n"
+         "  audit: the newest changes of others' tasks, refusals, and values that were cut to fit"},
     Tool{"spin", run_spin, "keeps a CPU busy",
          "usage: spin [SECONDS]\n"
          "  without SECONDS until it is killed"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// sched: what the scheduler knows of one task, and of each hart.
+// sched: what the scheduler knows of one task and of each hart, and who changed what.
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "console.hpp"
@@ -22,13 +23,22 @@ constexpr std::string_view kName = "sched";
 struct Facts {
     nexus_abi::sched_snapshot_entry entry{};
     sched_attr attributes{};
+    sched_attr limits{};
     sched_stat statistics{};
+    // KEY VALUE FILE:LINE of what a recipe says of it.
+    std::vector<std::vector<std::string>> origins{};
 };
 
 Result<Facts> facts_of(System& system, std::int32_t pid) {
     Facts facts;
     facts.attributes = TRY(system.attributes(pid));
+    facts.limits = TRY(system.limits(pid));
     facts.statistics = TRY(system.statistics(pid));
+    for (auto& row : recipe_origins(system, pid)) {
+        if (row.size() == 3 && row[2] != "-") {
+            facts.origins.push_back(std::move(row));
+        }
+    }
     for (const auto& entry : TRY(system.tasks())) {
         if (static_cast<std::int32_t>(entry.tid) == pid) {
             facts.entry = entry;
@@ -130,9 +140,15 @@ std::string show_text(const Facts& facts) {
                      std::string{class_name(attr.effective_class)});
     put("shares", std::to_string(attr.shares) + ", in effect " + std::to_string(attr.effective_shares) +
                       (attr.group == 0 ? "" : ", its group at most " + std::to_string(attr.group)));
-    put("mask", "0x" + format_hex(attr.affinity) + ", in effect 0x" + format_hex(attr.effective_affinity) +
-                    ", policy " + std::string{policy_name(attr.affinity_policy)} +
+    put("mask", "0x" + format_hex(attr.affinity) + ", allowed 0x" +
+                    format_hex(facts.limits.effective_affinity) + ", in effect 0x" +
+                    format_hex(attr.effective_affinity) + ", policy " +
+                    std::string{policy_name(attr.affinity_policy)} +
                     (attr.affinity_prefer == 0 ? "" : ", first 0x" + format_hex(attr.affinity_prefer)));
+    put("ceilings", std::string{class_name(facts.limits.qos_class)} + ", shares " +
+                        std::to_string(facts.limits.shares) + ", mask 0x" +
+                        format_hex(facts.limits.affinity) +
+                        (attr.group == 0 ? "" : ", group " + std::to_string(attr.group)));
     put("latency", latency_text(facts));
     put("burst", attr.burst_ns == 0 ? "the class's" : format_duration(attr.burst_ns));
     put("budget", budget_text(facts));
@@ -145,6 +161,9 @@ std::string show_text(const Facts& facts) {
                                  static_cast<unsigned long long>(stat.nr_switch_involuntary),
                                  static_cast<unsigned long long>(stat.nr_preempted),
                                  static_cast<unsigned long long>(stat.nr_migrations)));
+    for (const auto& row : facts.origins) {
+        put("recipe", row[0] + " = " + row[1] + ", " + row[2]);
+    }
     return text;
 }
 
@@ -165,7 +184,21 @@ std::string show_json(const Facts& facts) {
     json.member("group", attr.group);
     json.member("mask", format_hex(attr.affinity));
     json.member("effective_mask", format_hex(attr.effective_affinity));
+    json.member("allowed_mask", format_hex(facts.limits.effective_affinity));
     json.member("policy", policy_name(attr.affinity_policy));
+    json.key("ceilings").begin_object();
+    json.member("class", class_name(facts.limits.qos_class));
+    json.member("shares", facts.limits.shares);
+    json.member("mask", format_hex(facts.limits.affinity));
+    json.end_object();
+    json.key("recipe").begin_object();
+    for (const auto& row : facts.origins) {
+        json.key(row[0]).begin_object();
+        json.member("value", row[1]);
+        json.member("origin", row[2]);
+        json.end_object();
+    }
+    json.end_object();
     json.member("latency_ns", attr.latency_ns);
     json.member("latency_met", stat.nr_latency_target_met);
     json.member("latency_missed", stat.nr_latency_target_missed);
@@ -242,6 +275,9 @@ std::string stat_text(const std::vector<NumberedHart>& harts) {
                  {"IPI-IN"},
                  {"STEALS"},
                  {"PUSHES"},
+                 {"SETS"},
+                 {"DENIED"},
+                 {"CLAMPED"},
                  {"LONGEST SECTION", Align::Left}}};
     for (const auto& [cpu, hart] : harts) {
         table.add({std::to_string(cpu), std::to_string(hart.hart_id), hart.online != 0 ? "online" : "offline",
@@ -249,7 +285,8 @@ std::string stat_text(const std::vector<NumberedHart>& harts) {
                    std::to_string(hart.nr_runnable), std::to_string(hart.nr_switches),
                    std::to_string(hart.nr_timer_interrupts), std::to_string(hart.nr_ipis_sent),
                    std::to_string(hart.nr_ipis_received), std::to_string(hart.nr_steals),
-                   std::to_string(hart.nr_pushes), section_text(hart)});
+                   std::to_string(hart.nr_pushes), std::to_string(hart.nr_foreign_sets),
+                   std::to_string(hart.nr_denied), std::to_string(hart.nr_clamped), section_text(hart)});
     }
     return table.text();
 }
@@ -271,6 +308,9 @@ std::string stat_json(const std::vector<NumberedHart>& harts) {
         json.member("ipis_received", hart.nr_ipis_received);
         json.member("steals", hart.nr_steals);
         json.member("pushes", hart.nr_pushes);
+        json.member("foreign_sets", hart.nr_foreign_sets);
+        json.member("denied", hart.nr_denied);
+        json.member("clamped", hart.nr_clamped);
         json.member("section_max_ns", hart.section_max_ns);
         json.member("section_max_what", section_text(hart));
         json.end_object();
@@ -289,17 +329,7 @@ Outcome show(System& system, const std::vector<std::string>& operands, bool is_j
     if (!facts.ok()) {
         return fail(kName, operands[0], facts.error());
     }
-    if (is_json) {
-        return {.output = show_json(*facts)};
-    }
-    Outcome outcome{.output = show_text(*facts)};
-    for (const auto& row : recipe_origins(system, *pid)) {
-        if (row.size() == 3 && row[2] != "-") {
-            outcome.output += user::format("  %-11s%s = %s, %s\n", "recipe", row[0].c_str(), row[1].c_str(),
-                                           row[2].c_str());
-        }
-    }
-    return outcome;
+    return {.output = is_json ? show_json(*facts) : show_text(*facts)};
 }
 
 Outcome stat(System& system, const std::vector<std::string>& operands, bool is_json) {
@@ -313,6 +343,60 @@ Outcome stat(System& system, const std::vector<std::string>& operands, bool is_j
     return {.output = is_json ? stat_json(*harts) : stat_text(*harts)};
 }
 
+std::string_view field_name(std::uint16_t field) {
+    constexpr std::array<std::string_view, 10> kFields{"class", "shares", "latency", "burst", "budget",
+                                                       "cpus",  "prefer", "policy",  "group", "flags"};
+    return field < kFields.size() ? kFields[field] : "-";
+}
+
+Outcome audit(System& system, const std::vector<std::string>& operands, bool is_json) {
+    constexpr std::array<std::string_view, 4> kWhat{"?", "set", "denied", "clamped"};
+    if (!operands.empty()) {
+        return misuse(kName, "'" + operands[0] + "': audit takes options only");
+    }
+    std::uint64_t position = 0;
+    const auto records = system.audited(position);
+    if (!records.ok()) {
+        return fail(kName, "the audit", records.error());
+    }
+    Table table{{{"TIME"},
+                 {"WHAT", Align::Left},
+                 {"CALLER"},
+                 {"TARGET"},
+                 {"CALL"},
+                 {"FIELD", Align::Left},
+                 {"FROM"},
+                 {"TO"},
+                 {"RESULT"},
+                 {"LEFT-OUT"}}};
+    JsonWriter json;
+    json.begin_array();
+    for (const nexus_abi::audit_record& record : *records) {
+        const std::string_view what = kWhat[record.what < kWhat.size() ? record.what : 0];
+        json.begin_object();
+        json.member("time_ns", record.time_ns);
+        json.member("what", what);
+        json.member("caller", record.caller);
+        json.member("caller_serial", record.caller_serial);
+        json.member("target", record.target);
+        json.member("target_serial", record.target_serial);
+        json.member("call", record.call);
+        json.member("field", field_name(record.field));
+        json.member("old", record.old_value);
+        json.member("new", record.new_value);
+        json.member("result", record.result);
+        json.member("left_out", record.left_out);
+        json.end_object();
+        table.add({user::format("%.6f", static_cast<double>(record.time_ns) / 1e9), std::string{what},
+                   std::to_string(record.caller), std::to_string(record.target), std::to_string(record.call),
+                   std::string{field_name(record.field)}, std::to_string(record.old_value),
+                   std::to_string(record.new_value), std::to_string(record.result),
+                   std::to_string(record.left_out)});
+    }
+    json.end_array();
+    return {.output = is_json ? json.text() : table.text()};
+}
+
 }  // namespace
 
 Outcome run_sched(System& system, Arguments arguments) {
@@ -322,15 +406,18 @@ Outcome run_sched(System& system, Arguments arguments) {
     }
     std::vector<std::string> operands = plain.operands;
     if (operands.empty()) {
-        return misuse(kName, "show or stat?");
+        return misuse(kName, "show, stat or audit?");
     }
     const std::string command = operands[0];
     operands.erase(operands.begin());
     if (command == "show") {
         return show(system, operands, plain.is_json);
     }
+    if (command == "audit") {
+        return audit(system, operands, plain.is_json);
+    }
     return command == "stat" ? stat(system, operands, plain.is_json)
-                             : misuse(kName, "'" + command + "': show or stat?");
+                             : misuse(kName, "'" + command + "': show, stat or audit?");
 }
 
 }  // namespace shell

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nexus_abi/audit.hpp"
 #include "nexus_abi/result.hpp"
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
@@ -36,12 +37,16 @@ class System {
     virtual Result<nexus_abi::abi_info> info() = 0;
     // All threads, in the order of their tids. Errors: NotPermitted.
     virtual Result<std::vector<nexus_abi::sched_snapshot_entry>> tasks() = 0;
-    // For these four, pid: 0 = the caller. Errors: those of the calls (nexus_abi/sched_calls.hpp).
+    // For these, pid: 0 = the caller. Errors: those of the calls (nexus_abi/sched_calls.hpp).
     virtual Result<nexus_abi::sched_attr> attributes(std::int32_t pid) = 0;
     virtual Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) = 0;
     // The mask in effect.
     virtual Result<std::uint64_t> set_affinity(std::int32_t pid, std::uint64_t mask) = 0;
     virtual Result<nexus_abi::sched_stat> statistics(std::int32_t pid) = 0;
+    // Ceilings, and in effective_affinity the CPUs that are allowed now.
+    virtual Result<nexus_abi::sched_attr> limits(std::int32_t pid) = 0;
+    // What was written down of changes and refusals from `position` on, which moves behind it.
+    virtual Result<std::vector<nexus_abi::audit_record>> audited(std::uint64_t& position) = 0;
     virtual Result<nexus_abi::sched_hartstat> hart(std::uint32_t cpu) = 0;
 
     // A whole file, up to 1 MiB of it. Errors: those of open and read.

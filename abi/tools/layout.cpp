@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "nexus_abi/audit.hpp"
 #include "nexus_abi/error.hpp"
 #include "nexus_abi/linux.hpp"
 #include "nexus_abi/sched.hpp"

@@ -225,15 +225,19 @@ Result<Attributes> apply(const Attributes& current, const Change& change, const 
             return Error::InvalidArgument;
         }
     }
+    const bool is_bound = !authority.privileged || authority.ceilings_locked;
     if (names(abi::kFieldClass)) {
         next.qos_class = change.qos_class;
-        if (!authority.privileged && change.qos_class > authority.limits.class_ceiling) {
+        const bool is_new_burst =
+            change.qos_class == QosClass::PerfBurst && current.qos_class != QosClass::PerfBurst;
+        if ((is_bound && change.qos_class > authority.limits.class_ceiling) ||
+            (is_new_burst && authority.perfburst_locked)) {
             return Error::NotPermitted;
         }
     }
     if (names(abi::kFieldShares)) {
         next.shares = change.shares;
-        if (!authority.privileged && change.shares > authority.limits.shares_ceiling) {
+        if (is_bound && change.shares > authority.limits.shares_ceiling) {
             return Error::NotPermitted;
         }
     }

@@ -51,6 +51,8 @@ struct Authority {
     CpuMask online;
     bool privileged{false};
     std::uint32_t group_ceiling{0};  // of the group the target counts for now, 0 = none
+    bool ceilings_locked{false};     // ceilings bind everybody, and only come down
+    bool perfburst_locked{false};    // nobody asks for PerfBurst anew
 };
 
 // Step 1. Values as they come out of the registers. Errors: InvalidArgument.
@@ -90,7 +92,8 @@ struct Authority {
 [[nodiscard]] bool is_within(const BudgetParams& tighter, const BudgetParams& looser);
 
 // Step 2 of sched_set_limits. Values above a new ceiling come down to it at once; an effective mask that is
-// emptied becomes every usable hart (affinity_broken). Errors: NotPermitted without the right;
+// emptied becomes every usable hart (affinity_broken). Errors: NotPermitted without the right, and for what
+// would lift a locked ceiling;
 // InvalidArgument when the limit leaves no online hart.
 struct Limited {
     Attributes attributes;
@@ -98,6 +101,9 @@ struct Limited {
 };
 [[nodiscard]] Result<Limited> apply_limits(const Attributes& current, const LimitsChange& change,
                                            const Authority& authority);
+
+// sched_get_limits. Post: every byte of attr is written.
+void fill_limits(const Authority& authority, nexus_abi::sched_attr& attr);
 
 // Recomputes the effective mask after harts came or went. When none is left the task may use every online
 // hart of its limit (or, failing that, every online hart), and `broken` is set. Pre: online is not empty.

@@ -13,6 +13,17 @@ namespace {
 constexpr std::uint64_t kCeilings =
     abi::kFieldClass | abi::kFieldShares | abi::kFieldAffinity | abi::kFieldGroup;
 
+bool lifts_a_ceiling(const LimitsChange& change, const Limits& limits) {
+    const auto names = [&change](std::uint64_t field) { return (change.fields & field) != 0; };
+    const bool lifts_group = limits.group_ceiling != 0 &&
+                             (change.group_ceiling == 0 || change.group_ceiling > limits.group_ceiling);
+    return (names(abi::kFieldClass) && change.class_ceiling > limits.class_ceiling) ||
+           (names(abi::kFieldShares) && change.shares_ceiling > limits.shares_ceiling) ||
+           (names(abi::kFieldAffinity) &&
+            (change.affinity_limit & limits.affinity_limit) != change.affinity_limit) ||
+           (names(abi::kFieldGroup) && lifts_group);
+}
+
 }  // namespace
 
 Result<LimitsChange> parse_limits(const abi::sched_attr& attr) {
@@ -49,6 +60,9 @@ Result<Limited> apply_limits(const Attributes& current, const LimitsChange& chan
         return Error::NotPermitted;
     }
     const auto names = [&change](std::uint64_t field) { return (change.fields & field) != 0; };
+    if (authority.ceilings_locked && lifts_a_ceiling(change, authority.limits)) {
+        return Error::NotPermitted;
+    }
     Limited next{.attributes = current, .limits = authority.limits};
     if (names(abi::kFieldAffinity)) {
         if ((change.affinity_limit & authority.online).empty()) {
@@ -69,6 +83,17 @@ Result<Limited> apply_limits(const Attributes& current, const LimitsChange& chan
         next.limits.group_ceiling = change.group_ceiling;
     }
     return next;
+}
+
+void fill_limits(const Authority& authority, abi::sched_attr& attr) {
+    attr = abi::sched_attr{};
+    attr.size = sizeof(abi::sched_attr);
+    attr.fields = kCeilings;
+    attr.qos_class = static_cast<std::uint32_t>(authority.limits.class_ceiling);
+    attr.shares = authority.limits.shares_ceiling;
+    attr.affinity = authority.limits.affinity_limit.bits();
+    attr.group = authority.group_ceiling;
+    attr.effective_affinity = (authority.limits.affinity_limit & authority.online).bits();
 }
 
 }  // namespace kernel::sched

@@ -25,6 +25,7 @@ enum class LockRank : std::uint8_t {
     Hart = 70,                  // run queue and timers of one hart
     Inbox = 75,                 // leaf under a hart lock
     TaskTable = 78,             // leaf: finding a task by id and taking a reference, giving an id back
+    Audit = 79,                 // leaf: one record of who changed what
     Slab = 80,                  // object caches; refill from Frames
     Frames = 90,                // the buddy allocator
     Terminal = 95,              // line discipline of the console; echoes what is typed

@@ -31,7 +31,7 @@ struct Caller {
     [[nodiscard]] mm::AddressSpace& space() const { return process.space(); }
     [[nodiscard]] task::FileTable& files() const { return process.files; }
     [[nodiscard]] bool has_right(std::uint64_t right) const {
-        return (process.rights & right) == right || faults().all_rights;
+        return (process.rights.load(std::memory_order_relaxed) & right) == right || faults().all_rights;
     }
 };
 

@@ -160,8 +160,8 @@ Entry find_entry(std::uint64_t number) {
 constexpr std::uint64_t kEcallBytes = 4;  // there is no compressed ecall
 
 [[gnu::noinline]] void write_slow_call(const task::Task& caller, SysResult outcome) {
-    trace::write(outcome.wants_again() ? trace::Kind::CallAgain : trace::Kind::CallSlow, caller.tid().value(),
-                 static_cast<std::uint32_t>(caller.frame.syscall_number()));
+    trace::put(arch::now(), outcome.wants_again() ? trace::Kind::CallAgain : trace::Kind::CallSlow,
+               caller.tid().value(), static_cast<std::uint32_t>(caller.frame.syscall_number()));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "nexus_abi/audit.hpp"
 #include "nexus_abi/linux.hpp"
 #include "nexus_abi/numbers.hpp"
 #include "nexus_abi/sched.hpp"
@@ -21,6 +22,7 @@ using task::SysResult;
 
 // The prototypes of syscalls.def name ABI types without a namespace.
 using nexus_abi::abi_info;
+using nexus_abi::audit_record;
 using nexus_abi::In;
 using nexus_abi::InOut;
 using nexus_abi::iovec;

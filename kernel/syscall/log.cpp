@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "mm/user_memory.hpp"
+#include "syscall/audit.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/log_source.hpp"
 
@@ -70,7 +71,7 @@ SysResult set_console_level(Caller& caller, std::int32_t level) {
         return Error::InvalidArgument;
     }
     if (!caller.has_right(nexus_abi::kRightSchedAdmin)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     source.set_console_level(static_cast<std::uint32_t>(level));
     return std::uint64_t{0};

@@ -4,10 +4,12 @@
 // limits, apply.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 
 #include "mm/user_memory.hpp"
 #include "sched/params.hpp"
+#include "syscall/audit.hpp"
 #include "syscall/change_attributes.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/target.hpp"
@@ -22,6 +24,7 @@ namespace kernel::syscall {
 
 namespace {
 
+using nexus_abi::AuditWhat;
 using nexus_abi::kRightSchedInspect;
 
 // Two setters of one task do not overwrite each other's fields.
@@ -33,6 +36,96 @@ constexpr std::uint64_t kSnapshotPerCall =
 constexpr std::uint64_t kTasksPerStep = 64;  // looked at, ended ones included
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
+// The first of `fields`, as it was and as it is or was asked to be.
+AuditedField field_of(std::uint64_t fields, const sched::Attributes& before, const sched::Attributes& after) {
+    const auto value = [fields](const sched::Attributes& of) -> std::uint64_t {
+        switch (std::uint64_t{1} << std::countr_zero(fields)) {
+            case nexus_abi::kFieldClass:
+                return static_cast<std::uint64_t>(of.qos_class);
+            case nexus_abi::kFieldShares:
+                return of.shares;
+            case nexus_abi::kFieldLatency:
+                return static_cast<std::uint64_t>(of.latency.ns());
+            case nexus_abi::kFieldBurst:
+                return static_cast<std::uint64_t>(of.burst.ns());
+            case nexus_abi::kFieldBudget:
+                return static_cast<std::uint64_t>(of.budget.runtime.ns());
+            case nexus_abi::kFieldAffinity:
+                return of.affinity.bits();
+            case nexus_abi::kFieldPrefer:
+                return of.affinity_prefer.bits();
+            case nexus_abi::kFieldPolicy:
+                return static_cast<std::uint64_t>(of.policy);
+            case nexus_abi::kFieldFlags:
+                return of.flags;
+            default:
+                return 0;
+        }
+    };
+    if (fields == 0) {
+        return {};
+    }
+    return {.number = static_cast<std::uint16_t>(std::countr_zero(fields)),
+            .old_value = value(before),
+            .new_value = value(after)};
+}
+
+AuditedField named(std::uint64_t fields) {
+    return {.number = static_cast<std::uint16_t>(std::countr_zero(fields))};
+}
+
+// What was asked for, whether or not it may be.
+sched::Attributes attributes_asked(sched::Attributes attributes, const sched::Change& change) {
+    const auto names = [&change](std::uint64_t field) { return (change.fields & field) != 0; };
+    attributes.qos_class = names(nexus_abi::kFieldClass) ? change.qos_class : attributes.qos_class;
+    attributes.shares = names(nexus_abi::kFieldShares) ? change.shares : attributes.shares;
+    attributes.budget = names(nexus_abi::kFieldBudget) ? change.budget : attributes.budget;
+    attributes.flags = names(nexus_abi::kFieldFlags) ? change.flags : attributes.flags;
+    return attributes;
+}
+
+// A scalar that was cut to fit, and taken.
+SysResult note_clamp(Caller& caller, std::int32_t pid, const SysResult& outcome, const AuditedField& field) {
+    const bool is_done = !outcome.has_value() || outcome.value() >= 0;
+    if (is_done && field.old_value != field.new_value) {
+        const TaskId id = pid == 0 ? caller.task.tid() : TaskId{static_cast<std::uint32_t>(pid)};
+        const Ref<task::Task> target = task::lookup_task(id);
+        audit(caller, AuditWhat::Clamped, target.get(), id, static_cast<std::int64_t>(field.new_value),
+              field);
+    }
+    return outcome;
+}
+
+// The first value that kAttrClamp made fit.
+AuditedField clamped_field(const sched_attr& asked, const sched::Change& change) {
+    struct Clampable {
+        std::uint64_t field;
+        std::uint64_t asked;
+        std::uint64_t applied;
+    };
+    for (const Clampable& one :
+         {Clampable{nexus_abi::kFieldShares, asked.shares, change.shares},
+          Clampable{nexus_abi::kFieldLatency, asked.latency_ns,
+                    static_cast<std::uint64_t>(change.latency.ns())},
+          Clampable{nexus_abi::kFieldBurst, asked.burst_ns, static_cast<std::uint64_t>(change.burst.ns())}}) {
+        if ((change.fields & one.field) != 0 && one.asked != one.applied) {
+            return {.number = static_cast<std::uint16_t>(std::countr_zero(one.field)),
+                    .old_value = one.asked,
+                    .new_value = one.applied};
+        }
+    }
+    return {};
+}
+
+SysResult change_scalar(Caller& caller, std::int32_t pid, const Result<sched::Change>& change,
+                        std::int64_t asked, std::uint64_t applied) {
+    return change.ok() ? note_clamp(caller, pid, change_attributes(caller, pid, *change, applied),
+                                    {.number = static_cast<std::uint16_t>(std::countr_zero(change->fields)),
+                                     .old_value = static_cast<std::uint64_t>(asked),
+                                     .new_value = applied})
+                       : SysResult{change.error()};
+}
+
 SysResult change_to(Caller& caller, std::int32_t pid, const Result<sched::Change>& change,
                     std::uint64_t result) {
     return change.ok() ? change_attributes(caller, pid, *change, result) : SysResult{change.error()};
@@ -41,19 +134,41 @@ SysResult change_to(Caller& caller, std::int32_t pid, const Result<sched::Change
 }  // namespace
 
 SysResult change_attributes(Caller& caller, std::int32_t pid, const sched::Change& change,
-                            std::uint64_t result) {
+                            std::uint64_t result, Booking* booking) {
     const auto target = find_target(caller, pid, nexus_abi::kRightSchedAdmin);
     if (!target.ok()) {
         return target.error();
     }
     task::Task& task = **target;
     const LockGuard guard{attribute_lock};
-    const auto next = sched::apply(task::read_attributes(task), change, authority_over(caller, task));
+    const sched::Attributes before = task::read_attributes(task);
+    const auto next = sched::apply(before, change, authority_over(caller, task));
     if (!next.ok()) {
         if (faults().accept_any_mask && next.error() == Error::InvalidArgument) {
             return result;
         }
+        if (next.error() == Error::NotPermitted) {
+            audit(caller, AuditWhat::Denied, &task, task.tid(),
+                  -static_cast<std::int64_t>(Error::NotPermitted),
+                  field_of(change.fields, before, attributes_asked(before, change)));
+        }
         return next.error();
+    }
+    if (booking != nullptr) {
+        const auto missing = task::book_budget(task, booking->ppm, next->affinity_effective);
+        if (!missing.ok()) {
+            return missing.error();
+        }
+        booking->missing = *missing;
+        if (booking->missing != 0) {
+            return Error::Busy;
+        }
+    } else if ((change.fields & nexus_abi::kFieldBudget) != 0) {
+        task::unbook_budget(task);
+    }
+    if (&task.process() != &caller.process) {
+        audit(caller, AuditWhat::ForeignSet, &task, task.tid(), static_cast<std::int64_t>(result),
+              field_of(change.fields, before, *next));
     }
     const SysResult outcome = task::apply_attributes(caller.task, task, *next, result);
     task::refresh_pi_waiter(task);
@@ -64,7 +179,9 @@ sched::Authority authority_over(Caller& caller, task::Task& task) {
     return {.limits = task::read_limits(task),
             .online = task::online_cpus(),
             .privileged = caller.has_right(nexus_abi::kRightSchedAdmin),
-            .group_ceiling = task::read_standing(task).group_ceiling};
+            .group_ceiling = task::read_standing(task).group_ceiling,
+            .ceilings_locked = (locks_in_force() & nexus_abi::kLockCeilings) != 0,
+            .perfburst_locked = (locks_in_force() & nexus_abi::kLockPerfBurst) != 0};
 }
 
 SysResult sys_nexus_abi_info(Caller& caller, Out<abi_info> info, std::uint64_t size) {
@@ -124,19 +241,19 @@ SysResult sys_sched_set_affinity_policy(Caller& caller, std::int32_t pid, std::u
 
 SysResult sys_sched_set_shares(Caller& caller, std::int32_t pid, std::int64_t shares) {
     const auto change = sched::parse_shares(shares);
-    return change_to(caller, pid, change, change.ok() ? change->shares : 0);
+    return change_scalar(caller, pid, change, shares, change.ok() ? change->shares : 0);
 }
 
 SysResult sys_sched_set_latency_hint(Caller& caller, std::int32_t pid, std::int64_t milliseconds) {
     const auto change = sched::parse_latency_ms(milliseconds);
-    return change_to(caller, pid, change,
-                     change.ok() ? static_cast<std::uint64_t>(change->latency.ns() / kNsPerMs) : 0);
+    return change_scalar(caller, pid, change, milliseconds,
+                         change.ok() ? static_cast<std::uint64_t>(change->latency.ns() / kNsPerMs) : 0);
 }
 
 SysResult sys_sched_set_burst_hint(Caller& caller, std::int32_t pid, std::int64_t milliseconds) {
     const auto change = sched::parse_burst_ms(milliseconds);
-    return change_to(caller, pid, change,
-                     change.ok() ? static_cast<std::uint64_t>(change->burst.ns() / kNsPerMs) : 0);
+    return change_scalar(caller, pid, change, milliseconds,
+                         change.ok() ? static_cast<std::uint64_t>(change->burst.ns() / kNsPerMs) : 0);
 }
 
 SysResult sys_sched_set_budget(Caller& caller, std::int32_t pid, std::int64_t runtime_us,
@@ -162,6 +279,10 @@ SysResult sys_sched_set_limits(Caller& caller, std::int32_t pid, In<sched_attr> 
         return sched::apply_limits(task::read_attributes(task), *change, authority_over(caller, task));
     };
     if (const auto first = limit(); !first.ok()) {
+        if (first.error() == Error::NotPermitted) {
+            audit(caller, AuditWhat::Denied, &task, task.tid(),
+                  -static_cast<std::int64_t>(Error::NotPermitted), named(change->fields));
+        }
         return first.error();
     }
     if ((change->fields & nexus_abi::kFieldGroup) != 0) {
@@ -175,6 +296,9 @@ SysResult sys_sched_set_limits(Caller& caller, std::int32_t pid, In<sched_attr> 
     const auto next = limit();
     if (!next.ok()) {
         return next.error();
+    }
+    if (&task.process() != &caller.process) {
+        audit(caller, AuditWhat::ForeignSet, &task, task.tid(), 0, named(change->fields));
     }
     const SysResult outcome = task::apply_limits(caller.task, task, *next);
     task::refresh_pi_waiter(task);
@@ -190,7 +314,9 @@ SysResult sys_nexus_sched_setattr(Caller& caller, std::int32_t pid, In<sched_att
     if (!wanted.ok()) {
         return wanted.error();
     }
-    return change_to(caller, pid, sched::parse_attr(*wanted), 0);
+    const auto change = sched::parse_attr(*wanted);
+    const SysResult outcome = change_to(caller, pid, change, 0);
+    return change.ok() ? note_clamp(caller, pid, outcome, clamped_field(*wanted, *change)) : outcome;
 }
 
 SysResult sys_nexus_sched_getattr(Caller& caller, std::int32_t pid, Out<sched_attr> attr,
@@ -223,7 +349,8 @@ SysResult sys_sched_getstat(Caller& caller, std::int32_t pid, Out<sched_stat> st
 
 SysResult sys_sched_hartstat(Caller& caller, std::uint64_t cpu, Out<sched_hartstat> stat,
                              std::uint64_t size) {
-    if (const auto checked = check_size(size, sizeof(sched_hartstat)); !checked.ok()) {
+    // Programs may know less of it.
+    if (const auto checked = check_size(size, offsetof(sched_hartstat, nr_denied)); !checked.ok()) {
         return checked.error();
     }
     if (cpu >= kMaxCpus || !task::possible_cpus().contains(CpuId{static_cast<std::uint32_t>(cpu)})) {
@@ -231,6 +358,10 @@ SysResult sys_sched_hartstat(Caller& caller, std::uint64_t cpu, Out<sched_hartst
     }
     sched_hartstat answer{};
     task::fill_hart_stat(CpuId{static_cast<std::uint32_t>(cpu)}, answer);
+    const AuditCounts audited = audit_counts(CpuId{static_cast<std::uint32_t>(cpu)});
+    answer.nr_denied = audited.denied;
+    answer.nr_clamped = audited.clamped;
+    answer.nr_foreign_sets = audited.foreign_sets;
     return copy_out_versioned(caller.space(), stat, size, answer);
 }
 
@@ -240,7 +371,7 @@ SysResult sys_nexus_cpu_set_online(Caller& caller, std::uint64_t cpu, std::uint3
         return Error::InvalidArgument;
     }
     if (!caller.has_right(nexus_abi::kRightSchedAdmin)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     return task::set_cpu_online(caller.task, CpuId{static_cast<std::uint32_t>(cpu)}, online == 1);
 }
@@ -255,7 +386,7 @@ SysResult sys_sched_snapshot(Caller& caller, Out<sched_snapshot_entry> entries, 
         return Error::InvalidArgument;
     }
     if (!caller.has_right(kRightSchedInspect)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     TaskId last{static_cast<std::uint32_t>(*after)};
     std::uint64_t filled = 0;

@@ -8,6 +8,7 @@
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "sched/params.hpp"
+#include "syscall/audit.hpp"
 #include "syscall/change_attributes.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/executable.hpp"
@@ -101,7 +102,7 @@ Result<std::uint64_t> spawn(Caller& caller, In<spawn_args> pointer, std::uint64_
     std::array<char, file_system::kMaxPath> path{};
     const std::size_t path_bytes = TRY(mm::copy_in_string(caller.space(), path, In<char>{args.path}));
     if (!caller.has_right(args.rights)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     const Start start = TRY(child_start(caller, args.attr, args.limits));
     const std::string_view name{path.data(), path_bytes};

@@ -7,6 +7,7 @@
 #include "arch/contract.hpp"
 #include "mm/frames.hpp"
 #include "mm/user_memory.hpp"
+#include "syscall/audit.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/power.hpp"
 #include "syscall/time_values.hpp"
@@ -93,7 +94,7 @@ SysResult sys_reboot(Caller& caller, std::uint32_t magic1, std::uint32_t magic2,
             return Error::InvalidArgument;
     }
     if (!caller.has_right(nexus_abi::kRightPower)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     if (power_hook != nullptr) {
         power_hook(action);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "syscall/target.hpp"
 
+#include "syscall/audit.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
 
@@ -33,7 +34,7 @@ Error absent(Caller& caller, TaskId id, std::uint64_t right) {
     }
     // The caller knows its own children, ended ones too.
     const Ref<task::Process> ended = task::find_process(id);
-    return ended && is_own_or_child(caller, *ended) ? Error::NoProcess : Error::NotPermitted;
+    return ended && is_own_or_child(caller, *ended) ? Error::NoProcess : deny(caller, id);
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ Result<Ref<task::Task>> find_target(Caller& caller, std::int32_t id, std::uint64
         return absent(caller, wanted, right);
     }
     if (!caller.has_right(right) && !is_own_or_child(caller, found->process())) {
-        return Error::NotPermitted;
+        return deny(caller, wanted);
     }
     return found;
 }
@@ -69,7 +70,7 @@ Result<Ref<task::Process>> find_target_process(Caller& caller, std::int32_t pid,
     }
     Ref<task::Process> found = task::find_process(TaskId{static_cast<std::uint32_t>(pid)});
     if (!caller.has_right(right) && (!found || !is_own_or_child(caller, *found))) {
-        return Error::NotPermitted;
+        return deny(caller, TaskId{static_cast<std::uint32_t>(pid)});
     }
     if (!found) {
         return Error::NoProcess;

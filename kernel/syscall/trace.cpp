@@ -12,6 +12,7 @@
 #include "mm/frames.hpp"
 #include "mm/layout.hpp"
 #include "sync/spinlock.hpp"
+#include "syscall/audit.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/trace_boot.hpp"
 #include "syscall/versioned.hpp"
@@ -92,7 +93,7 @@ SysResult sys_nexus_trace_control(Caller& caller, InOut<trace_control> control, 
         return Error::InvalidArgument;
     }
     if (!caller.has_right(nexus_abi::kRightSchedAdmin)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     {
         const LockGuard guard{control_lock};
@@ -128,7 +129,7 @@ SysResult sys_nexus_trace_read(Caller& caller, std::uint64_t cpu, Out<trace_reco
         return Error::InvalidArgument;
     }
     if (!caller.has_right(nexus_abi::kRightSchedInspect)) {
-        return Error::NotPermitted;
+        return deny(caller);
     }
     std::array<nexus_abi::trace_record, kRecordsPerCall> piece;
     const std::size_t filled =

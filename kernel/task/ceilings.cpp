@@ -81,6 +81,17 @@ Result<void> inherit_shared(Task& child, Task* parent) {
     return {};
 }
 
+Result<std::uint32_t> book_budget(Task& task, std::uint32_t ppm, CpuMask cpus) {
+    TRY(provide_budget(task));
+    return task.own_budget->book(ppm, cpus);
+}
+
+void unbook_budget(Task& task) {
+    if (task.own_budget) {
+        task.own_budget->unbook();
+    }
+}
+
 // ---- Groups ----
 
 void follow_group(Task& task) {

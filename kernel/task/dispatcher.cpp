@@ -468,7 +468,7 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             }
             settle_stopped(task, now);
             if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
-                write_switch(hart, &task, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
+                write_plain_switch(hart, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
             }
         }
         if (next != nullptr) {

@@ -91,7 +91,12 @@ void request_exit();
 SysResult apply_attributes(Task& caller, Task& target, const sched::Attributes& attributes,
                            std::uint64_t result);
 
-// The same for new ceilings and the attributes that follow from them.
+// Books millionths of a CPU for the task's own budget (SharedBudget::book()), or gives back what it booked.
+// Errors: NoMemory. Pre: the task's attributes are locked.
+Result<std::uint32_t> book_budget(Task& task, std::uint32_t ppm, CpuMask cpus);
+void unbook_budget(Task& task);
+
+// apply_attributes() for new ceilings and the attributes that follow from them.
 SysResult apply_limits(Task& caller, Task& target, const sched::Limited& limited);
 // The tasks of `process` together count for no more than this many shares, 0 for any number; with it the
 // process is the head of a group of its own, and children it has from then on belong to it. Goes on in pieces

@@ -42,7 +42,7 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     Ref<Task> task = TRY(Task::create_copy(child, caller));
     child.set_pid(task->tid());
     child.leader = task.clone();
-    child.rights = parent.rights;
+    child.rights.store(parent.rights.load(std::memory_order_relaxed), std::memory_order_relaxed);
     child.identity.copy_from(parent.identity);
     child.program = program_of(parent);
     child.set_arguments({.arguments = VirtAddr{parent.arguments_start.load(std::memory_order_relaxed)},

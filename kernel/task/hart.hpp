@@ -227,13 +227,24 @@ void lift_budget(Task& task);
 // This hart goes over from `before`, which may be null and of which `fate` became, to its current task.
 [[gnu::noinline]] void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now)
     REQUIRES(hart.lock);
+// The same from a task that waits or yields, of which nothing else is to be told.
+[[gnu::noinline]] void write_plain_switch(const Hart& hart, trace::Fate fate, Instant now)
+    REQUIRES(hart.lock);
+[[gnu::noinline]] void write_birth(const Task& task, Instant now);
+[[gnu::noinline]] void write_wake(const Task& task, CpuId to, Instant now);
+[[gnu::noinline]] void write_migration(const Task& task, CpuId from, CpuId to, Instant now);
 // The task, whose home is `from`, goes to the queue of `to`. Pre: the lock of `from` is held.
-[[gnu::noinline]] void write_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to,
-                                       Instant now);
 inline void trace_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to,
                             Instant now) {
     if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
-        write_placement(task, reason, from, to, now);
+        if (reason == sched::EnqueueReason::Wake) {
+            write_wake(task, to, now);
+        } else if (reason == sched::EnqueueReason::New) {
+            write_birth(task, now);
+        }
+        if (from != to) {
+            write_migration(task, from, to, now);
+        }
     }
 }
 

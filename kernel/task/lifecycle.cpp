@@ -190,7 +190,7 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     Ref<Task> task = TRY(Task::create(process, program_name(arguments.path)));
     process.set_pid(task->tid());
     process.leader = task.clone();
-    process.rights = options.rights;
+    process.rights.store(options.rights, std::memory_order_relaxed);
     process.program = mm::FileRef{arguments.program};
     process.set_arguments(TRY(load_program(process.space(), arguments, task->frame)));
     if (options.prepare != nullptr) {

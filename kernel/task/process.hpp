@@ -128,8 +128,8 @@ class alignas(64) Process : public RefCounted<Process> {
         arguments_start.store(place.arguments.value(), std::memory_order_relaxed);
         arguments_bytes.store(place.bytes, std::memory_order_relaxed);
     }
-    std::int64_t born_ns{0};  // since boot; immutable once its first task exists
-    std::uint64_t rights{0};  // kRight*; only shrinks, written by the process itself or before it runs
+    std::int64_t born_ns{0};               // since boot; immutable once its first task exists
+    std::atomic<std::uint64_t> rights{0};  // kRight*; only shrinks: by the process itself, or before it runs
     Identity identity;
     std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 

@@ -3,6 +3,7 @@
 // it; the scheduler's own pointers into it (Entity::budget, group) are covered by the task's references.
 #pragma once
 
+#include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/ref.hpp"
 #include "lib/result.hpp"
@@ -17,6 +18,16 @@ struct SharedBudget : RefCounted<SharedBudget> {
     static void last_reference_gone(SharedBudget& budget);
 
     sched::Budget budget;  // has a lock of its own
+
+    // Books so many millionths of a CPU, on the first of these that has room, in place of what was booked.
+    // Returns 0, or how much the emptiest lacks, and all is as before. Callers exclude each other.
+    std::uint32_t book(std::uint32_t ppm, CpuMask cpus);
+    // Gives that back.
+    void unbook();
+
+  private:
+    CpuId booked_on_{0};
+    std::uint32_t booked_ppm_{0};
 };
 
 struct SharedGroup : RefCounted<SharedGroup> {

@@ -16,12 +16,16 @@ namespace {
 constexpr std::uint32_t kTasksPerChunk = mm::kPageSize / sizeof(Task*);
 constexpr std::uint32_t kBitsPerWord = 64;
 using Chunk = std::array<Task*, kTasksPerChunk>;
+constexpr std::uint32_t kCountsPerFrame = mm::kPageSize / sizeof(std::uint32_t);
+using UseCounts = std::array<std::uint32_t, kCountsPerFrame>;
 
 constinit SpinLock lock{LockRank::TaskTable};
 // Bit = id taken. Id 0 is never handed out.
 constinit std::array<std::uint64_t, kMaxTasks / kBitsPerWord> taken GUARDED_BY(lock){1};
 // Frames of task pointers, allocated when the first id in them is; never given back.
 constinit std::array<Chunk*, kMaxTasks / kTasksPerChunk> chunks GUARDED_BY(lock){};
+// How often each id was handed out; frames as above.
+constinit std::array<UseCounts*, kMaxTasks / kCountsPerFrame> use_counts GUARDED_BY(lock){};
 constinit std::uint32_t last_id GUARDED_BY(lock){0};
 
 // The first id from `from` up whose bit is `value`; kMaxTasks when there is none.
@@ -52,6 +56,11 @@ Result<TaskId> allocate_task_id() {
     if (chunk == nullptr) {
         chunk = static_cast<Chunk*>(phys_to_virt(TRY(mm::frames().allocate_zeroed_frame())));
     }
+    UseCounts*& counts = use_counts[id / kCountsPerFrame];
+    if (counts == nullptr) {
+        counts = static_cast<UseCounts*>(phys_to_virt(TRY(mm::frames().allocate_zeroed_frame())));
+    }
+    ++(*counts)[id % kCountsPerFrame];
     taken[id / kBitsPerWord] |= std::uint64_t{1} << (id % kBitsPerWord);
     last_id = id;
     return TaskId{id};
@@ -66,6 +75,12 @@ void release_task_id(TaskId id) {
     const LockGuard guard{lock};
     (*chunks[id.value() / kTasksPerChunk])[id.value() % kTasksPerChunk] = nullptr;
     taken[id.value() / kBitsPerWord] &= ~(std::uint64_t{1} << (id.value() % kBitsPerWord));
+}
+
+std::uint64_t task_serial(TaskId id) {
+    const LockGuard guard{lock};
+    return std::uint64_t{(*use_counts[id.value() / kCountsPerFrame])[id.value() % kCountsPerFrame]} << 32U |
+           id.value();
 }
 
 Ref<Task> lookup_task(TaskId id) {

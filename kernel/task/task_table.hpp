@@ -23,6 +23,9 @@ void publish_task(TaskId id, Task& task);
 // Gives the id back; nothing is found under it any more.
 void release_task_id(TaskId id);
 
+// A number that no other task has or had: the id, and how often it was handed out. Pre: the id is taken.
+[[nodiscard]] std::uint64_t task_serial(TaskId id);
+
 // The task with this id, dead ones included while somebody holds them; empty when there is none.
 [[nodiscard]] Ref<Task> lookup_task(TaskId id);
 // The task with the smallest id above `after`; empty at the end. Looks at no more than kMaxTasks / 64 words.

@@ -6,9 +6,12 @@
 
 namespace kernel::task {
 
-void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now) {
-    if (trace::is_on(nexus_abi::kTraceLag) && before != nullptr && fate != trace::Fate::Blocked &&
-        fate != trace::Fate::Ended) {
+namespace {
+
+// What is written besides, of what `before` was owed and of its end.
+void write_more(Hart& hart, const Task* before, trace::Fate fate, Instant now) REQUIRES(hart.lock) {
+    if (trace::is_on(nexus_abi::kTraceLag) &&
+        (fate == trace::Fate::Preempted || fate == trace::Fate::Throttled || fate == trace::Fate::Moved)) {
         const auto lag = static_cast<std::int32_t>(hart.queue.lag(before->entity).ns() / 1000);
         trace::note_at(now, trace::Kind::Lag, before->tid().value(), static_cast<std::uint32_t>(lag));
     }
@@ -18,21 +21,34 @@ void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now)
         trace::note_at(now, trace::Kind::Ended, before->tid().value(), before->process().pid().value());
         trace::write_name(before->tid().value(), before->name());
     }
-    trace::note_at(now, trace::Kind::Switch, hart.current == nullptr ? 0 : hart.current->tid().value(),
-                   static_cast<std::uint32_t>(fate) | hart.queue.runnable() << 8U);
 }
 
-void write_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to, Instant now) {
-    const std::uint32_t tid = task.tid().value();
-    if (reason == sched::EnqueueReason::New) {
-        trace::write_at(now, trace::Kind::Start, tid, task.process().pid().value());
-        trace::write_name(tid, task.name());
-    } else if (reason == sched::EnqueueReason::Wake) {
-        trace::write_at(now, trace::Kind::Wake, tid, to.value());
+}  // namespace
+
+// These three call nothing, and so keep no registers.
+void write_plain_switch(const Hart& hart, trace::Fate fate, Instant now) {
+    trace::put(now, trace::Kind::Switch, hart.current == nullptr ? 0 : hart.current->tid().value(),
+               static_cast<std::uint32_t>(fate) | hart.queue.runnable() << 8U);
+}
+
+void write_wake(const Task& task, CpuId to, Instant now) {
+    trace::put(now, trace::Kind::Wake, task.tid().value(), to.value());
+}
+
+void write_migration(const Task& task, CpuId from, CpuId to, Instant now) {
+    trace::put(now, trace::Kind::Migrate, task.tid().value(), from.value() | to.value() << 8U);
+}
+
+void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now) {
+    if (before != nullptr) {
+        write_more(hart, before, fate, now);
     }
-    if (from != to) {
-        trace::write_at(now, trace::Kind::Migrate, tid, from.value() | to.value() << 8U);
-    }
+    write_plain_switch(hart, fate, now);
+}
+
+void write_birth(const Task& task, Instant now) {
+    trace::write_at(now, trace::Kind::Start, task.tid().value(), task.process().pid().value());
+    trace::write_name(task.tid().value(), task.name());
 }
 
 }  // namespace kernel::task

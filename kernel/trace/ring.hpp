@@ -25,7 +25,8 @@ class Ring {
     // Zeros are not needed: only slots below the head are read.
     struct Slot {
         std::uint64_t stamp;
-        std::uint64_t payload;  // task in the lower half, value in the upper
+        std::uint32_t task;
+        std::uint32_t value;
     };
     static_assert(sizeof(Slot) == sizeof(trace_record));
 
@@ -39,15 +40,22 @@ class Ring {
     }
     [[nodiscard]] bool has_memory() const { return slots_.load(std::memory_order_relaxed) != nullptr; }
 
-    // Concurrency: one writer, with interrupts off. Pre: has_memory().
-    void write(std::uint64_t stamp, std::uint32_t task, std::uint32_t value) {
+    // Nothing happens without memory: on a hart that came after the trace was set up. Concurrency: one
+    // writer, with interrupts off.
+    [[gnu::always_inline]] void write(std::uint64_t stamp, std::uint32_t task, std::uint32_t value) {
+        Slot* const slots = slots_.load(std::memory_order_relaxed);
+        if (slots == nullptr) [[unlikely]] {
+            return;
+        }
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         // Pairs with the fence in read(): who sees a word of this record sees the head stored before it.
         std::atomic_thread_fence(std::memory_order_release);
-        Slot& slot = slots_.load(std::memory_order_relaxed)[head & mask_];
-        std::atomic_ref{slot.stamp}.store(stamp, std::memory_order_relaxed);
-        std::atomic_ref{slot.payload}.store(task | std::uint64_t{value} << 32U, std::memory_order_relaxed);
-        head_.store(head + 1, std::memory_order_release);
+        Slot& slot = slots[head & mask_];
+        store_plainly(slot.stamp, stamp);
+        store_plainly(slot.task, task);
+        store_plainly(slot.value, value);
+        std::atomic_thread_fence(std::memory_order_release);
+        store_plainly(head_, head + 1);
     }
 
     // Copies records from `position` on, as many as there are and fit, and moves position behind them. Where
@@ -66,10 +74,9 @@ class Ring {
         const std::size_t count = std::min<std::uint64_t>(out.size(), head - first);
         for (std::size_t i = 0; i < count; ++i) {
             Slot& slot = slots[(first + i) & mask_];
-            const std::uint64_t payload = std::atomic_ref{slot.payload}.load(std::memory_order_relaxed);
             out[i] = trace_record{.stamp = std::atomic_ref{slot.stamp}.load(std::memory_order_relaxed),
-                                  .task = static_cast<std::uint32_t>(payload),
-                                  .value = static_cast<std::uint32_t>(payload >> 32U)};
+                                  .task = std::atomic_ref{slot.task}.load(std::memory_order_relaxed),
+                                  .value = std::atomic_ref{slot.value}.load(std::memory_order_relaxed)};
         }
         std::atomic_thread_fence(std::memory_order_acquire);
         // The slot of position p is written anew from the moment the head is p + capacity.
@@ -88,6 +95,26 @@ class Ring {
     [[nodiscard]] std::size_t capacity() const { return has_memory() ? mask_ + 1 : 0; }
 
   private:
+    // A relaxed store. GCC 12 makes an atomic exchange of one, with its address in a register of its own.
+#ifdef __riscv
+    static void store_plainly(std::uint32_t& word, std::uint32_t value) {
+        asm volatile("sw %1, %0" : "=m"(word) : "r"(value));
+    }
+    static void store_plainly(std::uint64_t& word, std::uint64_t value) {
+        asm volatile("sd %1, %0" : "=m"(word) : "r"(value));
+    }
+    static void store_plainly(std::atomic<std::uint64_t>& word, std::uint64_t value) {
+        asm volatile("sd %1, %0" : "=m"(word) : "r"(value));
+    }
+#else
+    template <class Word>
+    static void store_plainly(Word& word, Word value) {
+        std::atomic_ref{word}.store(value, std::memory_order_relaxed);
+    }
+    static void store_plainly(std::atomic<std::uint64_t>& word, std::uint64_t value) {
+        word.store(value, std::memory_order_relaxed);
+    }
+#endif
     [[nodiscard]] std::uint64_t oldest(std::uint64_t head) const { return head > mask_ ? head - mask_ : 0; }
 
     std::atomic<Slot*> slots_{nullptr};

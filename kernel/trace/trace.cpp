@@ -10,28 +10,19 @@ namespace kernel::trace {
 
 namespace {
 
-// A ring's head is written at every record: no two CPUs share a line.
-struct alignas(64) CpuRing {
-    Ring ring;
-};
-
-constinit std::array<CpuRing, kMaxCpus> rings{};
 constinit std::atomic<std::int64_t> began_ns{0};
 
 }  // namespace
 
 constinit Switches switches{};
+constinit std::array<CpuRing, kMaxCpus> rings{};
 
 void write_at(Instant at, Kind kind, std::uint32_t task, std::uint32_t value) {
-    Ring& ring = rings[arch::current_cpu().value()].ring;
-    if (!ring.has_memory()) [[unlikely]] {
-        return;  // a hart that came after the trace was set up
-    }
-    ring.write(static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task, value);
+    put(at, kind, task, value);
 }
 
 void write(Kind kind, std::uint32_t task, std::uint32_t value) {
-    write_at(arch::now(), kind, task, value);
+    put(arch::now(), kind, task, value);
 }
 
 void write_name(std::uint32_t task, std::span<const char> name) {

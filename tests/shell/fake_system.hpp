@@ -68,6 +68,19 @@ class FakeSystem : public shell::System {
         return found == all_statistics.end() ? Result<nexus_abi::sched_stat>{Error::NoProcess}
                                              : found->second;
     }
+    Result<nexus_abi::sched_attr> limits(std::int32_t pid) override {
+        auto ceilings = TRY(attributes(pid));
+        ceilings.qos_class = 2;
+        ceilings.shares = 400;
+        ceilings.affinity = 0x13;
+        ceilings.effective_affinity = ceilings.affinity & cpus_online;
+        ceilings.group = 50;
+        return ceilings;
+    }
+    Result<std::vector<nexus_abi::audit_record>> audited(std::uint64_t& position) override {
+        position = audit.size();
+        return audit;
+    }
     Result<nexus_abi::sched_hartstat> hart(std::uint32_t cpu) override { return harts[cpu]; }
     Result<std::string> read_file(const std::string& path) override {
         const auto found = files.find(path);
@@ -138,6 +151,7 @@ class FakeSystem : public shell::System {
     std::map<std::uint32_t, nexus_abi::sched_hartstat> harts;
     std::map<std::string, std::string> files;
     std::string log;
+    std::vector<nexus_abi::audit_record> audit;
     std::map<std::string, Answer> answers;
     Error no_answer{Error::NotSupported};
     std::vector<std::string> requests;

@@ -67,6 +67,9 @@ TEST(ShellServices, SchedShowsWhereARecipesValuesComeFrom) {
     const auto shown = run(system, {"sched", "show", "5"}).output;
     EXPECT_THAT(shown, HasSubstr("  recipe     shares = 300, /recipes/sched/qos.toml:16\n"));
     EXPECT_THAT(shown, testing::Not(HasSubstr("class = normal")));
+    EXPECT_THAT(run(system, {"sched", "show", "5", "--json"}).output,
+                HasSubstr("\"recipe\": {\"shares\": {\"value\": \"300\", \"origin\": "
+                          "\"/recipes/sched/qos.toml:16\"}}"));
     system.add_task(6, 6, "other");
     EXPECT_THAT(run(system, {"sched", "show", "6"}).output, testing::Not(HasSubstr("recipe")));
 }

@@ -281,7 +281,8 @@ TEST(ShellTools, SchedShowsATask) {
     stat.nr_migrations = 9;
     const auto shown = run(system, {"sched", "show", "7"}).output;
     EXPECT_THAT(shown, StartsWith("audio: tid 7 of process 7, running on cpu1, boosted\n"));
-    EXPECT_THAT(shown, HasSubstr("  mask       0x3f, in effect 0xf, policy pin\n"));
+    EXPECT_THAT(shown, HasSubstr("  mask       0x3f, allowed 0x3, in effect 0xf, policy pin\n"));
+    EXPECT_THAT(shown, HasSubstr("  ceilings   interactive, shares 400, mask 0x13\n"));
     EXPECT_THAT(shown, HasSubstr("  latency    target 5ms, met 99 of 100; 100 wake-ups: half < 8us, 99% < "
                                  "32us, longest 31us\n"));
     EXPECT_THAT(shown, HasSubstr("  budget     20ms of each 100ms; throttled 3 times, 4.0ms in all\n"));
@@ -289,6 +290,9 @@ TEST(ShellTools, SchedShowsATask) {
     EXPECT_THAT(shown, HasSubstr("9 migrations\n"));
     EXPECT_THAT(run(system, {"sched", "show", "7", "--json"}).output,
                 HasSubstr("\"latency_met\": 99, \"latency_missed\": 1, \"wake_ups\": 100, "));
+    EXPECT_THAT(run(system, {"sched", "show", "7", "--json"}).output,
+                HasSubstr("\"allowed_mask\": \"3\", \"policy\": \"pin\", \"ceilings\": {\"class\": "
+                          "\"interactive\", \"shares\": 400, \"mask\": \"13\"}, "));
     EXPECT_EQ(run(system, {"sched", "show", "8"}).errors, "sched: 8: No such process\n");
     EXPECT_EQ(run(system, {"sched", "show"}).status, 2);
 }
@@ -314,6 +318,32 @@ TEST(ShellTools, SchedStatsHarts) {
                 StartsWith("[{\"cpu\": 0, \"hart\": 1, \"online\": true, \"busy_ns\": 0, "));
     EXPECT_EQ(run(system, {"sched", "stat", "3"}).status, 2);
     EXPECT_EQ(run(system, {"sched"}).status, 2);
+}
+
+TEST(ShellTools, SchedTellsWhoChangedWhat) {
+    FakeSystem system;
+    system.audit.push_back({.time_ns = 1'500'000'000,
+                            .caller_serial = 9,
+                            .target_serial = 7,
+                            .old_value = 100,
+                            .new_value = 300,
+                            .caller = 9,
+                            .target = 7,
+                            .call = 1030,
+                            .result = 300,
+                            .what = 1,
+                            .field = 1,
+                            .left_out = 0});
+    system.audit.push_back(system.audit.front());
+    system.audit.back().what = 2;
+    const auto text = run(system, {"sched", "audit"}).output;
+    EXPECT_THAT(text, HasSubstr("1.500000 set "));
+    EXPECT_THAT(text, HasSubstr(" 1030 shares  100 300    300 "));
+    EXPECT_THAT(text, HasSubstr(" denied "));
+    EXPECT_THAT(
+        run(system, {"sched", "audit", "--json"}).output,
+        HasSubstr("\"field\": \"shares\", \"old\": 100, \"new\": 300, \"result\": 300, \"left_out\": 0}"));
+    EXPECT_EQ(run(system, {"sched", "audit", "7"}).status, 2);
 }
 
 TEST(ShellTools, JsonEscapes) {

@@ -289,6 +289,12 @@ SysResult apply_attributes(Task&, Task& target, const sched::Attributes& attribu
     static_cast<void>(fake::hart().set_attributes(target.entity, attributes, Instant{}));
     return result;
 }
+// What is booked is not kept: it always fits.
+Result<std::uint32_t> book_budget(Task&, std::uint32_t, CpuMask) {
+    return std::uint32_t{0};
+}
+void unbook_budget(Task&) {}
+
 SysResult apply_limits(Task&, Task& target, const sched::Limited& limited) {
     static_cast<void>(fake::hart().set_attributes(target.entity, limited.attributes, Instant{}));
     target.entity.limits = limited.limits;

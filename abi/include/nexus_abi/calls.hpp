@@ -14,6 +14,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "nexus_abi/audit.hpp"
 #include "nexus_abi/linux.hpp"
 #include "nexus_abi/numbers.hpp"
 #include "nexus_abi/result.hpp"

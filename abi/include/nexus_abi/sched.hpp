@@ -142,8 +142,12 @@ struct sched_hartstat {
     std::uint64_t section_max_what;  // system call number, or bit 63 | scause
     std::uint64_t capacity;          // 1..1024
     std::uint64_t reserved[4];
+    // Decided on this hart since boot, whether or not there was room for a record (audit.hpp).
+    std::uint64_t nr_denied;
+    std::uint64_t nr_clamped;
+    std::uint64_t nr_foreign_sets;  // of another process's task
 };
-static_assert(sizeof(sched_hartstat) == 144);
+static_assert(offsetof(sched_hartstat, nr_denied) == 144 && sizeof(sched_hartstat) == 168);
 
 struct sched_snapshot_entry {
     std::uint32_t tid;

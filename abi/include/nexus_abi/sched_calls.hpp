@@ -161,6 +161,14 @@ struct QosClasses {
     return {};
 }
 
+// The ceilings of a thread: qos_class, shares, affinity, group; effective_affinity: those of its CPUs that
+// are online. Others' tasks need kRightSchedInspect.
+[[nodiscard]] inline Result<sched_attr> get_limits(std::int32_t pid) {
+    sched_attr limits{};
+    TRY(call::sched_get_limits(pid, Out<sched_attr>{&limits}, sizeof(limits)));
+    return limits;
+}
+
 // What the scheduler measured of one task since it began. Others' tasks need kRightSchedInspect.
 [[nodiscard]] inline Result<sched_stat> get_stat(std::int32_t pid) {
     sched_stat statistics{};

@@ -18,6 +18,7 @@ using Fate = nexus_abi::TraceFate;
 [[nodiscard]] constexpr bool is_on(std::uint32_t) {
     return false;
 }
+inline void put(Instant, Kind, std::uint32_t, std::uint32_t) {}
 inline void write(Kind, std::uint32_t, std::uint32_t) {}
 inline void write_at(Instant, Kind, std::uint32_t, std::uint32_t) {}
 inline void write_name(std::uint32_t, std::span<const char>) {}
