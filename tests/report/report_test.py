@@ -224,6 +224,15 @@ class Report(unittest.TestCase):
             self.assertIn(words, first)
         self.assertTrue(run("document.querySelector('.failure').getBoundingClientRect().bottom < innerHeight"), "on the first screen")
 
+    def test_a_stage_that_took_too_long_failed_when_that_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            base = pathlib.Path(folder)
+            logs = run_logs(base, True)
+            for status, wanted in (("FAIL", True), ("ok", False)):
+                (logs / "stages.tsv").write_text(f"began\t100\nstage\tcard\t120\t35\t{status}\tthe card\n")
+                text = make(logs, base, base / "page.html").read_text(encoding="utf-8")
+                self.assertEqual("<b>stage card</b> took 120 s of 35 s" in text, wanted)
+
     def test_a_cost_that_grew_is_marked(self):
         run = self.look("good")
         self.assertEqual(run("[...document.querySelectorAll('#costs tr.failed b')].map(e => e.innerText)"), ["yield_two"])
