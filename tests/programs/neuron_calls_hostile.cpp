@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+// Programs that mean harm, each a child without rights: what it tries ends in exactly the fault or the errno
+// that is documented. Meanwhile a task with a latency target wakes on time, and afterwards there are as many
+// tasks and as much free memory as before.
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "neuron_checks.hpp"
+
+namespace {
+
+namespace call = nexus_abi::call;
+namespace sched = nexus_abi::sched;
+using checks::end_of;
+using checks::equal;
+using checks::started;
+using checks::succeeds;
+using checks::truth;
+using nexus_abi::QosClass;
+using nexus_abi::sched_attr;
+
+constexpr std::size_t kPage = 4096;
+
+// A page, and behind it one that is not mapped.
+char* lonely_page() {
+    auto* const both = static_cast<char*>(
+        mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    munmap(both + kPage, kPage);
+    return both;
+}
+
+template <class T>
+T* kernel_pointer() {
+    return checks::bad_pointer<T>();
+}
+
+volatile char* hidden(std::uint64_t address) {
+    asm("" : "+r"(address));
+    return reinterpret_cast<volatile char*>(address);
+}
+
+void run_at(const void* address) {
+    asm volatile("fence.i\n\tjalr %0" : : "r"(address) : "ra", "memory");
+}
+
+// Whether a call that returns -1 did so with this errno.
+bool refused(std::int64_t result, int error) {
+    const bool is_so = result == -1 && errno == error;
+    if (!is_so) {
+        std::printf("# %s instead of %s\n", checks::with_errno(result).c_str(), std::strerror(error));
+        std::fflush(stdout);
+    }
+    return is_so;
+}
+template <class T>
+bool refused(const nexus_abi::Result<T>& result, int error) {
+    errno = checks::error_number(result);
+    return refused(result.ok() ? 0 : -1, error);
+}
+
+[[gnu::noinline]] int dig(int depth) {
+    std::array<char, 1024> hole{};
+    char* kept = hole.data();
+    asm volatile("" : "+r"(kept) : : "memory");
+    return depth < 0 ? *kept : dig(depth + 1) + *kept;
+}
+
+// One struct, changed by another thread while the kernel reads it: every answer is one that some state of it
+// deserves, and what comes of it is in range.
+bool race_a_struct() {
+    alignas(64) static sched_attr shared{};
+    std::atomic<bool> stop{false};
+    shared.size = sizeof(shared);
+    shared.fields = nexus_abi::kFieldShares | nexus_abi::kFieldLatency;
+    shared.shares = 100;
+    std::thread other{[&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+            std::atomic_ref{shared.shares}.fetch_xor(0x8000'0064U);
+            std::atomic_ref{shared.size}.fetch_xor(0xffff'ff00U);
+            std::atomic_ref{shared.fields}.fetch_xor(std::uint64_t{1} << 60U);
+            sched_yield();
+        }
+    }};
+    bool is_good = true;
+    for (int turn = 0; turn < 2000; ++turn) {
+        const auto done = call::nexus_sched_setattr(0, nexus_abi::In<sched_attr>{&shared}, std::uint64_t{0});
+        const int error = checks::error_number(done);
+        is_good = is_good && (error == 0 || error == EINVAL || error == E2BIG || error == EFAULT);
+        if (turn % 16 == 0) {
+            sched_yield();
+        }
+    }
+    stop = true;
+    other.join();
+    const auto left = sched::get_attr(0).value_or({});
+    return is_good && left.shares >= 1 && left.shares <= 1000;
+}
+
+bool use_up_descriptors() {
+    int last = -1;
+    for (int next = open("/etc/motd", O_RDONLY); next >= 0; next = dup(0)) {
+        last = next;
+    }
+    return refused(-1, EMFILE) && last > 100;
+}
+
+bool flood_with_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, nullptr);
+    const union sigval value{.sival_int = 1};
+    int queued = 0;
+    while (queued < 100'000 && sigqueue(getpid(), SIGRTMIN, value) == 0) {
+        ++queued;
+    }
+    return refused(-1, EAGAIN) && queued == 1024;
+}
+
+bool try_every_number() {
+    for (long number = 450; number < 2300; ++number) {
+        const bool is_known = number >= 1024 && number <= 1060;
+        if (!is_known && (syscall(number, -1, -1, -1, -1, -1, -1) != -1 || errno != ENOSYS)) {
+            std::printf("# number %ld\n", number);
+            return false;
+        }
+    }
+    return refused(syscall(-1L), ENOSYS) && refused(syscall(1L << 40U), ENOSYS);
+}
+
+bool flap_for_a_while() {
+    for (std::uint64_t turn = 0; turn < 3000; ++turn) {
+        static_cast<void>(call::sched_set_affinity(0, turn % 2 == 0 ? 1U : 3U));
+        static_cast<void>(sched::set_shares(0, 1 + static_cast<std::uint32_t>(turn % 1000)));
+        static_cast<void>(sched::set_latency_hint(0, std::chrono::milliseconds{turn % 9}));
+    }
+    return true;
+}
+
+bool wake_nobody() {
+    static std::atomic<std::uint32_t> word{0};
+    for (int turn = 0; turn < 20'000; ++turn) {
+        syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1 << 30);
+        syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 1, nullptr);
+    }
+    return true;
+}
+
+bool start_and_end() {
+    for (int turn = 0; turn < 200; ++turn) {
+        const pid_t child = vfork();
+        if (child == 0) {
+            _exit(0);
+        }
+        if (child < 0 || end_of(child) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Asks for memory it never gives back, until there is none or a bound: its end gives all back.
+bool hoard() {
+    constexpr std::size_t kPiece = 1U << 20U;
+    for (std::size_t taken = 0; taken < 64 * kPiece; taken += kPiece) {
+        void* const piece = mmap(nullptr, kPiece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (piece == MAP_FAILED) {
+            return errno == ENOMEM;
+        }
+        std::memset(piece, 1, kPiece);
+    }
+    return true;
+}
+
+sched_attr longer_struct_tail() {
+    sched_attr attr{};
+    attr.reserved[1] = 1;
+    attr.size = sizeof(attr);
+    return attr;
+}
+
+struct Attack {
+    const char* name;
+    int signal;       // what kills it; 0: it lives
+    bool (*tries)();  // true: it was refused as it should be
+};
+
+#define DIES(name, signal, ...) \
+    Attack {                    \
+        name, signal, [] {      \
+            __VA_ARGS__;        \
+            return false;       \
+        }                       \
+    }
+#define REFUSED(name, error, ...)                           \
+    Attack {                                                \
+        name, 0, [] { return refused(__VA_ARGS__, error); } \
+    }
+
+constexpr Attack kAttacks[] {
+    DIES("read address 0", SIGSEGV, static_cast<void>(*hidden(0))),
+        DIES("write address 0", SIGSEGV, *hidden(0) = 1), DIES("jump to 0", SIGSEGV, run_at(nullptr)),
+        DIES("read the kernel", SIGSEGV, static_cast<void>(*hidden(checks::kKernelAddress))),
+        DIES("write the kernel", SIGSEGV, *hidden(checks::kKernelAddress) = 1),
+        DIES("jump to the kernel", SIGSEGV, run_at(kernel_pointer<void>())),
+        DIES("read an address that cannot be", SIGSEGV, static_cast<void>(*hidden(1ULL << 60U))),
+        DIES("execute the stack", SIGSEGV, std::uint32_t code[]{0x8082}; run_at(code)),
+        DIES("execute data", SIGSEGV, run_at(lonely_page())),
+        DIES("write its text", SIGSEGV, *hidden(reinterpret_cast<std::uint64_t>(&lonely_page)) = 1),
+        DIES("write what is read-only", SIGSEGV, char* const page = lonely_page();
+             mprotect(page, kPage, PROT_READ); *static_cast<volatile char*>(page) = 1),
+        DIES("write behind a mapping", SIGSEGV, *static_cast<volatile char*>(lonely_page() + kPage) = 1),
+        DIES("no end of recursion", SIGSEGV, static_cast<void>(dig(1))),
+        DIES("no instruction", SIGILL, asm volatile(".word 0")),
+        DIES("read sstatus", SIGILL, asm volatile("csrr t0, 0x100" : : : "t0")),
+        DIES("write satp", SIGILL, asm volatile("csrw 0x180, zero")),
+        DIES("return to the supervisor", SIGILL, asm volatile(".word 0x10200073")),
+        DIES("flush the TLB", SIGILL, asm volatile(".word 0x12000073")),
+        DIES("break", SIGTRAP, asm volatile("ebreak")),
+        DIES("an atomic word askew", SIGBUS,
+             asm volatile("amoadd.w t0, zero, (%0)" : : "r"(lonely_page() + 1) : "t0", "memory")),
+        DIES(
+            "a stack in the kernel and a handler", SIGSEGV, struct sigaction action{};
+            action.sa_handler = [](int) {}; sigaction(SIGSEGV, &action, nullptr);
+            asm volatile("mv sp, %0\n\tsd zero, 0(sp)" : : "r"(kernel_pointer<void>()) : "memory")),
+        DIES("return from no signal", SIGSEGV,
+             asm volatile("mv sp, zero\n\tli a7, 139\n\tecall" : : : "a7", "a0", "memory")),
+        REFUSED("write from the kernel", EFAULT, write(1, kernel_pointer<char>(), 8)),
+        REFUSED("read into the kernel", EFAULT, read(open("/etc/motd", O_RDONLY), kernel_pointer<char>(), 8)),
+        REFUSED("a name in the kernel", EFAULT, syscall(SYS_openat, AT_FDCWD, kernel_pointer<char>(), 0)),
+        REFUSED("a status into the kernel", EFAULT, syscall(SYS_fstat, 1, kernel_pointer<void>())),
+        REFUSED("a pipe into the kernel", EFAULT, syscall(SYS_pipe2, kernel_pointer<void>(), 0)),
+        REFUSED("the time into the kernel", EFAULT, syscall(SYS_clock_gettime, 0, kernel_pointer<void>())),
+        REFUSED("a futex in the kernel", EFAULT,
+                syscall(SYS_futex, kernel_pointer<void>(), FUTEX_WAIT_PRIVATE, 0, nullptr)),
+        REFUSED("an action in the kernel", EFAULT,
+                syscall(SYS_rt_sigaction, SIGUSR1, kernel_pointer<void>(), nullptr, 8)),
+        REFUSED("arguments in the kernel", EFAULT,
+                syscall(SYS_execve, checks::program, kernel_pointer<void>(), nullptr)),
+        REFUSED("a vector in the kernel", EFAULT, syscall(SYS_writev, 1, kernel_pointer<void>(), 1)),
+        REFUSED("attributes in the kernel", EFAULT,
+                call::nexus_sched_setattr(0, nexus_abi::In<sched_attr>{kernel_pointer<sched_attr>()}, 0)),
+        REFUSED("figures into the kernel", EFAULT,
+                call::sched_getstat(
+                    0, nexus_abi::Out<nexus_abi::sched_stat>{kernel_pointer<nexus_abi::sched_stat>()},
+                    sizeof(nexus_abi::sched_stat))),
+        REFUSED("a struct across the end of memory", EFAULT,
+                syscall(SYS_clock_gettime, 0, lonely_page() + kPage - 8)),
+        REFUSED(
+            "attributes across the end", EFAULT,
+            call::sched_getstat(0,
+                                nexus_abi::Out<nexus_abi::sched_stat>{
+                                    reinterpret_cast<nexus_abi::sched_stat*>(lonely_page() + kPage - 320)},
+                                sizeof(nexus_abi::sched_stat))),
+        REFUSED("what is reserved", EINVAL, sched::set_attr(0, longer_struct_tail())),
+        REFUSED("a struct of 4 GiB", EINVAL,
+                call::sched_getstat(
+                    0, nexus_abi::Out<nexus_abi::sched_stat>{kernel_pointer<nexus_abi::sched_stat>()},
+                    std::uint64_t{1} << 32U)),
+        REFUSED(
+            "all memory", ENOMEM,
+            syscall(SYS_mmap, 0, ~std::uint64_t{kPage - 1}, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+        REFUSED("memory to write and execute", EINVAL,
+                syscall(SYS_mmap, 0, kPage, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                        -1, 0)),
+        REFUSED(
+            "text to be written", EINVAL,
+            mprotect(reinterpret_cast<void*>(reinterpret_cast<std::uint64_t>(&lonely_page) & ~(kPage - 1)),
+                     kPage, PROT_READ | PROT_WRITE | PROT_EXEC)),
+        REFUSED("the kernel unmapped", EINVAL, munmap(kernel_pointer<void>(), kPage)),
+        REFUSED("a futex askew", EINVAL,
+                syscall(SYS_futex, lonely_page() + 1, FUTEX_WAIT_PRIVATE, 0, nullptr)),
+        REFUSED("an end of the first process", EPERM, kill(1, SIGKILL)),
+        REFUSED("another's class", EPERM, sched::set_qos_class(1, QosClass::Idle)),
+        REFUSED("a class that there is not", EINVAL, call::sched_set_qos_class(0, std::int64_t{99})),
+        REFUSED("no CPU at all", EINVAL, call::sched_set_affinity(0, std::uint64_t{0})),
+        REFUSED("a CPU taken away", EPERM, sched::set_cpu_online(0, false)),
+        REFUSED("a thread with no memory of its own kind", EINVAL,
+                syscall(SYS_clone, CLONE_THREAD, 0, 0, 0, 0)),
+        Attack{"a struct that changes while it is read", 0, &race_a_struct},
+        Attack{"every descriptor", 0, &use_up_descriptors},
+        Attack{"a storm of signals", 0, &flood_with_signals}, Attack{"every number", 0, &try_every_number},
+        Attack{"attributes that flap", 0, &flap_for_a_while}, Attack{"a storm of futexes", 0, &wake_nobody},
+        Attack{"children without end", 0, &start_and_end}, Attack{"memory without end", 0, &hoard},
+};
+static_assert(std::size(kAttacks) >= 30);
+
+void attack(const Attack& one) {
+    const pid_t child = fork();
+    if (child == 0) {
+        static_cast<void>(call::nexus_limit_rights(0));
+        _exit(one.tries() ? 0 : 1);
+    }
+    const int status = end_of(child);
+    if (one.signal != 0) {
+        truth(one.name, WIFSIGNALED(status));
+        equal(one.name, WTERMSIG(status), one.signal);
+    } else {
+        truth(one.name, WIFEXITED(status));
+        equal(one.name, WEXITSTATUS(status), 0);
+    }
+}
+
+std::uint64_t task_count() {
+    std::array<nexus_abi::sched_snapshot_entry, 16> part{};
+    std::uint64_t cursor = 0;
+    std::uint64_t count = 0;
+    while (const std::size_t more = sched::snapshot(part, cursor).value_or(0)) {
+        count += more;
+    }
+    return count;
+}
+
+std::uint64_t free_memory() {
+    struct sysinfo info{};
+    sysinfo(&info);
+    return info.freeram;
+}
+
+void attack_in_turn() {
+    for (const Attack& one : kAttacks) {
+        attack(one);
+    }
+}
+
+std::uint64_t newest_id() {
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    end_of(child);
+    return static_cast<std::uint64_t>(child);
+}
+
+// The second time: what the kernel keeps for the next one it has by now. Ids go on rising until they are used
+// again, and the kernel keeps a frame of pointers for each 512 of them, and one of counts for each 1024.
+void leave_nothing_behind() {
+    const auto frames_for = [](std::uint64_t id) { return id / 512 + id / 1024; };
+    const std::uint64_t first = newest_id();
+    const std::uint64_t tasks = task_count();
+    const std::uint64_t memory = free_memory();
+    attack_in_turn();
+    equal("as many tasks", static_cast<std::int64_t>(task_count()), static_cast<std::int64_t>(tasks));
+    const std::uint64_t left = free_memory();
+    const std::uint64_t for_ids = (frames_for(newest_id()) - frames_for(first)) * kPage;
+    equal("as much free memory", static_cast<std::int64_t>(left + for_ids),
+          static_cast<std::int64_t>(memory));
+}
+
+// With one hart the machine counts instructions, and its times are exact.
+void keep_a_latency_target() {
+    sched_attr wanted{};
+    wanted.fields = nexus_abi::kFieldClass | nexus_abi::kFieldLatency;
+    wanted.qos_class = static_cast<std::uint32_t>(QosClass::Interactive);
+    wanted.latency_ns = 1'000'000;
+    const std::int32_t child = started("beat", {.attributes = &wanted});
+    attack_in_turn();
+    const auto stat = sched::get_stat(child).value_or({});
+    std::printf("# target met %llu times, missed %llu times\n",
+                static_cast<unsigned long long>(stat.nr_latency_target_met),
+                static_cast<unsigned long long>(stat.nr_latency_target_missed));
+    truth("it woke", stat.nr_latency_target_met > 10);
+    const std::uint64_t cpus = nexus_abi::info().value_or({}).cpus_possible;
+    truth("on time", cpus != 1 || stat.nr_latency_target_missed == 0);
+    succeeds("it ends", kill(child, SIGKILL));
+    end_of(child);
+}
+
+constexpr checks::Case kCases[]{
+    {"each gets what is documented", attack_in_turn},
+    {"nothing is left behind", leave_nothing_behind},
+    {"a latency target holds meanwhile", keep_a_latency_target},
+};
+
+constexpr checks::Role kRoles[]{
+    {"beat",
+     [] {
+         for (;;) {
+             const timespec pause{.tv_sec = 0, .tv_nsec = 2'000'000};
+             nanosleep(&pause, nullptr);
+         }
+     }},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return checks::run_with_roles(argc, argv, kCases, kRoles);
+}
