@@ -110,6 +110,10 @@ Result<std::size_t> LineDiscipline::read(std::span<char> out) {
     if (!is_ready(out.size())) {
         return Error::TryAgain;
     }
+    return take(out);
+}
+
+std::size_t LineDiscipline::take(std::span<char> out) {
     const bool is_canonical = has(lflag::kIcanon);
     std::size_t count = 0;
     while (read_ != commit_) {
@@ -136,7 +140,9 @@ Result<std::size_t> LineDiscipline::read(std::span<char> out) {
 }
 
 bool LineDiscipline::has_input() const {
-    return read_ != commit_ && is_ready(kInputBytes);
+    const bool has_time =
+        !has(lflag::kIcanon) && attributes_.c_cc[std::to_underlying(ControlCharacter::Time)] != 0;
+    return read_ != commit_ && (has_time || is_ready(kInputBytes));
 }
 
 // Whether a read of `wanted` bytes has something to return.
@@ -291,6 +297,16 @@ Result<std::size_t> Tty::read(std::span<char> out) {
     }
     const LockGuard guard{lock_};
     return discipline_.read(out);
+}
+
+std::size_t Tty::raw_bytes() {
+    const LockGuard guard{lock_};
+    return discipline_.raw_bytes();
+}
+
+std::size_t Tty::read_raw(std::span<char> out) {
+    const LockGuard guard{lock_};
+    return discipline_.read_raw(out);
 }
 
 bool Tty::has_input() {

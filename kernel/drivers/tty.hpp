@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The terminal on the console: Linux' line discipline N_TTY as far as programs use it. Canonical mode edits
 // lines (erase, word erase, kill, end of file), raw mode hands out bytes; ISIG turns Ctrl-C, Ctrl-\ and
-// Ctrl-Z into signals. VTIME is the reader's to observe. Not done: flow control by Ctrl-S/Ctrl-Q, literal
-// next, reprint. A tab is echoed as one space, so that erasing it removes what it showed.
+// Ctrl-Z into signals. VTIME is the reader's to observe (raw_bytes(), read_raw()). Not done: flow control by
+// Ctrl-S/Ctrl-Q, literal next, reprint. A tab is echoed as one space, so that erasing it removes what it
+// showed.
 #pragma once
 
 #include <array>
@@ -61,7 +62,14 @@ class LineDiscipline {
     // Canonical: at most one line, without waiting for more than the rest of it; 0 = end of file. Raw: what
     // is there. TryAgain: nothing to read yet. Pre: out is not empty.
     [[nodiscard]] Result<std::size_t> read(std::span<char> out);
-    // True when read() would return something, an end of file included.
+    // How many bytes are there in raw mode, be they fewer than VMIN; 0 in canonical mode.
+    [[nodiscard]] std::size_t raw_bytes() const {
+        return has(nexus_abi::lflag::kIcanon) ? 0 : commit_ - read_;
+    }
+    // Raw mode: takes what is there, be it fewer than VMIN.
+    [[nodiscard]] std::size_t read_raw(std::span<char> out) { return take(out); }
+    // True when read() would return something, an end of file included; with VTIME in raw mode, when there is
+    // a byte, from which on a reader waits for so long only.
     [[nodiscard]] bool has_input() const;
     // True when read() would not say TryAgain; where VMIN is 0 it may return nothing.
     [[nodiscard]] bool is_readable() const { return is_ready(kInputBytes); }
@@ -83,6 +91,7 @@ class LineDiscipline {
     [[nodiscard]] std::optional<Signal> signal_of(char byte) const;
     [[nodiscard]] const Entry& at(std::size_t position) const { return entries_[position % kInputBytes]; }
     [[nodiscard]] bool is_ready(std::size_t wanted) const;
+    [[nodiscard]] std::size_t take(std::span<char> out);
     [[nodiscard]] bool store(Entry entry, std::size_t spare);
     Outcome receive_canonical(char byte, Echo& echo);
     // Where the character that ends at `position` starts, in the line being edited. Pre: position > commit_.
@@ -124,6 +133,9 @@ class Tty {
     // See LineDiscipline::read. To wait without missing the input handler's call, hold the lock that handler
     // takes around read(). An empty `out` reads 0 bytes.
     [[nodiscard]] Result<std::size_t> read(std::span<char> out) EXCLUDES(lock_);
+    // See LineDiscipline.
+    [[nodiscard]] std::size_t raw_bytes() EXCLUDES(lock_);
+    [[nodiscard]] std::size_t read_raw(std::span<char> out) EXCLUDES(lock_);
     [[nodiscard]] bool has_input() EXCLUDES(lock_);
     // Takes some of `bytes` (see Console::try_write) and returns how many. TryAgain: no room; the console's
     // space handler will be called.

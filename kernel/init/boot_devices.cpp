@@ -32,6 +32,8 @@ using arch::sbi::ResetType;
 
 constexpr syscall::ConsoleOps kConsoleOps{
     .read = [](std::span<char> out) { return drivers::terminal().read(out); },
+    .raw_bytes = [] { return drivers::terminal().raw_bytes(); },
+    .read_raw = [](std::span<char> out) { return drivers::terminal().read_raw(out); },
     .has_input = [] { return drivers::terminal().has_input(); },
     .try_write = [](std::span<const char> bytes) { return drivers::terminal().try_write(bytes); },
     .attributes = [] { return drivers::terminal().attributes(); },

@@ -83,22 +83,40 @@ std::optional<SysResult> refuse_background(Caller& caller, std::uint32_t signal)
     return std::nullopt;
 }
 
-constexpr std::uint64_t kNsPerTenth = 100'000'000;  // VTIME's unit
+// What VTIME means for a read that finds less than it wants. The moment it gives up is kept in
+// Task::call_progress: where VMIN is 0 it counts from the call's beginning; else from the last byte, and
+// the moment's low bits are the number of bytes that were there then.
+class Patience {
+  public:
+    explicit Patience(Caller& caller) : progress_{caller.task.call_progress} {
+        const nexus_abi::termios settings = ops.attributes();
+        if ((settings.c_lflag & nexus_abi::lflag::kIcanon) == 0) {
+            tenths_ = settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Time)];
+            is_between_bytes_ = settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Minimum)] != 0;
+        }
+    }
+    // Until when to wait for more than the `there` bytes that are there; never: without end.
+    [[nodiscard]] Instant deadline(std::size_t there) {
+        if (tenths_ == 0 || (is_between_bytes_ && there == 0)) {
+            return Instant::never();
+        }
+        if (progress_ == 0 || (is_between_bytes_ && (progress_ & kCountMask) != there)) {
+            progress_ = static_cast<std::uint64_t>(arch::now().ns()) + tenths_ * kNsPerTenth;
+            if (is_between_bytes_) {
+                progress_ = (progress_ & ~kCountMask) | there;
+            }
+        }
+        return Instant::from_ns(static_cast<std::int64_t>(progress_));
+    }
 
-// When a read that waits returns without input: never, or, where VMIN is 0, when VTIME has passed since it
-// began. That moment is kept in Task::call_progress.
-Instant read_deadline(Caller& caller) {
-    const nexus_abi::termios settings = ops.attributes();
-    const std::uint64_t tenths = settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Time)];
-    if ((settings.c_lflag & nexus_abi::lflag::kIcanon) != 0 || tenths == 0 ||
-        settings.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Minimum)] != 0) {
-        return Instant::never();
-    }
-    if (caller.task.call_progress == 0) {
-        caller.task.call_progress = static_cast<std::uint64_t>(arch::now().ns()) + tenths * kNsPerTenth;
-    }
-    return Instant::from_ns(static_cast<std::int64_t>(caller.task.call_progress));
-}
+  private:
+    static constexpr std::uint64_t kNsPerTenth = 100'000'000;  // VTIME's unit
+    static constexpr std::uint64_t kCountMask = 0x1fff;        // input holds 4096 bytes; 8 us of the moment
+
+    std::uint64_t& progress_;
+    std::uint64_t tenths_{0};
+    bool is_between_bytes_{false};
+};
 
 // Reads what is there, at most kChunkBytes; waits for input, or answers TryAgain when `is_nonblocking`.
 SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
@@ -113,25 +131,28 @@ SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
         return *refused;
     }
     last_reader.store(caller.process.pid().value());
-    const Instant deadline = read_deadline(caller);
+    Patience patience{caller};
     std::array<char, kChunkBytes> chunk;
+    const std::span<char> room = std::span{chunk}.first(first->bytes);
     Result<std::size_t> taken{Error::TryAgain};
     {
         // console_input_ready() takes this lock, so input that comes now finds the wait.
         const LockGuard guard{readers.lock()};
-        taken = ops.read(std::span{chunk}.first(first->bytes));
-        const bool has_nothing =
-            taken.ok() ? *taken == 0 && !deadline.is_never() : taken.error() == Error::TryAgain;
-        if (has_nothing && !is_nonblocking) {
-            if (deadline <= arch::now()) {
-                return std::uint64_t{0};
-            }
+        taken = ops.read(room);
+        const std::size_t there = taken.ok() ? *taken : ops.raw_bytes();
+        const Instant deadline = patience.deadline(there);
+        const bool has_too_little =
+            taken.ok() ? there == 0 && !deadline.is_never() : taken.error() == Error::TryAgain;
+        if (has_too_little && !is_nonblocking && deadline > arch::now()) {
             task::begin_wait(
                 caller.task, &readers,
                 {.deadline = deadline,
                  .run_again = true,
                  .on_signal = deadline.is_never() ? task::OnSignal::Restarts : task::OnSignal::Fails});
             return SysResult::blocked();
+        }
+        if (has_too_little && (there > 0 || !is_nonblocking)) {
+            taken = ops.read_raw(room);
         }
     }
     if (!taken.ok()) {

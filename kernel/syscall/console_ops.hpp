@@ -14,6 +14,9 @@ namespace kernel::syscall {
 struct ConsoleOps {
     // Takes input that is there; 0 = end of file. Errors: TryAgain when there is none yet.
     Result<std::size_t> (*read)(std::span<char> out);
+    // In raw mode: how many bytes are there, though read() may want more (VMIN); and takes those.
+    std::size_t (*raw_bytes)();
+    std::size_t (*read_raw)(std::span<char> out);
     // Whether read() would return something.
     bool (*has_input)();
     // Takes bytes from the front and returns how many (at least 1). Errors: TryAgain when there is no room

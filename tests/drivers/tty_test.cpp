@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +52,11 @@ class LineDisciplineTest : public testing::Test {
     void change(std::uint32_t set_local, std::uint32_t clear_local) {
         nexus_abi::termios attributes = discipline_->attributes();
         attributes.c_lflag = (attributes.c_lflag | set_local) & ~clear_local;
+        discipline_->set_attributes(attributes);
+    }
+    void set_time(std::uint8_t tenths) {
+        nexus_abi::termios attributes = discipline_->attributes();
+        attributes.c_cc[std::to_underlying(nexus_abi::ControlCharacter::Time)] = tenths;
         discipline_->set_attributes(attributes);
     }
     void set_minimum(std::uint8_t bytes) {
@@ -212,6 +218,26 @@ TEST_F(LineDisciplineTest, RawMinimum) {
     EXPECT_EQ(read(), "abc");
     set_minimum(0);
     EXPECT_EQ(read(), "<eof>") << "VMIN 0 never waits";
+}
+
+TEST_F(LineDisciplineTest, RawMinimumWithATime) {
+    type("x");
+    EXPECT_EQ(discipline_->raw_bytes(), 0U) << "canonical";
+    change(0, lflag::kIcanon);
+    set_minimum(3);
+    set_time(2);
+    EXPECT_EQ(discipline_->raw_bytes(), 1U);
+    type("y");
+    EXPECT_TRUE(ready_) << "a reader begins its time anew";
+    EXPECT_TRUE(discipline_->has_input());
+    EXPECT_EQ(read(), "<again>");
+    std::array<char, 8> taken{};
+    EXPECT_EQ(discipline_->read_raw(std::span{taken}.first(1)), 1U);
+    EXPECT_EQ(taken[0], 'x');
+    EXPECT_EQ(discipline_->read_raw(taken), 1U);
+    EXPECT_EQ(taken[0], 'y');
+    EXPECT_EQ(discipline_->read_raw(taken), 0U);
+    EXPECT_FALSE(discipline_->has_input());
 }
 
 TEST_F(LineDisciplineTest, SwitchToRawHandsOverTheLineBeingEdited) {

@@ -45,6 +45,13 @@ PhysAddr boot() {
             input.erase(0, bytes);
             return bytes;
         },
+        .raw_bytes = [] { return record().input.size(); },
+        .read_raw =
+            [](std::span<char> out) {
+                const std::size_t bytes = record().input.copy(out.data(), out.size());
+                record().input.erase(0, bytes);
+                return bytes;
+            },
         .has_input = [] { return !record().input.empty(); },
         .try_write = [](std::span<const char> bytes) -> Result<std::size_t> {
             if (record().console_room == 0) {
