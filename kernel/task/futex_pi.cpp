@@ -164,15 +164,30 @@ PiWaiter* claim_first(PiState& state) {
     return nullptr;
 }
 
+// A futex's word as one process sees it.
+struct Word {
+    mm::AddressSpace& space;
+    VirtAddr address;
+    [[nodiscard]] bool store(std::uint32_t value) const { return mm::store_word(space, address, value).ok(); }
+};
+
+// The word a task waits for, where its process has it: what it named in its call, the second word of
+// FUTEX_WAIT_REQUEUE_PI, the only one of the others. Pre: it waits, so its call's arguments are in its frame
+// and its memory is there.
+Word word_of_waiter(Task& task) {
+    constexpr std::uint64_t kWaitRequeuePi = 11;  // FUTEX_WAIT_REQUEUE_PI
+    constexpr std::uint64_t kCommandMask = 0x7f;
+    const bool is_second = (task.frame.argument(1) & kCommandMask) == kWaitRequeuePi;
+    return {task.process().space(), VirtAddr{task.frame.argument(is_second ? 4 : 0)}};
+}
+
 // The owner lets go of a futex somebody waits for. `mark`: bits for the word. False: the word could not be
 // written; the lock has changed hands all the same.
-bool pass_on(Task& owner, PiState& state, std::uint32_t mark) {
-    mm::AddressSpace& space = owner.process().space();
-    const VirtAddr address{state.address};
+bool pass_on(PiState& state, const Word& word, std::uint32_t mark) {
     PiWaiter* const next = claim_first(state);
     if (next == nullptr) {
         set_owner(state, nullptr);
-        return mm::store_word(space, address, mark).ok();
+        return word.store(mark);
     }
     Task& heir = *next->task;
     const bool has_more = state.waiters.size() > 1;
@@ -181,8 +196,7 @@ bool pass_on(Task& owner, PiState& state, std::uint32_t mark) {
     if (has_more) {
         set_owner(state, &heir);
     }
-    const bool is_written =
-        mm::store_word(space, address, heir.tid().value() | mark | (has_more ? kHasWaiters : 0)).ok();
+    const bool is_written = word.store(heir.tid().value() | mark | (has_more ? kHasWaiters : 0));
     pass_donation_on(heir);
     sleepers.remove(heir.wait);
     finish_wait(heir.wait, 0);
@@ -199,6 +213,19 @@ bool would_deadlock(const Task& caller, const Task* owner) {
         owner = state == nullptr ? nullptr : state->owner;
     }
     return false;
+}
+
+// A futex's name, as of other futexes: in memory shared with others the file and the offset there.
+struct Key {
+    std::uint64_t space;
+    std::uint64_t address;
+    bool is_shared;
+};
+Key key_of(const mm::AddressSpace& space, VirtAddr address) {
+    if (const auto shared = space.shared_place(address); shared.ok()) {
+        return {reinterpret_cast<std::uint64_t>(shared->file), shared->offset, true};
+    }
+    return {reinterpret_cast<std::uint64_t>(&space), address.value(), false};
 }
 
 // No lock needed.
@@ -266,8 +293,8 @@ SysResult try_lock(Task& caller, VirtAddr address, const Patience& patience, IfT
     const auto replace = [&](std::uint32_t wanted) -> Result<bool> {
         return TRY(mm::compare_exchange_word(space, address, value, wanted)) == value;
     };
-    const auto space_key = reinterpret_cast<std::uint64_t>(&space);
-    PiState* state = find_state(space_key, address.value());
+    const Key key = key_of(space, address);
+    PiState* state = find_state(key.space, key.address);
     if (owner_tid == caller.tid()) {
         return Error::Deadlock;
     }
@@ -282,7 +309,8 @@ SysResult try_lock(Task& caller, VirtAddr address, const Patience& patience, IfT
     if (state != nullptr && state->owner != nullptr && state->owner != owner.get()) {
         return Error::InvalidArgument;
     }
-    if (!owner || &owner->process() != &caller.process() || owner->pi_owner.has_exited) {
+    const bool may_own = owner && (key.is_shared || &owner->process() == &caller.process());
+    if (!may_own || owner->pi_owner.has_exited) {
         // It may have unlocked before it ended, after we looked.
         const auto now = mm::load_word(space, address);
         return now.ok() && *now != value ? SysResult::again() : SysResult{Error::NoProcess};
@@ -304,8 +332,8 @@ SysResult try_lock(Task& caller, VirtAddr address, const Patience& patience, IfT
     }
     if (state == nullptr) {
         state = &spare.take();
-        state->space = space_key;
-        state->address = address.value();
+        state->space = key.space;
+        state->address = key.address;
         states.insert(*state);
     }
     start_waiting(caller, *owner, *state, patience);
@@ -357,14 +385,15 @@ SysResult futex_unlock_pi(Task& caller, FutexWord word) {
     if (TaskId{*value & kTidMask} != caller.tid()) {
         return Error::NotPermitted;
     }
-    PiState* const state = find_state(reinterpret_cast<std::uint64_t>(&space), address->value());
+    const Key key = key_of(space, *address);
+    PiState* const state = find_state(key.space, key.address);
     if (state == nullptr || state->owner == nullptr) {
         return mm::store_word(space, *address, 0);
     }
     if (state->owner != &caller) {
         return Error::InvalidArgument;
     }
-    const bool is_written = pass_on(caller, *state, 0);
+    const bool is_written = pass_on(*state, {space, *address}, 0);
     pass_donation_on(caller);
     return is_written ? SysResult{0U} : SysResult{Error::BadAddress};
 }
@@ -374,8 +403,9 @@ bool pass_on_pi_futexes(Task& task) {
     PiOwner& account = task.pi_owner;
     account.has_exited = true;
     for (std::uint32_t passed = 0; passed < kPassedPerStep && !account.held.empty(); ++passed) {
-        // A word that cannot be written any more is the program's loss.
-        static_cast<void>(pass_on(task, *account.held.first(), kOwnerDied));
+        // A word that cannot be written any more is the program's loss. A state has waiters, who know it.
+        PiState& state = *account.held.first();
+        static_cast<void>(pass_on(state, word_of_waiter(*state.waiters.first()->task), kOwnerDied));
     }
     pass_donation_on(task);
     return account.held.empty();
@@ -388,11 +418,12 @@ Result<void> give_up_pi_futex(Task& task, VirtAddr word) {
     if (TaskId{value & kTidMask} != task.tid()) {
         return {};
     }
-    PiState* const state = find_state(reinterpret_cast<std::uint64_t>(&space), word.value());
+    const Key key = key_of(space, word);
+    PiState* const state = find_state(key.space, key.address);
     if (state == nullptr || state->owner != &task) {
         return mm::store_word(space, word, kOwnerDied);
     }
-    const bool is_written = pass_on(task, *state, kOwnerDied);
+    const bool is_written = pass_on(*state, {space, word}, kOwnerDied);
     pass_donation_on(task);
     return is_written ? Result<void>{} : Result<void>{Error::BadAddress};
 }

@@ -28,7 +28,8 @@ namespace kernel::task {
 inline constexpr std::uint32_t kMaxPiChain = 8;
 
 // Takes the lock, or waits for it until `deadline` (TimedOut). Errors: Deadlock (the caller has it, or see
-// above); NoProcess (no thread of this process has the id in the word); InvalidArgument (the word is not what
+// above); NoProcess (no thread has the id in the word; of this process, unless the word lies in
+// memory shared with others); InvalidArgument (the word is not what
 // the kernel made of it); NoMemory. Pre: caller is the running task.
 SysResult futex_lock_pi(Task& caller, FutexWord word, Instant deadline, OnSignal on_signal = OnSignal::Stays);
 // Takes the lock if it is free; TryAgain when it is not. Errors as above.

@@ -51,7 +51,8 @@ struct PiWaiterOrder {
 struct PiState {
     AvlNode<PiState> by_key;
     AvlNode<PiState> by_owner;
-    std::uint64_t space{0};  // its name, as of other futexes: the address space and the address
+    // Its name, as of other futexes: the address space and the address, or the file and the offset.
+    std::uint64_t space{0};
     std::uint64_t address{0};
     // Null when the last unlock found only waiters that were giving up.
     Task* owner{nullptr};

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -401,7 +403,96 @@ void leave_with_waiters() {
     truth("they wait", true);
 }
 
+// What two processes have in common: a PI mutex, and the word inside it for the calls themselves.
+struct Common {
+    pthread_mutex_t mutex;
+    Word word;
+    std::atomic<int> stage;
+    int count;
+};
+
+// Waits for a child that ends by itself.
+int status_of(pid_t child) {
+    int status = -1;
+    return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+void between_processes() {
+    void* const memory =
+        mmap(nullptr, sizeof(Common), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    auto* const common = new (memory) Common{};
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    equal("a shared one", pthread_mutex_init(&common->mutex, &attributes), 0);
+    constexpr int kProcesses = 4;
+    constexpr int kRounds = 200;
+    std::array<pid_t, kProcesses> children{};
+    for (pid_t& child : children) {
+        child = fork();
+        if (child == 0) {
+            for (int round = 0; round < kRounds; ++round) {
+                if (pthread_mutex_lock(&common->mutex) != 0) {
+                    _exit(1);
+                }
+                const int seen = common->count;
+                sched_yield();
+                common->count = seen + 1;
+                if (pthread_mutex_unlock(&common->mutex) != 0) {
+                    _exit(2);
+                }
+            }
+            _exit(0);
+        }
+    }
+    for (const pid_t child : children) {
+        equal("a process", status_of(child), 0);
+    }
+    equal("each had it alone", common->count, kProcesses * kRounds);
+
+    // One ends with it while another waits.
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_mutex_lock(&common->mutex);
+        common->stage = 1;
+        // The lock's word is the mutex's first: somebody waits.
+        await_waiter(*reinterpret_cast<const Word*>(&common->mutex));
+        _exit(0);
+    }
+    while (common->stage != 1) {
+        sched_yield();
+    }
+    equal("its owner ended", pthread_mutex_lock(&common->mutex), EOWNERDEAD);
+    equal("mend it", pthread_mutex_consistent(&common->mutex), 0);
+    equal("unlock", pthread_mutex_unlock(&common->mutex), 0);
+    status_of(child);
+
+    // The word passes from process to process.
+    const auto shared_futex = [](void* word, int operation) {
+        return syscall(SYS_futex, word, operation, 0, nullptr, nullptr, 0);
+    };
+    common->word = own_id();
+    child = fork();
+    if (child == 0) {
+        Word& word = common->word;
+        const long locked = shared_futex(&word, FUTEX_LOCK_PI);
+        const bool is_owner = (word.load() & FUTEX_TID_MASK) == own_id();
+        _exit(locked == 0 && is_owner && shared_futex(&word, FUTEX_UNLOCK_PI) == 0 ? 0 : 1);
+    }
+    await_waiter(common->word);
+    succeeds("unlock", shared_futex(&common->word, FUTEX_UNLOCK_PI));
+    equal("the other process had it", status_of(child), 0);
+    equal("and let go", common->word, 0);
+    // Memory of its own names nobody else's thread.
+    Word own{static_cast<std::uint32_t>(getppid() == 0 ? getpid() + 1000 : getppid())};
+    fails("another process's thread", futex(&own, FUTEX_LOCK_PI), ESRCH);
+    munmap(memory, sizeof(Common));
+}
+
 constexpr checks::Case kCases[]{
+    {"between processes", between_processes},
     {"exclude each other", exclude_each_other},
     {"tell what is wrong", tell_what_is_wrong},
     {"refuse circles", refuse_circles},
