@@ -2,6 +2,7 @@
 #include "file/fixed_files.hpp"
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "file/seekable.hpp"
 #include "mm/frames.hpp"
 #include "mm/slab.hpp"
+#include "task/task.hpp"
 
 namespace kernel::file {
 
@@ -40,29 +42,34 @@ class InitrdFile final : public ConstantFile {
     const task::FileStatus status_;
 };
 
+// Concurrency: whoever reads has its turn for one step, so a text does not change while it is copied.
 class TextFile final : public ConstantFile {
   public:
-    // Texts are written anew at each open: their length is nothing stat could tell.
+    // Nothing that stat could tell before the text is written.
     [[nodiscard]] task::FileStatus status() const override { return status_; }
+    task::SysResult read(task::Task& caller, mm::UserBuffers& buffers,
+                         std::optional<std::uint64_t> at) override;
     task::SysResult write(task::Task& caller, mm::UserBuffers& buffers,
                           std::optional<std::uint64_t> at) override;
 
   private:
     template <class T>
     friend class mm::ObjectPool;
-    TextFile(std::span<char> room, std::size_t bytes, std::uint32_t flags, const task::FileStatus& status,
-             const TextWriter& writer)
-        : ConstantFile{flags}, room_{room}, bytes_{bytes}, status_{status}, writer_{writer} {}
+    TextFile(std::span<char> room, const TextSource& source, std::uint32_t flags,
+             const task::FileStatus& status)
+        : ConstantFile{flags}, room_{room}, source_{source}, status_{status} {}
     ~TextFile() = default;
     void close() override;
     [[nodiscard]] std::span<const std::byte> contents() const override {
-        return std::as_bytes(room_.first(bytes_));
+        return std::as_bytes(room_.first(bytes_.load()));
     }
 
     const std::span<char> room_;
-    const std::size_t bytes_;
+    const TextSource source_;
     const task::FileStatus status_;
-    const TextWriter writer_;
+    std::atomic<std::uint32_t> is_being_read_{0};
+    std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<std::uint32_t> is_written_{0};
 };
 
 constinit mm::ObjectPool<InitrdFile> initrd_files;
@@ -72,8 +79,27 @@ void InitrdFile::close() {
     initrd_files.destroy(this);
 }
 
+task::SysResult TextFile::read(task::Task& caller, mm::UserBuffers& buffers,
+                               std::optional<std::uint64_t> at) {
+    if (is_being_read_.exchange(1) != 0) {
+        return task::SysResult::again();
+    }
+    Result<void> described;
+    const bool is_at_start = caller.call_progress == 0 && (at ? *at : position_.load()) == 0;
+    if (is_at_start || is_written_.load() == 0) {
+        LineWriter out{room_};
+        described = source_.describe(source_, out);
+        bytes_.store(out.text().size());
+        is_written_.store(1);
+    }
+    const auto result =
+        described.ok() ? ConstantFile::read(caller, buffers, at) : task::SysResult{Error::NoProcess};
+    is_being_read_.store(0);
+    return result;
+}
+
 task::SysResult TextFile::write(task::Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t>) {
-    if (writer_.write == nullptr) {
+    if (source_.write == nullptr) {
         return Error::InvalidArgument;
     }
     constexpr std::uint64_t kMostThereCanBe = std::uint64_t{1} << 31;
@@ -83,8 +109,13 @@ task::SysResult TextFile::write(task::Task& caller, mm::UserBuffers& buffers, st
     if (!all.ok() || !bytes.ok()) {
         return all.ok() ? bytes.error() : all.error();
     }
-    const auto written = writer_.write(caller, writer_.subject, {text.data(), *bytes});
+    const auto written = source_.write(caller, source_.subject, {text.data(), *bytes});
     return written.ok() ? task::SysResult{*all} : task::SysResult{written.error()};
+}
+
+void free_text(std::span<char> room) {
+    mm::frames().free(virt_to_phys(room.data()),
+                      static_cast<std::uint32_t>(std::countr_zero(room.size() >> mm::kPageShift)));
 }
 
 void TextFile::close() {
@@ -99,19 +130,11 @@ Result<Ref<task::OpenFile>> open_initrd_file(mm::FileObject& object, std::uint32
     return Ref<task::OpenFile>::adopt(*TRY(initrd_files.create(object, flags, status)));
 }
 
-Result<std::span<char>> allocate_text(std::uint32_t order) {
+Result<Ref<task::OpenFile>> open_text(const TextSource& source, std::uint32_t order, std::uint32_t flags,
+                                      const task::FileStatus& status) {
     const PhysAddr frames = TRY(mm::frames().allocate(order));
-    return std::span{static_cast<char*>(phys_to_virt(frames)), std::size_t{mm::kPageSize} << order};
-}
-
-void free_text(std::span<char> room) {
-    mm::frames().free(virt_to_phys(room.data()),
-                      static_cast<std::uint32_t>(std::countr_zero(room.size() >> mm::kPageShift)));
-}
-
-Result<Ref<task::OpenFile>> open_text(std::span<char> room, std::size_t bytes, std::uint32_t flags,
-                                      const task::FileStatus& status, const TextWriter& writer) {
-    const auto file = text_files.create(room, bytes, flags, status, writer);
+    const std::span room{static_cast<char*>(phys_to_virt(frames)), std::size_t{mm::kPageSize} << order};
+    const auto file = text_files.create(room, source, flags, status);
     if (!file.ok()) {
         free_text(room);
         return file.error();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Open files of the initrd, and texts the kernel writes when they are opened.
+// Open files of the initrd, and texts the kernel writes when they are read.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 
+#include "lib/format.hpp"
 #include "mm/file_object.hpp"
 #include "task/open_file.hpp"
 
@@ -15,21 +15,20 @@ namespace kernel::file {
 [[nodiscard]] Result<Ref<task::OpenFile>> open_initrd_file(mm::FileObject& object, std::uint32_t flags,
                                                            const task::FileStatus& status);
 
-// A text while it is written: room for 2^order frames of it. Errors: NoMemory.
-[[nodiscard]] Result<std::span<char>> allocate_text(std::uint32_t order);
-// For texts that do not become files.
-void free_text(std::span<char> room);
-// What writing to a text does. At most kMaxTextWritten bytes of a write get there.
-struct TextWriter {
+// What a text file says, written anew whenever it is read from its start, and what writing to it does.
+struct TextSource {
+    // Errors: NoEntry when what it tells about is gone.
+    Result<void> (*describe)(const TextSource& source, LineWriter& out){nullptr};
+    // Null: it cannot be written. At most kMaxTextWritten bytes of a write get there.
     Result<void> (*write)(task::Task& caller, std::uint64_t subject, std::string_view text){nullptr};
-    std::uint64_t subject{0};  // the writer's business
+    std::uint64_t kind{0};  // the three are the functions' business
+    std::uint64_t subject{0};
+    std::string_view text{};
 };
 inline constexpr std::size_t kMaxTextWritten = 64;
 
-// A file that reads as the first `bytes` of `room` and owns it from now on, also when this fails. Errors:
-// NoMemory.
-[[nodiscard]] Result<Ref<task::OpenFile>> open_text(std::span<char> room, std::size_t bytes,
-                                                    std::uint32_t flags, const task::FileStatus& status,
-                                                    const TextWriter& writer = {});
+// A file whose text is cut after 2^order frames. Errors: NoMemory. A read of what is gone is NoProcess.
+[[nodiscard]] Result<Ref<task::OpenFile>> open_text(const TextSource& source, std::uint32_t order,
+                                                    std::uint32_t flags, const task::FileStatus& status);
 
 }  // namespace kernel::file

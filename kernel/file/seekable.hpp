@@ -27,10 +27,11 @@ class SeekableFile : public task::OpenFile {
     std::atomic<std::uint64_t> position_{0};
 };
 
-// A file whose bytes lie in the kernel's memory and do not change.
+// A file whose bytes lie in the kernel's memory and do not change while they are read.
 class ConstantFile : public SeekableFile {
   public:
-    task::SysResult read(task::Task& caller, mm::UserBuffers& buffers, std::optional<std::uint64_t> at) final;
+    task::SysResult read(task::Task& caller, mm::UserBuffers& buffers,
+                         std::optional<std::uint64_t> at) override;
 
   protected:
     explicit ConstantFile(std::uint32_t flags) : SeekableFile{flags} {}

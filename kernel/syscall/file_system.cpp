@@ -288,6 +288,29 @@ Result<DirectoryEntry> next_entry(std::string_view path, std::uint64_t position,
     return entry;
 }
 
+// ---- Texts: a subject in one word, its thread in the lower half, which is all that writers look at.
+
+constexpr unsigned kCpuShift = 32;
+constexpr std::uint64_t kIsThread = std::uint64_t{1} << 63;
+
+std::uint64_t pack(const Subject& subject) {
+    return subject.tid.value() | std::uint64_t{subject.cpu.value()} << kCpuShift |
+           (subject.is_thread ? kIsThread : 0);
+}
+
+Result<void> describe_source(const file::TextSource& source, LineWriter& out) {
+    const auto information = static_cast<Information>(source.kind);
+    if (information == Information::Constant) {
+        out << source.text;
+        return {};
+    }
+    return describe(information,
+                    {.tid = TaskId{static_cast<std::uint32_t>(source.subject)},
+                     .is_thread = (source.subject & kIsThread) != 0,
+                     .cpu = CpuId{static_cast<std::uint32_t>((source.subject & ~kIsThread) >> kCpuShift)}},
+                    out);
+}
+
 }  // namespace
 
 Result<void> reserve(std::size_t entries) {
@@ -414,19 +437,13 @@ Result<Ref<OpenFile>> open(const Path& path, const Node& node, std::uint32_t fla
         case NodeKind::Information:
             break;
     }
-    const std::span<char> room = TRY(file::allocate_text(frames_order_of(node.information)));
-    LineWriter out{room};
-    if (node.information == Information::Constant) {
-        out << node.text;
-    } else if (const auto described = describe(node.information, node.subject, out); !described.ok()) {
-        file::free_text(room);
-        return described.error();
-    }
-    file::TextWriter writer;
-    if (node.information == Information::ProcessComm) {
-        writer = {.write = &process_files::set_name, .subject = node.subject.tid.value()};
-    }
-    return file::open_text(room, out.text().size(), flags, node.status, writer);
+    const file::TextSource source{
+        .describe = &describe_source,
+        .write = node.information == Information::ProcessComm ? &process_files::set_name : nullptr,
+        .kind = static_cast<std::uint64_t>(node.information),
+        .subject = pack(node.subject),
+        .text = node.text};
+    return file::open_text(source, frames_order_of(node.information), flags, node.status);
 }
 
 }  // namespace kernel::syscall::file_system

@@ -119,7 +119,7 @@ inline constexpr Fixed kFixed[]{
      kTypeRegular | kReadableByAll,
      Information::Constant,
      {},
-     "0\n"},
+     "32\n"},
     // No part of the time is kept from FIFO and RR tasks by a setting: budgets and floors do that.
     {"proc/sys/kernel/sched_rt_runtime_us",
      NodeKind::Information,
@@ -145,7 +145,7 @@ inline constexpr Fixed kFixed[]{
      kTypeRegular | kReadableByAll,
      Information::Constant,
      {},
-     "2048\n"},
+     "65530\n"},
     {"proc/sys/fs", NodeKind::Directory, kTypeDirectory | kSearchableByAll},
     {"proc/sys/fs/pipe-max-size",
      NodeKind::Information,

@@ -12,6 +12,7 @@
 #include <array>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "checks.hpp"
@@ -232,9 +233,47 @@ void run_what_may_run() {
     fails("a text of the initrd", execl("/etc/motd", "motd", nullptr), EACCES);
 }
 
+// A text is written when it is read from its start.
+void read_again() {
+    const int file = open("/proc/self/task/1/comm", O_RDONLY);
+    std::array<char, 32> text{};
+    const auto read_at = [&](off_t at) {
+        const ssize_t bytes = pread(file, text.data(), text.size(), at);
+        return std::string{text.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0};
+    };
+    const std::string name = read_at(0);
+    pthread_setname_np(pthread_self(), "another name");
+    reads("what is left of it is as it was", read_at(4), name.substr(4));
+    reads("from the start it is new", read_at(0), "another name\n");
+    pthread_setname_np(pthread_self(), "a third");
+    reads("also by its position", {text.data(), static_cast<std::size_t>(read(file, text.data(), 4))},
+          "a th");
+    reads("which goes on", {text.data(), static_cast<std::size_t>(read(file, text.data(), 32))}, "ird\n");
+    equal("to the end", read(file, text.data(), 1), 0);
+    fails("to the kernel", pread(file, bad_pointer<char>(), 4, 0), EFAULT);
+    close(file);
+    pthread_setname_np(pthread_self(), name.substr(0, name.size() - 1).c_str());
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    const int stat = open(("/proc/" + std::to_string(child) + "/stat").c_str(), O_RDONLY);
+    siginfo_t info{};
+    waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+    std::array<char, 64> line{};
+    truth("read", read(stat, line.data(), line.size()) > 0);
+    truth("it has ended", std::string_view{line.data(), line.size()}.find(") Z ") != std::string_view::npos);
+    waitpid(child, nullptr, 0);
+    fails("it is gone", pread(stat, line.data(), line.size(), 0), ESRCH);
+    close(stat);
+}
+
 constexpr checks::Case kCases[]{
-    {"list directories", list_directories}, {"walk", walk},
-    {"ask for access", ask_for_access},     {"name threads", name_threads},
+    {"read again", read_again},
+    {"list directories", list_directories},
+    {"walk", walk},
+    {"ask for access", ask_for_access},
+    {"name threads", name_threads},
     {"run what may run", run_what_may_run},
 };
 
