@@ -6,7 +6,7 @@
 #include <atomic>
 #include <utility>
 
-#include "file/pipe_ring.hpp"
+#include "file/pipe_channel.hpp"
 #include "file/poll.hpp"
 #include "file/transfer.hpp"
 #include "mm/slab.hpp"
@@ -32,104 +32,19 @@ constinit std::atomic<std::uint64_t> next_inode{kFirstInode};
 constexpr std::uint64_t kHandedBytes = 128;
 constinit std::atomic<bool> hands_over{true};
 
-// Bytes from one who writes to one who reads. Either side copies between its program and the ring with no
-// lock held; meanwhile it is busy, and others on the same side wait. A wake-up is passed on by whoever it
-// reached as long as there is something left to do.
-//
-// Beside that general way, a write of a few bytes to a pipe that is empty goes right to the reader that waits
-// for it, into its memory (hand_over()). Skipped, and why that is sound:
-//   the ring           It is empty before and after, and nobody is about to fill it: the write and the read
-//                      take place at the moment when the reader is claimed, with the lock held.
-//   the reader's       It would find these bytes, and return as many. That it was woken and waits no more is
-//   second run         all there is to be undone; a reader that also was to do something else does not ask.
-//   others that wait   Nothing is left for other readers, and for writers and pollers there is as much room
-//                      and as many bytes as before.
-// When either's memory is not at hand the reader looks again, and the write takes the general way.
-class Pipe : public RefCounted<Pipe> {
-  public:
-    // `name`: under which pollers wait, if not its own.
-    [[nodiscard]] static Result<Ref<Pipe>> create(const void* name);
-    static void last_reference_gone(Pipe& pipe);
-
-    // Takes: all that is left to do once the bytes are in `buffers` is to return how many they are.
-    enum class Reader : std::uint8_t { Takes, TakesAndGoesOn, Peeks };
-    SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Reader reader);
-    SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet = false);
-    void close_reader() { close(Side::Reader); }
-    void close_writer() { close(Side::Writer); }
-    // kPollIn and kPollHangUp; kPollOut and kPollError.
-    [[nodiscard]] std::uint32_t poll_reader(PollWatch& watch);
-    [[nodiscard]] std::uint32_t poll_writer(PollWatch& watch);
-
-  private:
-    template <class T>
-    friend class mm::ObjectPool;
-    explicit Pipe(const void* name) : name_{name == nullptr ? this : name} {}
-    ~Pipe() = default;
-
-    // Keys of the waits.
-    enum class Side : std::uint64_t { Reader = 1, Writer = 2 };
-    static constexpr std::uint64_t key(Side side) { return static_cast<std::uint64_t>(side); }
-
-    // What a side may do now.
-    struct Turn {
-        // Busy: somebody else is at it and will be done in a moment. End: there is nobody at the other end.
-        enum class Kind : std::uint8_t { Go, Wait, Busy, End, Fail };
-        Kind kind{};
-        std::uint64_t bytes{0};  // Go: how many
-        Error error{};           // Fail
-    };
-    [[nodiscard]] Turn begin_read(std::uint64_t wanted) REQUIRES(waiters_.lock());
-    [[nodiscard]] Turn begin_write(std::uint64_t wanted, bool is_atomic) REQUIRES(waiters_.lock());
-    void end_read(std::uint64_t bytes) EXCLUDES(waiters_.lock());
-    void end_write(std::uint64_t bytes) EXCLUDES(waiters_.lock());
-    // What a call returns whose turn is Wait or Busy.
-    [[nodiscard]] SysResult wait_or_fail(Task& caller, Side side, const Turn& turn, bool is_nonblocking)
-        REQUIRES(waiters_.lock());
-    // The reader waits and, as the first one, asks for the bytes to be brought to `place`; none: it does not.
-    [[nodiscard]] SysResult wait_for_bytes(Task& caller, const UserBuffers::Piece& place)
-        REQUIRES(waiters_.lock());
-    // The parts of read() and write() that copy.
-    [[nodiscard]] SysResult copy_out(Task& caller, UserBuffers& buffers, std::uint64_t bytes, bool is_peek)
-        EXCLUDES(waiters_.lock());
-    [[nodiscard]] SysResult write_to_ring(Task& caller, UserBuffers& buffers, bool is_nonblocking,
-                                          bool is_quiet) EXCLUDES(waiters_.lock());
-    // Or to the ring after all.
-    [[nodiscard]] SysResult write_to_reader(Task& caller, UserBuffers& buffers, bool is_nonblocking,
-                                            bool is_quiet) EXCLUDES(waiters_.lock());
-    // False: nothing was written.
-    [[nodiscard]] bool hand_over(mm::AddressSpace& space, const UserBuffers::Piece& piece)
-        EXCLUDES(waiters_.lock());
-    // Claims the reader that asks for that many bytes; null: there is none.
-    [[nodiscard]] task::Wait* take_asking_reader(std::uint64_t bytes, VirtAddr& to) EXCLUDES(waiters_.lock());
-    void wake_one(Side side) REQUIRES(waiters_.lock()) {
-        if (!waiters_.empty()) {
-            waiters_.wake_one_locked(key(side), 0);
-        }
-    }
-    void close(Side side) EXCLUDES(waiters_.lock());
-    // Takes the pollers' mark away; true: call poll_changed(name_) once the lock is free.
-    [[nodiscard]] bool take_mark() REQUIRES(waiters_.lock()) { return std::exchange(is_watched_, false); }
-
-    const void* const name_;
-    task::WaitQueue waiters_;
-    // What a reader asks for: up to so many bytes, 0 for none; written with the lock held. It does so as long
-    // as its wait is the first one.
-    std::atomic<std::uint64_t> asked_bytes_{0};
-    VirtAddr asked_place_ GUARDED_BY(waiters_.lock()){};
-    std::uint64_t asked_wait_ GUARDED_BY(waiters_.lock()){0};  // Wait::sequence
-    PipeRing ring_;                                            // see there: what of it is guarded
-    bool is_reading_ GUARDED_BY(waiters_.lock()){false};
-    bool is_writing_ GUARDED_BY(waiters_.lock()){false};
-    bool has_reader_ GUARDED_BY(waiters_.lock()){true};
-    bool has_writer_ GUARDED_BY(waiters_.lock()){true};
-    bool is_watched_ GUARDED_BY(waiters_.lock()){false};
-};
-
 constinit mm::ObjectPool<Pipe> pipes;
 
-Result<Ref<Pipe>> Pipe::create(const void* name) {
-    return Ref<Pipe>::adopt(*TRY(pipes.create(name)));
+// What a write to nobody does beside failing.
+void signal_broken_pipe(Task& caller) {
+    static_cast<void>(
+        task::signal_task(caller, task::signal::kPipe,
+                          task::SignalInfo::sent(task::signal::kFromUser, caller.process().pid())));
+}
+
+}  // namespace
+
+Result<Ref<Pipe>> Pipe::create(const void* name, std::uint32_t ends) {
+    return Ref<Pipe>::adopt(*TRY(pipes.create(name, ends)));
 }
 
 void Pipe::last_reference_gone(Pipe& pipe) {
@@ -153,14 +68,14 @@ Pipe::Turn Pipe::begin_read(std::uint64_t wanted) {
         return {.kind = Turn::Kind::Busy};
     }
     if (ring_.used() == 0) {
-        return {.kind = has_writer_ ? Turn::Kind::Wait : Turn::Kind::End};
+        return {.kind = writers_ > 0 ? Turn::Kind::Wait : Turn::Kind::End};
     }
     is_reading_ = true;
     return {.kind = Turn::Kind::Go, .bytes = std::min(wanted, ring_.used())};
 }
 
 Pipe::Turn Pipe::begin_write(std::uint64_t wanted, bool is_atomic) {
-    if (!has_reader_) {
+    if (readers_ == 0) {
         return {.kind = Turn::Kind::End};
     }
     if (is_writing_) {
@@ -183,7 +98,7 @@ void Pipe::end_read(std::uint64_t bytes) {
         const LockGuard guard{waiters_.lock()};
         is_reading_ = false;
         ring_.remove(bytes);
-        if (ring_.used() > 0 || !has_writer_) {
+        if (ring_.used() > 0 || writers_ == 0) {
             wake_one(Side::Reader);
         }
         // Less room is of no use to those who wait for room for a whole message.
@@ -207,7 +122,7 @@ void Pipe::end_write(std::uint64_t bytes) {
             wake_one(Side::Reader);
             was_watched = take_mark();
         }
-        if (ring_.room() >= kAtomicBytes || !has_reader_) {
+        if (ring_.room() >= kAtomicBytes || readers_ == 0) {
             wake_one(Side::Writer);
         }
     }
@@ -235,7 +150,7 @@ task::Wait* Pipe::take_asking_reader(std::uint64_t bytes, VirtAddr& to) {
         return nullptr;
     }
     if (bytes > asked_bytes_.load(std::memory_order_relaxed) || ring_.used() != 0 || is_writing_ ||
-        !has_reader_ || !claim_wait(*first)) {
+        readers_ == 0 || !claim_wait(*first)) {
         return nullptr;
     }
     waiters_.remove(*first);
@@ -307,13 +222,6 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Re
     return total > 0 ? SysResult{total} : SysResult{copied};
 }
 
-// What a write to nobody does beside failing.
-void signal_broken_pipe(Task& caller) {
-    static_cast<void>(
-        task::signal_task(caller, task::signal::kPipe,
-                          task::SignalInfo::sent(task::signal::kFromUser, caller.process().pid())));
-}
-
 SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet) {
     // None at all wraps around.
     return buffers.only().bytes - 1 < asked_bytes_.load(std::memory_order_relaxed)
@@ -383,13 +291,16 @@ SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, b
     return SysResult::again();
 }
 
-void Pipe::close(Side side) {
+void Pipe::close(Side side, bool all) {
     bool was_watched = false;
     {
         const LockGuard guard{waiters_.lock()};
-        (side == Side::Reader ? has_reader_ : has_writer_) = false;
-        wake_one(side == Side::Reader ? Side::Writer : Side::Reader);
-        was_watched = take_mark();
+        std::uint32_t& left = side == Side::Reader ? readers_ : writers_;
+        left = all ? 0 : left - 1;
+        if (left == 0) {
+            wake_one(side == Side::Reader ? Side::Writer : Side::Reader);
+            was_watched = take_mark();
+        }
     }
     if (was_watched) {
         poll_changed(name_);
@@ -400,15 +311,17 @@ std::uint32_t Pipe::poll_reader(PollWatch& watch) {
     watch.add(name_);
     const LockGuard guard{waiters_.lock()};
     is_watched_ = true;
-    return (ring_.used() > 0 ? task::kPollIn : 0) | (has_writer_ ? 0 : task::kPollHangUp);
+    return (ring_.used() > 0 ? task::kPollIn : 0) | (writers_ > 0 ? 0 : task::kPollHangUp);
 }
 
 std::uint32_t Pipe::poll_writer(PollWatch& watch) {
     watch.add(name_);
     const LockGuard guard{waiters_.lock()};
     is_watched_ = true;
-    return (ring_.room() >= kAtomicBytes ? task::kPollOut : 0) | (has_reader_ ? 0 : task::kPollError);
+    return (ring_.room() >= kAtomicBytes ? task::kPollOut : 0) | (readers_ > 0 ? 0 : task::kPollError);
 }
+
+namespace {
 
 class PipeEnd final : public task::OpenFile {
   public:

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "arch/contract.hpp"
+#include "file/pipe.hpp"
 #include "file/transfer.hpp"
 #include "lib/check.hpp"
 #include "lib/format.hpp"
@@ -334,6 +335,7 @@ bool clean_up_step() {
         gone.push_back(*node);
         return false;
     }
+    discard_named_pipe(*node);
     pool.destroy(node);
     uncharge_node();
     return gone_count.fetch_sub(1, std::memory_order_relaxed) == 1;
@@ -366,6 +368,11 @@ Result<Ref<Node>> find(Root root, std::string_view path) {
 
 Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode) {
     return create(root, path, task::kTypeRegular | (mode & kPermissions));
+}
+
+Result<void> create_pipe(Root root, std::string_view path, std::uint32_t mode) {
+    TRY(create(root, path, task::kTypePipe | (mode & kPermissions)));
+    return {};
 }
 
 Result<Ref<Node>> create_unnamed(std::string_view name, std::uint64_t bytes) {
@@ -500,25 +507,8 @@ Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags) {
     if (node.is_directory()) {
         return Ref<task::OpenFile>::adopt(*TRY(open_directories.create(std::move(kept), flags)));
     }
-    return open_memory_file(std::move(kept), flags);
-}
-
-Result<bool> truncate(Node& node, std::uint64_t bytes) {
-    if (bytes > mm::FileObject::kMaxBytes) {
-        return Error::FileTooBig;
-    }
-    if (node.is_being_written.exchange(1) != 0) {
-        return false;
-    }
-    node.contents.cut_to(bytes);
-    // Pages of an earlier end have to go before the file can reach them again.
-    const bool is_done = node.contents.shrink_step();
-    if (is_done) {
-        node.contents.grow_to(bytes);
-        node.modified_ns.store(now_ns());
-    }
-    node.is_being_written.store(0);
-    return is_done;
+    return node.is_pipe() ? open_named_pipe(std::move(kept), flags)
+                          : open_memory_file(std::move(kept), flags);
 }
 
 }  // namespace kernel::file::tmpfs

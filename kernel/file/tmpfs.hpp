@@ -27,6 +27,7 @@ void prepare();
 [[nodiscard]] Result<Ref<Node>> find(Root root, std::string_view path);
 // Errors: NoEntry, NotDirectory (the way there); Exists; NoMemory; NoSpace. `mode`: permissions.
 [[nodiscard]] Result<Ref<Node>> create_file(Root root, std::string_view path, std::uint32_t mode);
+Result<void> create_pipe(Root root, std::string_view path, std::uint32_t mode);
 // A file of this many zero bytes that no path leads to; `name`, at most kMaxName characters, is for /proc.
 // Errors: NoMemory (also beyond FileObject::kMaxBytes), NoSpace.
 [[nodiscard]] Result<Ref<Node>> create_unnamed(std::string_view name, std::uint64_t bytes);

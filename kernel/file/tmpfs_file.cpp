@@ -10,6 +10,7 @@
 #include "mm/slab.hpp"
 #include "mm/user_memory.hpp"
 #include "task/process.hpp"
+#include "task/task_table.hpp"
 
 namespace kernel::file::tmpfs {
 
@@ -106,7 +107,7 @@ task::SysResult MemoryFile::write(task::Task& caller, mm::UserBuffers& buffers,
             if (start >= mm::FileObject::kMaxBytes) {
                 return Error::FileTooBig;
             }
-            if (start + piece.bytes > contents.size() && !contents.shrink_step()) {
+            if (start + piece.bytes > contents.size() && !finish_cut_step(*node_)) {
                 must_wait = true;
                 return Error::TryAgain;
             }
@@ -137,6 +138,53 @@ task::SysResult MemoryFile::write(task::Task& caller, mm::UserBuffers& buffers,
 }
 
 }  // namespace
+
+bool finish_cut_step(Node& node) {
+    constexpr std::uint32_t kTasksPerStep = 16;
+    mm::FileObject& contents = node.contents;
+    for (std::uint32_t i = 0; i < kTasksPerStep && node.cut_process.load() != 0; ++i) {
+        const TaskId last{node.cut_process.load() - 1};
+        const Ref<task::Task> found = task::lookup_next_task(last);
+        mm::Progress dropped{.next = mm::kUserTop, .done = true};
+        if (found && found->process().pid() == found->tid()) {
+            task::with_space(found->process(), [&](mm::AddressSpace& space) {
+                dropped =
+                    space.drop_beyond(contents, contents.page_count(), VirtAddr{node.cut_address.load()});
+            });
+        }
+        if (!dropped.done) {
+            node.cut_address.store(dropped.next.value());
+            return false;
+        }
+        node.cut_address.store(0);
+        node.cut_process.store(found ? found->tid().value() + 1 : 0);
+    }
+    return node.cut_process.load() == 0 && contents.shrink_step();
+}
+
+Result<bool> truncate(Node& node, std::uint64_t bytes) {
+    if (bytes > mm::FileObject::kMaxBytes) {
+        return Error::FileTooBig;
+    }
+    if (node.is_being_written.exchange(1) != 0) {
+        return false;
+    }
+    const bool is_cut = bytes < node.contents.size();
+    node.contents.cut_to(bytes);
+    if (is_cut && node.contents.was_mapped()) {
+        // From the end it has now on no fault maps a page beyond it; those that did before are found.
+        node.cut_address.store(0);
+        node.cut_process.store(1);
+    }
+    // Pages of an earlier end have to go before the file can reach them again.
+    const bool is_done = finish_cut_step(node);
+    if (is_done) {
+        node.contents.grow_to(bytes);
+        node.modified_ns.store(static_cast<std::uint64_t>(arch::now().ns()));
+    }
+    node.is_being_written.store(0);
+    return is_done;
+}
 
 Result<Ref<task::OpenFile>> open_memory_file(Ref<Node> node, std::uint32_t flags) {
     return Ref<task::OpenFile>::adopt(*TRY(open_files.create(std::move(node), flags)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What tmpfs knows of one file, directory or symbolic link, whose target is its contents.
+// What tmpfs knows of one file, directory, named pipe or symbolic link, whose target is its contents.
 #pragma once
 
 #include <array>
@@ -59,6 +59,7 @@ class Node : public RefCounted<Node> {
 
     [[nodiscard]] bool is_directory() const { return (mode & task::kTypeMask) == task::kTypeDirectory; }
     [[nodiscard]] bool is_link() const { return (mode & task::kTypeMask) == task::kTypeLink; }
+    [[nodiscard]] bool is_pipe() const { return (mode & task::kTypeMask) == task::kTypePipe; }
     [[nodiscard]] task::FileStatus status() const;
 
     std::atomic<std::uint32_t> mode;  // its type never changes
@@ -70,7 +71,13 @@ class Node : public RefCounted<Node> {
     std::atomic<std::uint64_t> modified_ns{0};  // since boot
     // Whoever writes or cuts has its turn for one step.
     std::atomic<std::uint32_t> is_being_written{0};
+    // Of a file that was cut while it was mapped: from where on mappings are still to be looked at, the
+    // process (0: none is left to do) and the address. Whoever has its turn goes on; see finish_cut_step().
+    std::atomic<std::uint32_t> cut_process{0};
+    std::atomic<std::uint64_t> cut_address{0};
     mm::FileObject contents;  // of a file
+    // Of a named pipe: what its ends share, from the first open on; pipe.cpp's business, as is the reference.
+    std::atomic<void*> pipe{nullptr};
 
     // The first one it got; of one that has none any more, the last.
     Name own_name{*this};
@@ -91,7 +98,7 @@ class Node : public RefCounted<Node> {
     ~Node() = default;
 };
 
-// Errors: NoMemory. kOpenTruncate is the caller's business: truncate().
+// Errors: NoMemory; open_named_pipe()'s. kOpenTruncate is the caller's business: truncate().
 [[nodiscard]] Result<Ref<task::OpenFile>> open(Node& node, std::uint32_t flags);
 
 // ---- Between tmpfs.cpp and tmpfs_file.cpp
@@ -122,6 +129,9 @@ class OpenNode : public Kind {
 
     const Ref<Node> node_;
 };
+// Takes some pages beyond the end away from mappings and from the file; true when there are none, and the
+// file may grow. Pre: the caller has its turn.
+[[nodiscard]] bool finish_cut_step(Node& node);
 // Pre: a regular file. Errors: NoMemory.
 [[nodiscard]] Result<Ref<task::OpenFile>> open_memory_file(Ref<Node> node, std::uint32_t flags);
 

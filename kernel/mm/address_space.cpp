@@ -109,6 +109,8 @@ Result<MapResult> AddressSpace::map_file(const MapRequest& request, const FileSl
         // It never grows: what lies beyond is plain zero memory.
         const std::uint64_t file_size = slice.file->size();
         cut.bytes = std::min(cut.bytes, slice.offset < file_size ? file_size - slice.offset : 0);
+    } else {
+        slice.file->note_mapping();
     }
     // Nothing of the file in it: plain zero memory.
     return map(request, cut.bytes == 0 ? FileSlice{} : cut);
@@ -256,6 +258,31 @@ Result<Progress> AddressSpace::discard(VirtAddr start, std::uint64_t bytes) {
         }
     }
     return Progress{at, at >= end};
+}
+
+Progress AddressSpace::drop_beyond(const FileObject& file, std::uint64_t first_page, VirtAddr from) {
+    LockGuard guard{lock_};
+    Work work;
+    for (std::uint32_t pieces = 0; pieces < kMappingsPerStep; ++pieces) {
+        const Mapping* const mapping = is_torn_down_ ? nullptr : mappings_.find_at_or_above(from);
+        if (mapping == nullptr) {
+            return {kUserTop, true};
+        }
+        const std::uint64_t offset = first_page << kPageShift;
+        const std::uint64_t kept = offset > mapping->file_offset ? offset - mapping->file_offset : 0;
+        if (mapping->file != &file || kept >= mapping->file_bytes) {
+            from = mapping->end;
+            continue;
+        }
+        const VirtAddr start = std::max(from, mapping->start + kept);
+        const VirtAddr end = mapping->start + page_up(mapping->file_bytes);
+        from = start < end ? drop_pages(start, end, work, Tables::Stay).next : end;
+        if (from < end) {
+            break;
+        }
+        from = mapping->end;
+    }
+    return {from, false};
 }
 
 void AddressSpace::set_break_base(VirtAddr base) {

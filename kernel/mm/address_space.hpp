@@ -136,6 +136,12 @@ class alignas(64) AddressSpace {
     // NoMemory: a hole. InvalidArgument: as unmap. Length 0 succeeds.
     [[nodiscard]] Result<Progress> discard(VirtAddr start, std::uint64_t bytes) EXCLUDES(lock_);
 
+    // A memory file was cut: drops what is resident of its pages from `first_page` on, private copies as
+    // well, in mappings at or above `from`; the next access finds that the file has no such page. Nothing in
+    // a space that is taken apart.
+    [[nodiscard]] Progress drop_beyond(const FileObject& file, std::uint64_t first_page, VirtAddr from)
+        EXCLUDES(lock_);
+
     // fork: puts the next of this space's mappings, or part of one, with its resident pages into `child`,
     // both shared from then on until one side writes. kUserTop when there is nothing left from `from` on.
     // What changes here between two steps, `child` has as it was or as it is. NoMemory: `child` has a part of

@@ -115,6 +115,9 @@ class FileObject {
     void grow_to(std::uint64_t bytes) EXCLUDES(lock_);
     // Makes the file end there, if it is longer; what lies beyond goes by shrink_step().
     void cut_to(std::uint64_t bytes) EXCLUDES(lock_);
+    // Somebody maps a part of it. Never taken back: who cuts it has to look for mappings. Atomic.
+    void note_mapping() { was_mapped_.store(1, std::memory_order_relaxed); }
+    [[nodiscard]] bool was_mapped() const { return was_mapped_.load(std::memory_order_relaxed) != 0; }
     // Drops up to kPagesPerStep pages beyond the end; true when there are none.
     [[nodiscard]] bool shrink_step() EXCLUDES(lock_);
     static constexpr std::uint32_t kPagesPerStep = 64;
@@ -146,6 +149,7 @@ class FileObject {
     const FileKeeper* const keeper_{nullptr};
     void* const owner_{nullptr};
     std::atomic<std::uint64_t> size_{0};  // written under lock_
+    std::atomic<std::uint32_t> was_mapped_{0};
     // One past the highest page a memory file may have.
     std::uint64_t top_page_ GUARDED_BY(lock_){0};
 };

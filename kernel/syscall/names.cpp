@@ -118,11 +118,38 @@ Result<std::uint64_t> open_path(Caller& caller, std::int32_t dirfd, In<char> poi
         return Error::NoAddress;
     }
     auto file = TRY(file_system::open(path, node, flags));
-    if ((flags & task::kOpenTruncate) != 0 && node.kind == NodeKind::Memory) {
-        // What is not dropped at once is dropped by the next writer.
-        static_cast<void>(file::tmpfs::truncate(*node.memory, 0));
-    }
     return std::uint64_t{TRY(caller.files().insert(std::move(file), (flags & task::kOpenCloseOnExec) != 0))};
+}
+
+// A handler interrupts an open that has its descriptor, as below. The other side may have come and gone
+// since.
+void undo_open(task::Task& task) {
+    const std::uint64_t descriptor = task.call_progress - 1;
+    task::FileTable& files = task.process().files;
+    const auto file = files.find(static_cast<std::int32_t>(descriptor));
+    if (file.ok() && !(*file)->begin_wait_for_partner(task, nullptr)) {
+        task.frame.set_result(static_cast<std::int64_t>(descriptor));
+        return;
+    }
+    task.call_progress = 0;
+    static_cast<void>(files.close(static_cast<std::int32_t>(descriptor)));
+}
+
+// What open does with a file that has its descriptor. Until it is done, Task::call_progress is one more.
+SysResult finish_open(Caller& caller, std::uint64_t descriptor, std::uint32_t flags) {
+    const auto file = caller.files().find(static_cast<std::int32_t>(descriptor));
+    if (!file.ok()) {
+        return file.error();  // another thread has closed it
+    }
+    caller.task.call_progress = descriptor + 1;
+    if ((flags & task::kOpenTruncate) != 0) {
+        const auto done = (*file)->truncate(0);  // what has no length is as it was
+        if (done.ok() && !*done) {
+            return SysResult::again();
+        }
+    }
+    return (*file)->begin_wait_for_partner(caller.task, &undo_open) ? SysResult::blocked()
+                                                                    : SysResult{descriptor};
 }
 
 // What newfstatat and statx are about. With AT_EMPTY_PATH an empty path means the descriptor itself; Linux
@@ -216,6 +243,29 @@ Result<void> make_directory(Caller& caller, std::int32_t dirfd, In<char> pointer
     }
     const MemoryPath place = TRY(place_for(path));
     return file::tmpfs::create_directory(place.root, place.rest, mode & ~caller.files().umask.load());
+}
+
+// Named pipes and empty files; there are no devices to name.
+Result<void> make_node(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t mode) {
+    const std::uint32_t type = mode & task::kTypeMask;
+    if (type != task::kTypePipe && type != task::kTypeRegular && type != 0) {
+        return Error::NotPermitted;
+    }
+    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    const auto found = file_system::find(path);
+    if (found.ok() || found.error() != Error::NoEntry) {
+        return found.ok() ? Error::Exists : found.error();
+    }
+    const MemoryPath place = TRY(place_for(path));
+    if (path.ends_as_directory()) {
+        return Error::NoEntry;
+    }
+    mode &= ~caller.files().umask.load();
+    if (type == task::kTypePipe) {
+        return file::tmpfs::create_pipe(place.root, place.rest, mode);
+    }
+    TRY(file::tmpfs::create_file(place.root, place.rest, mode));
+    return {};
 }
 
 Result<void> remove(Caller& caller, std::int32_t dirfd, In<char> pointer, std::uint32_t flags) {
@@ -318,7 +368,7 @@ Result<bool> truncate_path(Caller& caller, In<char> pointer, std::int64_t bytes)
     if (node.is_directory()) {
         return Error::IsDirectory;
     }
-    if (node.kind == NodeKind::Memory) {
+    if (node.kind == NodeKind::Memory && (node.status.mode & task::kTypeMask) == task::kTypeRegular) {
         return file::tmpfs::truncate(*node.memory, static_cast<std::uint64_t>(bytes));
     }
     return node.status.is_read_only ? Error::ReadOnly : Error::InvalidArgument;
@@ -359,7 +409,15 @@ Result<std::uint64_t> current_directory(Caller& caller, Out<char> buffer, std::u
 
 SysResult sys_openat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t flags,
                      std::uint32_t mode) {
-    return open_path(caller, dirfd, path, flags, mode);
+    if (caller.task.call_progress != 0) {
+        return finish_open(caller, caller.task.call_progress - 1, flags);
+    }
+    const auto opened = open_path(caller, dirfd, path, flags, mode);
+    return opened.ok() ? finish_open(caller, *opened, flags) : SysResult{opened.error()};
+}
+
+SysResult sys_mknodat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t mode, std::uint32_t) {
+    return make_node(caller, dirfd, path, mode);
 }
 
 SysResult sys_mkdirat(Caller& caller, std::int32_t dirfd, In<char> path, std::uint32_t mode) {

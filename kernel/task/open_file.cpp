@@ -96,6 +96,10 @@ Result<Ref<OpenFile>> OpenFile::reopen(std::uint32_t) {
     return Ref<OpenFile>::share(*this);
 }
 
+bool OpenFile::begin_wait_for_partner(Task&, void (*)(Task&)) {
+    return false;
+}
+
 Result<std::uint64_t> OpenFile::pipe_bytes() const {
     return Error::BadDescriptor;
 }

@@ -143,6 +143,10 @@ class OpenFile : public RefCounted<OpenFile> {
     // What opening that link gives: another description of the same file where that makes sense, else this
     // one. Errors: NoMemory.
     virtual Result<Ref<OpenFile>> reopen(std::uint32_t flags);
+    // For open(): whether the caller waits for somebody to open the other side of this end of a named pipe,
+    // and is to look again then. A signal that ends the wait has `undo` called
+    // (OnSignal::IsUndone); null: it is only asked, no wait begins.
+    [[nodiscard]] virtual bool begin_wait_for_partner(Task& caller, void (*undo)(Task&));
     // The capacity of a pipe. Errors: BadDescriptor for anything else.
     [[nodiscard]] virtual Result<std::uint64_t> pipe_bytes() const;
 

@@ -34,9 +34,17 @@ constinit mm::FileObject* trampoline = nullptr;  // immutable once there is a pr
 
 // The call a signal interrupted, now that a handler will run.
 void end_interrupted_call(Task& task, bool may_restart) {
-    const OnSignal interruption = std::exchange(task.interruption, OnSignal::Stays);
+    OnSignal interruption = std::exchange(task.interruption, OnSignal::Stays);
     if (interruption == OnSignal::Stays) {
         return;
+    }
+    if (interruption == OnSignal::IsUndone) {
+        task.on_interrupted(task);
+        task.on_interrupted = nullptr;
+        if (std::exchange(task.call_progress, 0) != 0) {
+            return;
+        }
+        interruption = may_restart ? OnSignal::Restarts : OnSignal::Fails;
     }
     if (interruption == OnSignal::Restarts && task.call_progress != 0) {
         task.frame.set_result(static_cast<std::int64_t>(task.call_progress));

@@ -41,7 +41,10 @@ enum class OnSignal : std::uint8_t {
     Restarts,    // behind a handler installed with SA_RESTART the call begins anew, behind others it is EINTR
     Fails,       // EINTR behind any handler
     BeginsAnew,  // behind any handler the call begins anew
-    GivesUp,     // EAGAIN behind any handler; without one the call goes on, see kGoesOn
+    // As Restarts, but that on_interrupted takes back what the call has done so far; or, if it was done after
+    // all, sets its result and leaves Task::call_progress what it is, not 0.
+    IsUndone,
+    GivesUp,  // EAGAIN behind any handler; without one the call goes on, see kGoesOn
 };
 
 // What a task waits for; part of Task.
@@ -82,8 +85,9 @@ struct WaitOptions {
     // What a signal does. Calls that run again restart, unless it says Fails; the rest stays, unless it says
     // something else.
     OnSignal on_signal{OnSignal::Stays};
-    // Called in the task's own context when a handler is about to run and the call is to fail; the argument
-    // registers are those of the call. The deadline is Task::call_progress, in nanoseconds since boot.
+    // Called in the task's own context when a handler is about to run and the call Fails or IsUndone; the
+    // argument registers are those of the call. The deadline is Task::call_progress, in nanoseconds since
+    // boot.
     void (*on_interrupted)(Task&){nullptr};
 };
 

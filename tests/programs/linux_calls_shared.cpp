@@ -253,6 +253,75 @@ void fault_beyond_the_end() {
     signal(SIGBUS, SIG_DFL);
 }
 
+// Whether reading the word raises SIGBUS.
+bool is_cut_off(const int* word) {
+    if (sigsetjmp(behind_fault, 1) == 0) {
+        static_cast<void>(*static_cast<const volatile int*>(word));
+        return false;
+    }
+    return true;
+}
+
+void cut_under_mappings() {
+    struct sigaction action{};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGBUS, &action, nullptr);
+    constexpr std::size_t kPages = 200;
+    constexpr std::size_t kWords = kPage / sizeof(int);
+    const int file = open("/tmp/cut", O_RDWR | O_CREAT, 0600);
+    equal("a long file", ftruncate(file, kPages * kPage), 0);
+    int* const shared = map_words(kPages * kPage, MAP_SHARED, file);
+    int* const own = map_words(kPages * kPage, MAP_PRIVATE, file);
+    for (std::size_t page = 0; page < kPages; ++page) {
+        shared[page * kWords] = 7;
+        own[page * kWords] = 8;
+    }
+    std::array<int, 2> told{};
+    std::array<int, 2> asked{};
+    truth("pipes", pipe(told.data()) == 0 && pipe(asked.data()) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        char byte = 0;
+        const bool was_there = shared[2 * kWords] == 7 && own[2 * kWords] == 8;
+        write(asked[1], "x", 1);
+        read(told[0], &byte, 1);
+        _exit(was_there && !is_cut_off(&shared[kWords]) && is_cut_off(&shared[2 * kWords]) &&
+                      is_cut_off(&shared[(kPages - 1) * kWords]) && is_cut_off(&own[2 * kWords])
+                  ? 0
+                  : 1);
+    }
+    char byte = 0;
+    read(asked[0], &byte, 1);
+    equal("cut in its second page", ftruncate(file, kPage + 4), 0);
+    truth("the page the end is in stays", !is_cut_off(&shared[kWords]) && shared[kWords] == 7);
+    equal("with zeros behind it", shared[kWords + 1], 0);
+    truth("the next is cut off", is_cut_off(&shared[2 * kWords]));
+    truth("so is the last", is_cut_off(&shared[(kPages - 1) * kWords]));
+    truth("a private copy goes, too", is_cut_off(&own[2 * kWords]));
+    equal("not of what stays", own[0], 8);
+    write(told[1], "x", 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    equal("in another process as well", status, 0);
+    equal("longer again", ftruncate(file, kPages * kPage), 0);
+    equal("new and empty", shared[2 * kWords], 0);
+    equal("for both", own[2 * kWords], 0);
+    shared[2 * kWords] = 9;
+    int read_back = 0;
+    equal("and the file's", pread(file, &read_back, sizeof(int), 2 * kPage), sizeof(int));
+    equal("own", read_back, 9);
+    close(open("/tmp/cut", O_RDONLY | O_TRUNC));
+    truth("O_TRUNC cuts as well", is_cut_off(shared));
+    munmap(shared, kPages * kPage);
+    munmap(own, kPages * kPage);
+    for (const int end : {file, told[0], told[1], asked[0], asked[1]}) {
+        close(end);
+    }
+    unlink("/tmp/cut");
+    signal(SIGBUS, SIG_DFL);
+}
+
 void run_from_memory() {
     {
         std::ifstream from{checks::program, std::ios::binary};
@@ -375,10 +444,15 @@ void use_sockets() {
 }
 
 constexpr checks::Case kCases[]{
-    {"share by fork", share_by_fork},     {"wake each other", wake_each_other},
-    {"share locks", share_locks},         {"map files", map_files},
-    {"refuse to map", refuse_to_map},     {"fault beyond the end", fault_beyond_the_end},
-    {"run from memory", run_from_memory}, {"change status", change_status},
+    {"cut under mappings", cut_under_mappings},
+    {"share by fork", share_by_fork},
+    {"wake each other", wake_each_other},
+    {"share locks", share_locks},
+    {"map files", map_files},
+    {"refuse to map", refuse_to_map},
+    {"fault beyond the end", fault_beyond_the_end},
+    {"run from memory", run_from_memory},
+    {"change status", change_status},
     {"use sockets", use_sockets},
 };
 
