@@ -34,7 +34,7 @@ constexpr std::uint32_t kLargeFile = 0100000;  // O_LARGEFILE: every file of a 6
 
 Result<std::uint64_t> duplicate(Caller& caller, std::int32_t fd, std::uint64_t minimum, bool close_on_exec) {
     auto file = TRY(caller.files().find(fd));
-    if (minimum >= FileTable::kMaxFiles) {
+    if (minimum >= caller.files().limit.load()) {
         return Error::InvalidArgument;
     }
     return std::uint64_t{
@@ -69,7 +69,7 @@ Result<std::uint64_t> duplicate_to(Caller& caller, std::int32_t from, std::int32
     if ((flags & ~task::kOpenCloseOnExec) != 0 || from == to) {
         return Error::InvalidArgument;
     }
-    if (to < 0 || static_cast<std::uint32_t>(to) >= FileTable::kMaxFiles) {
+    if (to < 0 || static_cast<std::uint32_t>(to) >= caller.files().limit.load()) {
         return Error::BadDescriptor;
     }
     auto file = TRY(caller.files().find(from));

@@ -2,6 +2,7 @@
 // Memory calls: Linux' flags into AddressSpace's terms. What takes long is done in steps; a step that is not
 // the last keeps where to go on in Task::call_progress and lets others run.
 #include <algorithm>
+#include <atomic>
 
 #include "arch/contract.hpp"
 #include "file/tmpfs.hpp"
@@ -36,6 +37,20 @@ constexpr std::uint64_t kHarmlessAdvice =
     0xf | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 | 1U << 20 | 1U << 21;
 constexpr std::uint32_t kAdviceDontNeed = 4;
 constexpr std::uint32_t kAdviceFree = 8;
+
+// include/uapi/linux/membarrier.h
+enum class Barrier : std::uint32_t {
+    Query = 0,
+    Global = 0x1,
+    GlobalExpedited = 0x2,
+    RegisterGlobalExpedited = 0x4,
+    PrivateExpedited = 0x8,
+    RegisterPrivateExpedited = 0x10,
+    PrivateExpeditedSyncCore = 0x20,
+    RegisterPrivateExpeditedSyncCore = 0x40,
+    GetRegistrations = 0x200,
+};
+constexpr std::uint64_t kBarriers = 0x27f;
 
 constexpr std::uint64_t kFlushLocal = 1;  // SYS_RISCV_FLUSH_ICACHE_LOCAL
 
@@ -77,6 +92,18 @@ SysResult in_steps(Caller& caller, std::uint64_t address, std::uint64_t length, 
     }
     caller.task.call_progress = step->next.value();
     return SysResult::again();
+}
+
+// RLIMIT_AS: whether there is one, and whether so much more may be mapped. What a fixed mapping replaces
+// counts until it has.
+bool is_limited(Caller& caller) {
+    return caller.process.limits.get(task::ResourceLimits::kAddressSpace).current !=
+           task::ResourceLimits::kUnlimited;
+}
+bool has_room(Caller& caller, std::uint64_t bytes) {
+    const std::uint64_t limit = caller.process.limits.get(task::ResourceLimits::kAddressSpace).current;
+    const std::uint64_t mapped = caller.space().mapped_bytes();
+    return mapped <= limit && bytes <= limit - mapped;
 }
 
 Result<bool> is_shared(std::uint32_t flags) {
@@ -139,6 +166,12 @@ SysResult map_file(Caller& caller, const mm::MapRequest& request, std::int32_t f
 }  // namespace
 
 SysResult sys_brk(Caller& caller, std::uint64_t address) {
+    if (is_limited(caller)) [[unlikely]] {
+        const VirtAddr now = caller.space().set_break(VirtAddr{}).now;
+        if (address > now.value() && !has_room(caller, address - now.value())) {
+            return now.value();
+        }
+    }
     const mm::BreakResult moved = caller.space().set_break(VirtAddr{address});
     return moved.done ? SysResult{moved.now.value()} : SysResult::again();
 }
@@ -152,6 +185,9 @@ SysResult sys_mmap(Caller& caller, std::uint64_t address, std::uint64_t length, 
     }
     // As Linux: a length that fits nowhere is a lack of memory, whatever its form.
     if (length > mm::kUserTop - mm::kUserBase) {
+        return Error::NoMemory;
+    }
+    if (is_limited(caller) && !has_room(caller, mm::page_up(length))) [[unlikely]] {
         return Error::NoMemory;
     }
     const mm::Placement placement = to_placement(flags);
@@ -197,6 +233,43 @@ SysResult sys_madvise(Caller& caller, std::uint64_t address, std::uint64_t lengt
     const bool is_known = advice < 64 && ((kHarmlessAdvice >> advice) & 1) != 0;
     return is_known && mm::is_page_aligned(address) ? SysResult{std::uint64_t{0}}
                                                     : SysResult{Error::InvalidArgument};
+}
+
+SysResult sys_membarrier(Caller& caller, std::uint32_t command, std::uint32_t flags, std::int32_t) {
+    if (flags != 0) {
+        return Error::InvalidArgument;
+    }
+    std::atomic<std::uint32_t>& registered = caller.process.barriers;
+    switch (static_cast<Barrier>(command)) {
+        case Barrier::Query:
+            return kBarriers;
+        case Barrier::RegisterGlobalExpedited:
+        case Barrier::RegisterPrivateExpedited:
+        case Barrier::RegisterPrivateExpeditedSyncCore:
+            registered.fetch_or(command);
+            return std::uint64_t{0};
+        case Barrier::GetRegistrations:
+            return std::uint64_t{registered.load()};
+        case Barrier::PrivateExpedited:
+        case Barrier::PrivateExpeditedSyncCore:
+            // Each one's registration is the next bit.
+            if ((registered.load() & command << 1) == 0) {
+                return Error::NotPermitted;
+            }
+            break;
+        case Barrier::Global:
+        case Barrier::GlobalExpedited:
+            break;
+        default:
+            return Error::InvalidArgument;
+    }
+    // Every hart, though fewer may run the process: firmware takes each into machine mode, where it orders
+    // what it did with what it is asked for (locks and fences of its own, then the FENCE.I), and says so
+    // back.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::remote_fence_i(task::started_cpus());
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return std::uint64_t{0};
 }
 
 SysResult sys_riscv_flush_icache(Caller&, std::uint64_t, std::uint64_t, std::uint64_t flags) {

@@ -213,7 +213,7 @@ SysResult sys_ppoll(Caller& caller, InOut<pollfd> files, std::uint32_t count, In
     if (const auto masked = set_mask(caller, mask, set_size); !masked.ok()) {
         return masked.error();
     }
-    if (count > task::FileTable::kMaxFiles) {
+    if (count > caller.files().limit.load()) {
         return Error::InvalidArgument;
     }
     return wait_for_files(caller, timeout,

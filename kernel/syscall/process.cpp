@@ -55,10 +55,7 @@ constexpr std::uint32_t kPrctlSetName = 15;
 constexpr std::uint32_t kPrctlGetName = 16;
 
 // include/uapi/asm-generic/resource.h
-constexpr std::uint32_t kLimitStack = 3;
-constexpr std::uint32_t kLimitFiles = 7;
-constexpr std::uint32_t kLimits = 16;
-constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+using task::ResourceLimits;
 constexpr std::uint64_t kSmallestStack = 64 << 10;
 
 constexpr std::int32_t kUsageThread = 1;
@@ -78,31 +75,22 @@ task::Usage usage_of_children(task::Process& process) {
     return process.dead_children;
 }
 
-rlimit64 limit_of(const task::Process& process, std::uint32_t resource) {
-    switch (resource) {
-        case kLimitStack:
-            return {.current = process.stack_limit_bytes.load(), .maximum = mm::kUserStackBytes};
-        case kLimitFiles:
-            return {.current = task::FileTable::kMaxFiles, .maximum = task::FileTable::kMaxFiles};
-        default:
-            return {.current = kUnlimited, .maximum = kUnlimited};
-    }
-}
-
-// The stack's limit may move below its maximum; the others are what they are.
+// Nobody may raise a maximum.
 Result<void> set_limit(task::Process& process, std::uint32_t resource, const rlimit64& wanted) {
     if (wanted.current > wanted.maximum) {
         return Error::InvalidArgument;
     }
-    const rlimit64 now = limit_of(process, resource);
-    if (wanted.maximum > now.maximum) {
+    if (wanted.maximum > process.limits.get(resource).maximum) {
         return Error::NotPermitted;
     }
-    if (resource == kLimitStack && wanted.current >= kSmallestStack) {
-        process.stack_limit_bytes.store(wanted.current);
-        return {};
+    if (resource == ResourceLimits::kStack && wanted.current < kSmallestStack) {
+        return Error::NotPermitted;
     }
-    return wanted.current == now.current ? Result<void>{} : Error::NotPermitted;
+    process.limits.set(resource, {.current = wanted.current, .maximum = wanted.maximum});
+    if (resource == ResourceLimits::kFiles) {
+        process.files.limit.store(static_cast<std::uint32_t>(wanted.current));
+    }
+    return {};
 }
 
 std::uint64_t address_if(std::uint64_t flag, Out<std::int32_t> pointer) {
@@ -322,7 +310,7 @@ SysResult sys_prctl(Caller& caller, std::uint32_t option, std::uint64_t a, std::
 
 SysResult sys_prlimit64(Caller& caller, std::int32_t pid, std::uint32_t resource, In<rlimit64> limit,
                         Out<rlimit64> old) {
-    if (resource >= kLimits) {
+    if (resource >= ResourceLimits::kCount) {
         return Error::InvalidArgument;
     }
     const std::uint64_t right = limit.is_null() ? nexus_abi::kRightSchedInspect : nexus_abi::kRightSchedAdmin;
@@ -331,7 +319,8 @@ SysResult sys_prlimit64(Caller& caller, std::int32_t pid, std::uint32_t resource
         return target.error();
     }
     task::Process& process = **target;
-    const rlimit64 before = limit_of(process, resource);
+    const ResourceLimits::Limit now = process.limits.get(resource);
+    const rlimit64 before{.current = now.current, .maximum = now.maximum};
     if (!limit.is_null()) {
         const auto wanted = mm::copy_in(caller.space(), limit);
         if (!wanted.ok()) {

@@ -186,11 +186,15 @@ void describe_status(const Facts& facts, LineWriter& out) {
     const Memory memory = memory_of(facts.process);
     const std::uint64_t mapped_kib = memory.mapped_bytes / kKib;
     const std::uint64_t resident_kib = memory.resident_pages * mm::kPageSize / kKib;
-    out << "Name:\t" << text_of(facts.task.name()) << "\nUmask:\t0022\nState:\t"
-        << word_of(static_cast<nexus_abi::TaskState>(facts.entry.state), facts.is_stopped) << "\nTgid:\t"
-        << facts.entry.pid << "\nNgid:\t0\nPid:\t" << facts.entry.tid << "\nPPid:\t" << facts.entry.parent
-        << "\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t" << task::FileTable::kMaxFiles
-        << "\nGroups:\t\n";
+    out << "Name:\t" << text_of(facts.task.name()) << "\nUmask:\t";
+    const std::uint32_t umask = facts.process.files.umask.load();
+    for (int shift = 9; shift >= 0; shift -= 3) {
+        out << "01234567"[umask >> shift & 7];
+    }
+    out << "\nState:\t" << word_of(static_cast<nexus_abi::TaskState>(facts.entry.state), facts.is_stopped)
+        << "\nTgid:\t" << facts.entry.pid << "\nNgid:\t0\nPid:\t" << facts.entry.tid << "\nPPid:\t"
+        << facts.entry.parent << "\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t"
+        << task::FileTable::kMaxFiles << "\nGroups:\t\n";
     const auto put_kib = [&](std::string_view name, std::uint64_t kib) {
         out << name << ":\t" << padded(kib, 8) << " kB\n";
     };
@@ -215,12 +219,50 @@ void describe_memory(task::Process& process, LineWriter& out) {
     out << memory.mapped_bytes / mm::kPageSize << ' ' << memory.resident_pages << " 0 0 0 0 0\n";
 }
 
+// By number, as setrlimit(2) has them.
+struct LimitName {
+    std::string_view name;  // 26 characters
+    std::string_view unit;
+};
+constexpr std::array<LimitName, task::ResourceLimits::kCount> kLimitNames{
+    {{"Max cpu time              ", "seconds   "},
+     {"Max file size             ", "bytes     "},
+     {"Max data size             ", "bytes     "},
+     {"Max stack size            ", "bytes     "},
+     {"Max core file size        ", "bytes     "},
+     {"Max resident set          ", "bytes     "},
+     {"Max processes             ", "processes "},
+     {"Max open files            ", "files     "},
+     {"Max locked memory         ", "bytes     "},
+     {"Max address space         ", "bytes     "},
+     {"Max file locks            ", "locks     "},
+     {"Max pending signals       ", "signals   "},
+     {"Max msgqueue size         ", "bytes     "},
+     {"Max nice priority         ", "          "},
+     {"Max realtime priority     ", "          "},
+     {"Max realtime timeout      ", "us        "}}};
+
 void describe_limits(task::Process& process, LineWriter& out) {
-    out << "Limit                     Soft Limit           Hard Limit           Units     \n"
-        << "Max stack size            " << padded(process.stack_limit_bytes.load(), 10)
-        << "           unlimited            bytes     \n"
-        << "Max open files            " << padded(task::FileTable::kMaxFiles, 10) << "           "
-        << padded(task::FileTable::kMaxFiles, 10) << "           files     \n";
+    out << "Limit                     Soft Limit           Hard Limit           Units     \n";
+    const auto put = [&out](std::uint64_t value) {
+        constexpr std::size_t kColumns = 21;
+        const std::size_t before = out.text().size();
+        if (value == task::ResourceLimits::kUnlimited) {
+            out << "unlimited";
+        } else {
+            out << value;
+        }
+        for (std::size_t used = out.text().size() - before; used < kColumns; ++used) {
+            out << ' ';
+        }
+    };
+    for (std::uint32_t which = 0; which < kLimitNames.size(); ++which) {
+        const task::ResourceLimits::Limit limit = process.limits.get(which);
+        out << kLimitNames[which].name;
+        put(limit.current);
+        put(limit.maximum);
+        out << kLimitNames[which].unit << '\n';
+    }
 }
 
 constexpr std::string_view kMounts =

@@ -125,6 +125,7 @@ Result<void> exec_program(Task& caller, const ProgramArguments& arguments) {
     caller.set_name(program_name(arguments.path));
     set_program(caller.process(), mm::FileRef{arguments.program});
     caller.process().set_arguments(*loaded);
+    caller.process().barriers.store(0);
     caller.spare_space = *space;
     caller.call_progress = 0;
     go_on(caller, &continue_exec);

@@ -9,7 +9,8 @@ namespace kernel::task {
 
 Result<std::uint32_t> FileTable::insert(Ref<OpenFile> file, bool close_on_exec, std::uint32_t minimum) {
     const LockGuard guard{lock_};
-    for (std::uint32_t i = minimum; i < kMaxFiles; ++i) {
+    const std::uint32_t end = limit.load(std::memory_order_relaxed);
+    for (std::uint32_t i = minimum; i < end; ++i) {
         if (i >= capacity()) {
             TRY(grow());
         }
@@ -155,6 +156,7 @@ void FileTable::close_all() {
 Result<void> FileTable::copy_from(const FileTable& other) {
     set_directory(other.directory());
     umask.store(other.umask.load());
+    limit.store(other.limit.load());
     for (std::uint32_t i = 0; i < kMaxFiles; ++i) {
         Kept kept = other.kept_at(i);
         if (kept.file) {

@@ -22,19 +22,19 @@ namespace kernel::task {
 // Concurrency: guarded by lock_ (LockRank::FileTable). Files are closed with no lock held.
 class FileTable {
   public:
-    static constexpr std::uint32_t kMaxFiles = 256;  // RLIMIT_NOFILE
+    static constexpr std::uint32_t kMaxFiles = 256;  // the most RLIMIT_NOFILE can be
 
     FileTable() = default;
     FileTable(const FileTable&) = delete;
     FileTable& operator=(const FileTable&) = delete;
     ~FileTable() { close_all(); }
 
-    // Gives `file` the lowest free descriptor that is not below `minimum` (< kMaxFiles). Errors:
+    // Gives `file` the lowest free descriptor that is not below `minimum` and below the limit. Errors:
     // TooManyFiles, NoMemory.
     Result<std::uint32_t> insert(Ref<OpenFile> file, bool close_on_exec, std::uint32_t minimum = 0)
         EXCLUDES(lock_);
-    // Gives `file` this descriptor, closing what had it. Errors: BadDescriptor (not below kMaxFiles),
-    // NoMemory.
+    // Gives `file` this descriptor, closing what had it; the limit is the caller's business. Errors:
+    // BadDescriptor (not below kMaxFiles), NoMemory.
     Result<void> insert_at(std::int32_t descriptor, Ref<OpenFile> file, bool close_on_exec) EXCLUDES(lock_);
     // Errors: BadDescriptor.
     Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_) {
@@ -68,8 +68,8 @@ class FileTable {
     void close_all() EXCLUDES(lock_);
     static constexpr std::uint32_t kClosedPerStep = 16;
 
-    // For fork: shares every open file of `other` at its number, marks included, its current directory
-    // and its umask.
+    // For fork: shares every open file of `other` at its number, marks included, its current directory,
+    // its umask and its limit.
     // Bounded by kMaxFiles. Pre: this table is empty and nobody else knows it. Errors: NoMemory; what was
     // copied so far stays.
     Result<void> copy_from(const FileTable& other) EXCLUDES(lock_);
@@ -79,6 +79,9 @@ class FileTable {
 
     // What is taken off the permissions of new files. Atomic.
     std::atomic<std::uint32_t> umask{022};
+    // The current value of RLIMIT_NOFILE, at most kMaxFiles: no new descriptor is as large; those there are
+    // stay. Atomic.
+    std::atomic<std::uint32_t> limit{kMaxFiles};
 
     // Where relative paths start; empty: the root. Threads share it.
     [[nodiscard]] Ref<OpenFile> directory() const EXCLUDES(lock_);

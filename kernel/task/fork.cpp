@@ -47,7 +47,8 @@ Result<Ref<Task>> prepare_child(Task& caller, Process& child, const ForkOptions&
     child.program = program_of(parent);
     child.set_arguments({.arguments = VirtAddr{parent.arguments_start.load(std::memory_order_relaxed)},
                          .bytes = parent.arguments_bytes.load(std::memory_order_relaxed)});
-    child.stack_limit_bytes.store(parent.stack_limit_bytes.load());
+    child.limits.copy_from(parent.limits);
+    child.barriers.store(parent.barriers.load());
     TRY(child.files.copy_from(parent.files));
     TRY(store_tids(caller, child, task->tid(), options));
     task->entity.limits = read_limits(caller);

@@ -22,6 +22,7 @@
 #include "sync/spinlock.hpp"
 #include "task/alarm.hpp"
 #include "task/file_table.hpp"
+#include "task/resource_limits.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
 
@@ -131,7 +132,6 @@ class alignas(64) Process : public RefCounted<Process> {
     std::int64_t born_ns{0};               // since boot; immutable once its first task exists
     std::atomic<std::uint64_t> rights{0};  // kRight*; only shrinks: by the process itself, or before it runs
     Identity identity;
-    std::atomic<std::uint64_t> stack_limit_bytes{8U << 20};  // RLIMIT_STACK
 
     // Guarded by family_lock().
     Process* parent{nullptr};
@@ -182,6 +182,10 @@ class alignas(64) Process : public RefCounted<Process> {
     WaitQueue lenders;
     // An execve that waits until the other threads are gone.
     WaitQueue alone;
+
+    // Last: seldom looked at, and what lies behind them would be out of reach of one load.
+    ResourceLimits limits;
+    std::atomic<std::uint32_t> barriers{0};  // MEMBARRIER_CMD_REGISTER_*: what the program has announced
 
   private:
     template <class T>

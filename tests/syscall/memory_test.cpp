@@ -111,7 +111,7 @@ TEST_F(Memory, LimitsAreTrueAndMayShrink) {
     EXPECT_EQ(get<nexus_abi::rlimit64>(kMemory).current, 8U << 20);
     put(kMemory, nexus_abi::rlimit64{.current = 1 << 20, .maximum = 8 << 20});
     EXPECT_EQ(call(Syscall::prlimit64, 0, kStack, kMemory, 0), 0);
-    EXPECT_EQ(process().stack_limit_bytes.load(), 1U << 20);
+    EXPECT_EQ(process().limits.get(task::ResourceLimits::kStack).current, 1U << 20);
     put(kMemory, nexus_abi::rlimit64{.current = 2 << 20, .maximum = 1 << 20});
     EXPECT_EQ(call(Syscall::prlimit64, 0, kStack, kMemory, 0), error(Error::InvalidArgument));
     put(kMemory, nexus_abi::rlimit64{.current = 16 << 20, .maximum = 16 << 20});
