@@ -9,6 +9,7 @@
 #include "syscall/time_values.hpp"
 #include "task/futex_pi.hpp"
 #include "task/futex_robust.hpp"
+#include "task/futex_waitv.hpp"
 #include "task/lifecycle.hpp"
 
 namespace kernel::syscall {
@@ -83,6 +84,22 @@ SysResult wait_requeue_pi(Caller& caller, task::FutexWord word, std::uint32_t ex
     return locked;
 }
 
+// include/uapi/linux/futex.h, time.h
+constexpr std::uint32_t kWordOf32Bits = 2;  // FUTEX2_SIZE_U32
+constexpr std::int32_t kClockIdRealtime = 0;
+constexpr std::int32_t kClockIdMonotonic = 1;
+
+// One of futex_waitv's.
+Result<task::WaitWord> read_wait_word(task::Task& caller, std::uint64_t first, std::uint32_t index) {
+    const In<futex_waitv_t> at{first + index * sizeof(futex_waitv_t)};
+    const futex_waitv_t waiter = TRY(mm::copy_in(caller.process().space(), at));
+    if ((waiter.flags & ~kPrivate) != kWordOf32Bits || waiter.reserved != 0 || waiter.value >> 32 != 0) {
+        return Error::InvalidArgument;
+    }
+    return task::WaitWord{.word = task::FutexWord{waiter.address},
+                          .expected = static_cast<std::uint32_t>(waiter.value)};
+}
+
 // All there is. Not inlined: the two calls that are nearly all of them keep nothing on the stack.
 [[gnu::noinline]] SysResult any_operation(task::Task& task, InOut<std::uint32_t> word,
                                           std::uint32_t operation, std::uint32_t value,
@@ -150,6 +167,28 @@ SysResult sys_futex(Caller& caller, InOut<std::uint32_t> word, std::uint32_t ope
         return task::futex_wait(caller.task, word, value, task::kFutexMatchAny, Instant::never());
     }
     return any_operation(caller.task, word, operation, value, timeout_or_value2, word2, value3);
+}
+
+SysResult sys_futex_waitv(Caller& caller, In<futex_waitv_t> waiters, std::uint32_t count, std::uint32_t flags,
+                          In<timespec> timeout, std::int32_t clock) {
+    if (flags != 0 || count == 0 || count > task::kMaxWaitWords || waiters.is_null()) {
+        return Error::InvalidArgument;
+    }
+    Instant deadline = Instant::never();
+    if (!timeout.is_null()) {
+        if (clock != kClockIdRealtime && clock != kClockIdMonotonic) {
+            return Error::InvalidArgument;
+        }
+        const auto at = deadline_at(caller, mm::user_address(timeout).value(),
+                                    clock == kClockIdRealtime ? Clock::From1970 : Clock::FromBoot);
+        if (!at.ok()) {
+            return at.error();
+        }
+        deadline = *at;
+    }
+    return task::futex_wait_any(
+        caller.task, {.read = &read_wait_word, .first = mm::user_address(waiters).value(), .count = count},
+        deadline);
 }
 
 SysResult sys_set_robust_list(Caller& caller, std::uint64_t head, std::uint64_t length) {

@@ -82,6 +82,28 @@ Result<VirtAddr> mapped_address(mm::AddressSpace& space, FutexWord word) {
     return address;
 }
 
+// What Wait::token of a stand-in says: no wait of a task's own looks like that, so whoever tries to claim it
+// as one fails. Guarded by the bucket's lock.
+constexpr std::uint32_t kStandsIn = 4;
+constexpr std::uint32_t kStoodIn = 5;  // it was claimed, and with it its task's wait
+
+bool is_stand_in(const Wait& wait) {
+    return wait.token.load(std::memory_order_relaxed) >= kStandsIn;
+}
+
+bool claim_stand_in(Wait& wait) {
+    if (wait.token.load(std::memory_order_relaxed) != kStandsIn || !claim_wait(wait.task->wait)) {
+        return false;
+    }
+    wait.token.store(kStoodIn, std::memory_order_relaxed);
+    return true;
+}
+
+// Ends a claimed wait, or that of the task it stands for.
+void finish_waiter(Wait& wait) {
+    finish_wait(is_stand_in(wait) ? wait.task->wait : wait, 0);
+}
+
 // A part of a call that wakes or moves many: what one kernel section does of it.
 constexpr std::uint32_t kWaitersPerStep = 32;
 struct Step {
@@ -109,7 +131,7 @@ Step take_locked(FutexBucket& bucket, const Key& key, std::uint32_t count, std::
         step.after = wait->sequence;
         if ((wait->bitset & bitset) == 0) {
             ++looked_at;
-        } else if (claim_wait(*wait)) {
+        } else if (claim_wait(*wait) || claim_stand_in(*wait)) {
             ++looked_at;
             ++step.done;
             bucket.remove(*wait);
@@ -123,8 +145,7 @@ Step take_locked(FutexBucket& bucket, const Key& key, std::uint32_t count, std::
 Step wake_step(const Key& key, std::uint32_t count, std::uint32_t bitset, std::uint64_t after = 0) {
     FutexBucket& bucket = bucket_of(key);
     const LockGuard guard{bucket.lock()};
-    return take_locked(bucket, key, count, bitset, after, kYoungest,
-                       [](Wait& wait) { finish_wait(wait, 0); });
+    return take_locked(bucket, key, count, bitset, after, kYoungest, &finish_waiter);
 }
 
 // wake_step() for one waiter, where the oldest there is wants to be woken, or there is none: nearly always.
@@ -347,8 +368,8 @@ SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, 
         const auto left = static_cast<std::uint32_t>(wanted - std::min<std::uint64_t>(progress.done, wanted));
         const Step step =
             take_locked(bucket, from_key, left, kFutexMatchAny, 0, progress.sequence, [&](Wait& wait) {
-                if (progress.done++ < wake_count) {
-                    finish_wait(wait, 0);
+                if (progress.done++ < wake_count || is_stand_in(wait)) {
+                    finish_waiter(wait);
                 } else {
                     moved[moved_count++] = &wait;
                 }
@@ -481,6 +502,31 @@ SysResult futex_wake_op(Task& caller, FutexWord first, std::uint32_t count, Fute
     }
     caller.call_progress = progress.packed();
     return SysResult::again();
+}
+
+Result<void> add_stand_in(Wait& stand_in, mm::AddressSpace& space, FutexWord word, std::uint32_t expected) {
+    const VirtAddr address = TRY(checked_address(word));
+    const Key key = key_of(space, address);
+    FutexBucket& bucket = bucket_of(key);
+    const LockGuard guard{bucket.lock()};
+    if (TRY(mm::load_word(space, address)) != expected) {
+        return Error::TryAgain;
+    }
+    stand_in.key = key.space;
+    stand_in.key_high = key.address;
+    stand_in.queue = &bucket;
+    stand_in.token.store(kStandsIn, std::memory_order_relaxed);
+    bucket.push(stand_in);
+    return {};
+}
+
+bool remove_stand_in(Wait& stand_in) {
+    const LockGuard guard{stand_in.queue->lock()};
+    if (stand_in.token.load(std::memory_order_relaxed) == kStoodIn) {
+        return true;
+    }
+    stand_in.queue->remove(stand_in);
+    return false;
 }
 
 void wake_futex(mm::AddressSpace& space, std::uint64_t user_address, std::uint32_t count) {

@@ -55,6 +55,16 @@ SysResult futex_requeue_pi(Task& caller, FutexWord from, FutexWord to, std::uint
 SysResult futex_wake_op(Task& caller, FutexWord first, std::uint32_t count, FutexWord second,
                         std::uint32_t second_count, std::uint32_t operation);
 
+// ---- For futex_waitv.hpp: a task that waits for several words has a Wait on each one's queue that stands
+// for it, and one of its own, on no queue, whose claim decides who woke it. Only FUTEX_WAKE and its like look
+// at stand-ins; one that FUTEX_REQUEUE would move is woken instead.
+
+// Puts a new Wait, whose task is set, where others wait for the word. Errors: TryAgain when it holds
+// something else; InvalidArgument, BadAddress.
+Result<void> add_stand_in(Wait& stand_in, mm::AddressSpace& space, FutexWord word, std::uint32_t expected);
+// Takes it off again; true when it was what woke its task. Pre: it was added.
+[[nodiscard]] bool remove_stand_in(Wait& stand_in);
+
 // For thread exit: wakes up to `count` (at most 32) waiters at a user address; does nothing for an address
 // that is not aligned.
 void wake_futex(mm::AddressSpace& space, std::uint64_t user_address, std::uint32_t count);

@@ -14,6 +14,7 @@
 #include "task/futex.hpp"
 #include "task/futex_pi.hpp"
 #include "task/futex_robust.hpp"
+#include "task/futex_waitv.hpp"
 #include "task/hart.hpp"
 #include "task/process_group.hpp"
 #include "task/program.hpp"
@@ -134,6 +135,7 @@ void end_thread(Task& task) {
     Process& process = task.process();
     task.exit_begun = true;
     lift_budget(task);
+    leave_wait_words(task);
     if (!discard_unborn_step(task) || !release_robust_futexes(task) || !pass_on_pi_futexes(task) ||
         !discard_spare_space_step(task)) {
         task.resume = &end_thread;
@@ -191,6 +193,10 @@ Result<Ref<Task>> prepare_program(Process& process, const ProgramArguments& argu
     process.set_pid(task->tid());
     process.leader = task.clone();
     process.rights.store(options.rights, std::memory_order_relaxed);
+    if (parent != nullptr) {
+        process.limits.copy_from(parent->process().limits);
+        process.files.limit.store(parent->process().files.limit.load());
+    }
     process.program = mm::FileRef{arguments.program};
     process.set_arguments(TRY(load_program(process.space(), arguments, task->frame)));
     if (options.prepare != nullptr) {

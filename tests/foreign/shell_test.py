@@ -26,7 +26,7 @@ class ShellTest(unittest.TestCase):
         self.addCleanup(self.shell.close)
 
     def test_session(self):
-        for step in (self.files, self.pipes, self.processes, self.scheduling, self.exit_status, self.jobs, self.interrupt,
+        for step in (self.files, self.pipes, self.raw_input, self.processes, self.scheduling, self.exit_status, self.jobs, self.interrupt,
                      self.stop_and_continue):
             with self.subTest(step.__name__):
                 step()
@@ -52,6 +52,16 @@ class ShellTest(unittest.TestCase):
         self.prints("cat /etc/motd | grep t | sort -r", "two\nthree\n")
         self.prints("yes | head -n 2000 | wc -l", "2000\n")
         self.prints("for i in 1 2 3; do echo $i; done | while read x; do echo $x$x; done", "11\n22\n33\n")
+
+        self.prints("mkfifo /tmp/p; ls -l /tmp/p | cut -c1", "p\n")
+        self.prints("sh -c 'cat /tmp/p & echo through > /tmp/p; wait'; rm /tmp/p", "through\n")
+
+    def raw_input(self):
+        """More bytes than are typed are wanted: the time between two of them ends the wait."""
+        self.shell.send("stty -icanon -echo min 9 time 3; echo ready; dd bs=9 count=1 2>/dev/null; stty icanon echo\r")
+        self.shell.expect(r"^ready\n")
+        self.shell.send("typed")
+        self.shell.expect(r"^typed" + re.escape(machine.PROMPT))
 
     def processes(self):
         self.matches("ps | cat", r"\A *PID .*\n +1 .*busybox sh\n(.*\n)*.*\bps\b")

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -190,8 +191,33 @@ void limit() {
     rlimit limit{};
     succeeds("files", getrlimit(RLIMIT_NOFILE, &limit));
     equal("how many", limit.rlim_cur, 256);
-    limit.rlim_cur = 10;
-    fails("fewer", setrlimit(RLIMIT_NOFILE, &limit), EPERM);
+    limit.rlim_cur = 4;
+    succeeds("fewer", setrlimit(RLIMIT_NOFILE, &limit));
+    equal("the last one", dup(0), 3);
+    fails("no more", dup(0), EMFILE);
+    fails("nor by opening", open("/dev/null", O_RDONLY), EMFILE);
+    std::array<int, 2> ends{};
+    fails("nor in pairs", pipe(ends.data()), EMFILE);
+    fails("dup2 beyond it", dup2(0, 4), EBADF);
+    fails("fcntl beyond it", fcntl(0, F_DUPFD, 4), EINVAL);
+    succeeds("dup2 below it", dup2(0, 3));
+    limit.rlim_cur = 3;
+    succeeds("fewer than are open", setrlimit(RLIMIT_NOFILE, &limit));
+    succeeds("they stay", fcntl(3, F_GETFD));
+    const int child = fork();
+    if (child == 0) {
+        rlimit inherited{};
+        getrlimit(RLIMIT_NOFILE, &inherited);
+        _exit(inherited.rlim_cur == 3 && dup(0) == -1 && errno == EMFILE ? 0 : 1);
+    }
+    int ended = -1;
+    waitpid(child, &ended, 0);
+    equal("a child inherits it", ended, 0);
+    close(3);
+    limit.rlim_cur = 256;
+    succeeds("as many again", setrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_max = limit.rlim_cur = 257;
+    fails("more than there can be", setrlimit(RLIMIT_NOFILE, &limit), EPERM);
     succeeds("stack", getrlimit(RLIMIT_STACK, &limit));
     equal("its size", limit.rlim_cur, 8 * kMegabyte);
     limit.rlim_cur = kMegabyte;
@@ -203,8 +229,23 @@ void limit() {
     fails("more than the maximum", setrlimit(RLIMIT_STACK, &limit), EINVAL);
     limit.rlim_max = limit.rlim_cur;
     fails("a higher maximum", setrlimit(RLIMIT_STACK, &limit), EPERM);
-    succeeds("anything else", getrlimit(RLIMIT_AS, &limit));
+    succeeds("anything else", getrlimit(RLIMIT_CORE, &limit));
     truth("is unlimited", limit.rlim_cur == RLIM_INFINITY);
+    limit.rlim_cur = 5;
+    succeeds("till it is set", setrlimit(RLIMIT_CORE, &limit));
+    succeeds("and read", getrlimit(RLIMIT_CORE, &now));
+    equal("which is kept", now.rlim_cur, 5);
+    succeeds("all memory", getrlimit(RLIMIT_AS, &limit));
+    truth("is unlimited, too", limit.rlim_cur == RLIM_INFINITY);
+    limit.rlim_cur = kMegabyte;
+    succeeds("less than there is", setrlimit(RLIMIT_AS, &limit));
+    fails("no more is mapped", mmap(nullptr, kPage, kReadWrite, kPrivate, -1, 0), ENOMEM);
+    const auto* const before = static_cast<char*>(sbrk(0));
+    fails("nor below the break", sbrk(kMegabyte), ENOMEM);
+    truth("which stays", sbrk(0) == before);
+    limit.rlim_cur = RLIM_INFINITY;
+    succeeds("unlimited again", setrlimit(RLIMIT_AS, &limit));
+    munmap(map(kPage), kPage);
     fails("an unknown limit", syscall(SYS_prlimit64, 0, 16, nullptr, &limit), EINVAL);
     fails("an absent process", syscall(SYS_prlimit64, 30'000, RLIMIT_STACK, nullptr, &limit), ESRCH);
     fails("a limit of the kernel's", syscall(SYS_prlimit64, 0, RLIMIT_STACK, bad_pointer<rlimit>(), nullptr),
@@ -217,7 +258,36 @@ void flush_instructions() {
     fails("an unknown flag", syscall(SYS_riscv_flush_icache, 0, 0, 8), EINVAL);
 }
 
+long barrier(int command, unsigned flags = 0) {
+    return syscall(SYS_membarrier, command, flags, 0);
+}
+
+void order_memory() {
+    const long known = barrier(0);
+    truth("what there is", (known & 0x7f) == 0x7f);
+    equal("for all", barrier(1), 0);
+    equal("at once", barrier(2), 0);
+    fails("its own, unannounced", barrier(8), EPERM);
+    equal("announce it", barrier(16), 0);
+    equal("its own", barrier(8), 0);
+    fails("and its code, unannounced", barrier(32), EPERM);
+    equal("announce it", barrier(64), 0);
+    equal("and its code", barrier(32), 0);
+    equal("announced so far", barrier(512), 16 | 64);
+    fails("of restartable sequences", barrier(128), EINVAL);
+    fails("with a flag", barrier(8, 1), EINVAL);
+    fails("no command", barrier(3), EINVAL);
+    const int child = fork();
+    if (child == 0) {
+        _exit(barrier(512) == (16 | 64) ? 0 : 1);
+    }
+    int ended = -1;
+    waitpid(child, &ended, 0);
+    equal("a child inherits what was announced", ended, 0);
+}
+
 constexpr checks::Case kCases[]{
+    {"order memory", order_memory},
     {"map and unmap", map_and_unmap},
     {"protect", protect},
     {"advise", advise},

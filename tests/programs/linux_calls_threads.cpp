@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -318,11 +319,127 @@ void come_and_go() {
     equal("fifty threads came and went", done, 50);
 }
 
+// struct futex_waitv, which the C library's headers may not have.
+struct WaitWord {
+    std::uint64_t value;
+    std::uint64_t address;
+    std::uint32_t flags;
+    std::uint32_t reserved;
+};
+constexpr std::uint32_t kWaitPrivate = 2 | FUTEX_PRIVATE_FLAG;
+constexpr long kWaitAny = 449;
+
+long wait_any(const WaitWord* words, unsigned count, const timespec* until = nullptr,
+              clockid_t clock = CLOCK_MONOTONIC, unsigned flags = 0) {
+    return syscall(kWaitAny, words, count, flags, until, clock);
+}
+
+void wait_for_any() {
+    constexpr std::size_t kMost = 128;
+    std::array<Word, kMost + 1> words{};
+    std::array<WaitWord, kMost + 1> wanted{};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        wanted[i] = {0, reinterpret_cast<std::uintptr_t>(&words[i]), kWaitPrivate, 0};
+    }
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    fails("none", wait_any(wanted.data(), 0), EINVAL);
+    fails("more than there may be", wait_any(wanted.data(), kMost + 1), EINVAL);
+    fails("with a flag", wait_any(wanted.data(), 1, nullptr, CLOCK_MONOTONIC, 1), EINVAL);
+    fails("nowhere", wait_any(nullptr, 1), EINVAL);
+    fails("in the kernel", wait_any(bad_pointer<WaitWord>(), 1), EFAULT);
+    fails("by another clock", wait_any(wanted.data(), 1, &now, CLOCK_PROCESS_CPUTIME_ID), EINVAL);
+    fails("until the kernel says", wait_any(wanted.data(), 1, bad_pointer<timespec>()), EFAULT);
+    fails("until now", wait_any(wanted.data(), kMost, &now), ETIMEDOUT);
+    now.tv_nsec += 1'000'000;
+    now.tv_sec += now.tv_nsec / 1'000'000'000;
+    now.tv_nsec %= 1'000'000'000;
+    fails("until soon", wait_any(wanted.data(), kMost, &now), ETIMEDOUT);
+    clock_gettime(CLOCK_REALTIME, &now);
+    fails("by the clock on the wall", wait_any(wanted.data(), 2, &now, CLOCK_REALTIME), ETIMEDOUT);
+    words[3] = 1;
+    fails("one has changed", wait_any(wanted.data(), 4), EAGAIN);
+    fails("which counts for those that name it", wait_any(wanted.data(), 3, &now, CLOCK_REALTIME), ETIMEDOUT);
+    words[3] = 0;
+    for (const WaitWord bad :
+         {WaitWord{0, wanted[1].address + 1, kWaitPrivate, 0}, WaitWord{0, wanted[1].address, 0, 0},
+          WaitWord{0, wanted[1].address, 2, 1}, WaitWord{1ULL << 32, wanted[1].address, 2, 0}}) {
+        const std::array<WaitWord, 2> pair{wanted[0], bad};
+        fails("a bad one", wait_any(pair.data(), 2), EINVAL);
+    }
+    const std::array<WaitWord, 2> unmapped{wanted[0], WaitWord{0, 16, kWaitPrivate, 0}};
+    fails("one that is nowhere", wait_any(unmapped.data(), 2), EFAULT);
+    equal("they left nothing behind", futex(&words[0], FUTEX_WAKE_PRIVATE, kAll), 0);
+
+    // Woken by each of three words, by requeueing, and never twice.
+    for (const std::size_t which : {std::size_t{0}, std::size_t{1}, kMost - 1}) {
+        std::atomic<long> got{-1};
+        std::thread waiter{[&] { got = wait_any(wanted.data(), kMost); }};
+        while (futex(&words[which], FUTEX_WAKE_PRIVATE, kAll) == 0) {
+            sched_yield();
+        }
+        waiter.join();
+        equal("which it was", got, static_cast<std::int64_t>(which));
+        equal("it has gone from the others", futex(&words[2], FUTEX_WAKE_PRIVATE, kAll), 0);
+    }
+    std::atomic<long> got{-1};
+    std::thread waiter{[&] { got = wait_any(wanted.data(), 3); }};
+    while (requeue(words[2], 0, kAll, words[50]) == 0) {
+        sched_yield();
+    }
+    waiter.join();
+    equal("moving it wakes it", got, 2);
+
+    // Others that wait for one of the words, and several that wait for all.
+    constexpr int kEach = 8;
+    std::atomic<int> woken{0};
+    std::vector<std::thread> crowd;
+    for (int i = 0; i < kEach; ++i) {
+        crowd.emplace_back([&] { woken += wait_any(wanted.data(), 20) == 7 ? 1 : 100; });
+        crowd.emplace_back([&] { woken += futex(&words[7], FUTEX_WAIT_PRIVATE, 0) == 0 ? 1 : 100; });
+    }
+    for (long told = 0; told < 2 * kEach;) {
+        const long more = futex(&words[7], FUTEX_WAKE_PRIVATE, 1);
+        told += more;
+        if (more == 0) {
+            sched_yield();
+        }
+    }
+    for (std::thread& thread : crowd) {
+        thread.join();
+    }
+    equal("each was woken once", woken, 2 * kEach);
+
+    // A signal, and the end of a process whose threads wait.
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, nullptr);
+    std::atomic<int> error{0};
+    std::thread interrupted{[&] { error = wait_any(wanted.data(), 5) == -1 ? errno : -1; }};
+    const pthread_t handle = interrupted.native_handle();
+    while (error == 0) {
+        pthread_kill(handle, SIGUSR1);
+        sched_yield();
+    }
+    interrupted.join();
+    equal("a handler ends it", error, EINTR);
+    const pid_t child = fork();
+    if (child == 0) {
+        std::thread{[&] { wait_any(wanted.data(), kMost); }}.detach();
+        sched_yield();
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    equal("a process ends with one that waits", status, 0);
+}
+
 constexpr checks::Case kCases[]{
-    {"refuse futexes", refuse_futexes},         {"wake and requeue", wake_and_requeue},
-    {"wake with a change", wake_with_a_change}, {"wait for bits", wait_for_bits},
-    {"time out elsewhere", time_out_elsewhere}, {"meet at locks", meet_at_locks},
-    {"clone threads", clone_threads},           {"come and go", come_and_go},
+    {"wait for any", wait_for_any},         {"refuse futexes", refuse_futexes},
+    {"wake and requeue", wake_and_requeue}, {"wake with a change", wake_with_a_change},
+    {"wait for bits", wait_for_bits},       {"time out elsewhere", time_out_elsewhere},
+    {"meet at locks", meet_at_locks},       {"clone threads", clone_threads},
+    {"come and go", come_and_go},
 };
 
 }  // namespace

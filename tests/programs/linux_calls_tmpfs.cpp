@@ -2,7 +2,11 @@
 // The Linux block's calls on files of memory: making, writing, moving, removing, sharing between threads.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -295,7 +299,224 @@ void append_together() {
     succeeds("unlink", unlink("/tmp/log"));
 }
 
+// Each byte tells its place.
+std::string pattern(std::size_t bytes) {
+    std::string text(bytes, 0);
+    for (std::size_t i = 0; i < bytes; ++i) {
+        text[i] = static_cast<char>(i * 7 + i / 4096);
+    }
+    return text;
+}
+
+std::string contents(const char* path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+void copy_within_the_kernel() {
+    const std::string text = pattern(100'001);
+    {
+        std::ofstream file{"/tmp/from", std::ios::binary};
+        file << text;
+    }
+    const int from = open("/tmp/from", O_RDONLY);
+    const int to = open("/tmp/to", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    equal("sendfile of all there is", sendfile(to, from, nullptr, 1 << 20), 100'001);
+    truth("arrived as it was", contents("/tmp/to") == text);
+    equal("it moved on here", lseek(from, 0, SEEK_CUR), 100'001);
+    equal("and there", lseek(to, 0, SEEK_CUR), 100'001);
+    equal("nothing is left", sendfile(to, from, nullptr, 10), 0);
+    off_t offset = 4'095;
+    equal("from an offset", sendfile(to, from, &offset, 20'000), 20'000);
+    equal("it moved on", offset, 24'095);
+    equal("not the position", lseek(from, 0, SEEK_CUR), 100'001);
+    truth("behind what was there", contents("/tmp/to").substr(100'001) == text.substr(4'095, 20'000));
+    equal("of the initrd", sendfile(to, open("/etc/motd", O_RDONLY), nullptr, 3), 3);
+
+    std::array<int, 2> ends{};
+    succeeds("pipe", pipe(ends.data()));
+    std::string received(100'001, 0);
+    std::thread reader{[&] {
+        for (std::size_t got = 0; got < received.size();) {
+            const ssize_t bytes = read(ends[0], &received[got], received.size() - got);
+            if (bytes <= 0) {
+                return;
+            }
+            got += static_cast<std::size_t>(bytes);
+        }
+    }};
+    offset = 0;
+    equal("to a pipe it does not fit in", sendfile(ends[1], from, &offset, 1 << 20), 100'001);
+    reader.join();
+    truth("piece by piece", received == text);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    offset = 0;
+    equal("as much as it takes", sendfile(ends[1], from, &offset, 1 << 20), 65'536);
+    equal("and no more", offset, 65'536);
+    fails("it is full", sendfile(ends[1], from, &offset, 1), EAGAIN);
+    fails("from a pipe", sendfile(to, ends[0], nullptr, 1), EINVAL);
+    fails("which has no places", sendfile(to, ends[0], &offset, 1), ESPIPE);
+    fails("from a directory", sendfile(to, open("/tmp", O_RDONLY), nullptr, 1), EINVAL);
+    fails("from what is to be written only", sendfile(to, ends[1], nullptr, 1), EBADF);
+    fails("to what is to be read only", sendfile(from, from, nullptr, 1), EBADF);
+    fails("from nowhere", sendfile(to, 99, nullptr, 1), EBADF);
+    fails("an offset of the kernel's", sendfile(to, from, bad_pointer<off_t>(), 1), EFAULT);
+    offset = -1;
+    fails("a negative one", sendfile(to, from, &offset, 1), EINVAL);
+
+    off_t in = 10;
+    off_t out = 5;
+    ftruncate(to, 0);
+    equal("copy_file_range", copy_file_range(from, &in, to, &out, 50'000, 0), 50'000);
+    truth("moved both", in == 50'010 && out == 50'005);
+    truth("to its place", contents("/tmp/to") == std::string(5, 0) + text.substr(10, 50'000));
+    in = out = 100'001;
+    equal("at the end", copy_file_range(from, &in, to, &out, 1, 0), 0);
+    in = 0;
+    out = 40'000;
+    equal("within a file", copy_file_range(to, &in, to, &out, 40'000, 0), 40'000);
+    truth("apart", contents("/tmp/to").substr(0, 40'000) == contents("/tmp/to").substr(40'000));
+    out = 10;
+    in = 0;
+    fails("over itself", copy_file_range(to, &in, to, &out, 11, 0), EINVAL);
+    fails("with a flag", copy_file_range(from, &in, to, &out, 1, 1), EINVAL);
+    fails("to a pipe", copy_file_range(from, &in, ends[1], nullptr, 1, 0), EINVAL);
+    fcntl(to, F_SETFL, O_APPEND);
+    fails("appending", copy_file_range(from, &in, to, nullptr, 1, 0), EBADF);
+    fails("appending", sendfile(to, from, nullptr, 1), EINVAL);
+    for (int file = 3; file < 20; ++file) {
+        close(file);
+    }
+    unlink("/tmp/from");
+    unlink("/tmp/to");
+}
+
+// Opens the other side once the main thread waits in open, as far as one can tell: it is asleep.
+template <class Open>
+std::thread after_main_sleeps(Open open_other) {
+    return std::thread{[open_other] {
+        for (std::string state; state != "S";) {
+            std::ifstream stat{"/proc/self/task/" + std::to_string(getpid()) + "/stat"};
+            std::string word;
+            stat >> word >> word >> state;
+        }
+        open_other();
+    }};
+}
+
+void named_pipes() {
+    constexpr const char* kName = "/tmp/pipe";
+    umask(027);
+    succeeds("mkfifo", mkfifo(kName, 0666));
+    struct stat status{};
+    succeeds("stat", stat(kName, &status));
+    truth("it is a pipe, less the mask", status.st_mode == (S_IFIFO | 0640));
+    umask(022);
+    fails("mkfifo again", mkfifo(kName, 0666), EEXIST);
+    fails("in the initrd", mkfifo("/etc/pipe", 0666), EROFS);
+    fails("nowhere", mkfifo("/tmp/none/pipe", 0666), ENOENT);
+    fails("below a file", mkfifo("/etc/motd/pipe", 0666), ENOTDIR);
+    fails("a name of the kernel's", mkfifo(bad_pointer<char>(), 0666), EFAULT);
+    fails("a device", mknod("/tmp/device", S_IFCHR | 0666, 0x103), EPERM);
+    fails("a type there is not", mknod("/tmp/device", 0150000, 0), EPERM);
+    succeeds("an empty file", mknod("/tmp/empty", S_IFREG | 0600, 0));
+    succeeds("unlink", unlink("/tmp/empty"));
+
+    fails("a writer without a reader", open(kName, O_WRONLY | O_NONBLOCK), ENXIO);
+    fails("it is no directory", open(kName, O_RDONLY | O_DIRECTORY), ENOTDIR);
+    fails("nor has it a length", truncate(kName, 0), EINVAL);
+    const int reader = open(kName, O_RDONLY | O_NONBLOCK);
+    succeeds("a reader that does not wait", reader);
+    std::array<char, 8> bytes{};
+    equal("nobody writes", read(reader, bytes.data(), 1), 0);
+    pollfd file{.fd = reader, .events = POLLIN, .revents = 0};
+    equal("and nobody has", poll(&file, 1, 0), 0);
+    const int writer = open(kName, O_WRONLY | O_TRUNC);
+    succeeds("a writer", writer);
+    fails("nothing yet", read(reader, bytes.data(), 1), EAGAIN);
+    equal("write", write(writer, "abc", 3), 3);
+    const int second = open(kName, O_WRONLY);
+    succeeds("a second writer", second);
+    equal("which writes on", write(second, "de", 2), 2);
+    close(writer);
+    equal("read", read(reader, bytes.data(), bytes.size()), 5);
+    reads("in order", {bytes.data(), 5}, "abcde");
+    fails("one writer is left", read(reader, bytes.data(), 1), EAGAIN);
+    close(second);
+    equal("none is", read(reader, bytes.data(), 1), 0);
+    equal("which poll sees", poll(&file, 1, 0), 1);
+    equal("as the end", file.revents, POLLHUP);
+    fails("no place in it", lseek(reader, 0, SEEK_SET), ESPIPE);
+    close(reader);
+
+    const int both = open(kName, O_RDWR);
+    succeeds("both at once do not wait", both);
+    equal("write", write(both, "x", 1), 1);
+    equal("read", read(both, bytes.data(), 1), 1);
+    equal("write what nobody reads", write(both, "y", 1), 1);
+    close(both);
+    const int later = open(kName, O_RDONLY | O_NONBLOCK);
+    equal("it went with the last", read(later, bytes.data(), 1), 0);
+    close(later);
+    succeeds("unlink", unlink(kName));
+}
+
+void named_pipes_wait() {
+    constexpr const char* kName = "/tmp/pipe";
+    succeeds("mkfifo", mkfifo(kName, 0600));
+    std::array<char, 8> bytes{};
+    std::thread other = after_main_sleeps([] {
+        const int writer = open(kName, O_WRONLY);
+        static_cast<void>(!write(writer, "one", 3));
+        close(writer);
+    });
+    const int reader = open(kName, O_RDONLY);
+    succeeds("a reader waits for a writer", reader);
+    equal("which may be gone again", read(reader, bytes.data(), bytes.size()), 3);
+    other.join();
+    close(reader);
+    other = after_main_sleeps([&bytes] {
+        const int end = open(kName, O_RDONLY);
+        static_cast<void>(!read(end, bytes.data(), bytes.size()));
+        close(end);
+    });
+    const int writer = open(kName, O_WRONLY);
+    succeeds("a writer waits for a reader", writer);
+    equal("write", write(writer, "two", 3), 3);
+    other.join();
+    reads("it arrived", {bytes.data(), 3}, "two");
+    signal(SIGPIPE, SIG_IGN);
+    fails("the reader is gone", write(writer, "x", 1), EPIPE);
+    close(writer);
+
+    // Interrupted: with SA_RESTART the call goes on, without it fails and leaves nothing behind.
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, nullptr);
+    const pthread_t self = pthread_self();
+    other = after_main_sleeps([self] { pthread_kill(self, SIGUSR1); });
+    fails("a signal ends the wait", open(kName, O_RDONLY), EINTR);
+    other.join();
+    fails("there is no reader", open(kName, O_WRONLY | O_NONBLOCK), ENXIO);
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGUSR1, &action, nullptr);
+    other = after_main_sleeps([self] {
+        pthread_kill(self, SIGUSR1);
+        close(open(kName, O_WRONLY));
+    });
+    const int lowest = dup(0);
+    close(lowest);
+    const int again = open(kName, O_RDONLY);
+    equal("or not, and it gets the descriptor it would have had", again, lowest);
+    other.join();
+    close(again);
+    succeeds("unlink", unlink(kName));
+}
+
 constexpr checks::Case kCases[]{
+    {"copy within the kernel", copy_within_the_kernel},
+    {"named pipes", named_pipes},
+    {"named pipes wait", named_pipes_wait},
     {"write and read", write_and_read},
     {"use names", use_names},
     {"use hard links", use_hard_links},

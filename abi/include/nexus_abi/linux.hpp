@@ -86,6 +86,14 @@ struct select_mask {
     std::uint64_t set_size;
 };
 
+// struct futex_waitv: one of the words of futex_waitv(2).
+struct futex_waitv_t {
+    std::uint64_t value;    // what it holds
+    std::uint64_t address;  // user address
+    std::uint32_t flags;    // FUTEX2_*: 2, its size, and FUTEX_PRIVATE_FLAG
+    std::uint32_t reserved;
+};
+
 // struct flock of fcntl(2).
 struct record_lock {
     std::int16_t type;    // F_RDLCK, F_WRLCK, F_UNLCK
