@@ -209,19 +209,21 @@ void Supervisor::kill_overdue() {
     for (Slot& slot : slots_) {
         if (slot.state == State::Running && slot.kill_at && *slot.kill_at <= now) {
             slot.kill_at.reset();
-            log_service(slot, "does not stop: killed");
+            log_service(slot, "does not stop: killed", Level::Warn);
             kernel_->send_signal(slot.pid, SIGKILL);
         }
     }
 }
 
-void Supervisor::keep_line(const std::string& service, const std::string& what) {
+void Supervisor::keep_line(const std::string& service, const std::string& what, Level level) {
+    constexpr std::array<std::string_view, 4> kNames{"err", "warn", "notice", "info"};
     const auto since_boot =
         std::chrono::duration_cast<std::chrono::microseconds>(kernel_->now().time_since_epoch()).count();
     std::string stamp = std::to_string(since_boot % 1'000'000);
     stamp.insert(0, 6 - stamp.size(), '0');
     std::deque<std::string>& lines = kept_lines_[service];
-    lines.push_back('[' + std::to_string(since_boot / 1'000'000) + '.' + stamp + "] " + what);
+    lines.push_back('[' + std::to_string(since_boot / 1'000'000) + '.' + stamp + "] " +
+                    std::string{kNames[static_cast<std::size_t>(level)]} + ": " + what);
     if (lines.size() > kMaxKeptLines) {
         lines.pop_front();
     }

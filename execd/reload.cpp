@@ -64,7 +64,7 @@ void Supervisor::put_back(std::span<const PlannedService* const> applied) {
         const Slot* const slot = find_slot((*planned)->service.name);
         const auto undone = apply(*slot, (*planned)->hints, slot->planned.hints);
         if (!undone.ok()) {
-            log_service(*slot, "its hints cannot be put back: " + describe(undone.error()));
+            log_service(*slot, "its hints cannot be put back: " + describe(undone.error()), Level::Err);
         }
     }
 }
@@ -78,7 +78,8 @@ bool Supervisor::apply_all(const std::vector<PlannedService>& services) {
         }
         applied.push_back(&planned);  // also when it fails: its limits may have been set
         if (const auto done = apply(*slot, slot->planned.hints, planned.hints); !done.ok()) {
-            log_service(*slot, "the kernel refuses its new hints (" + describe(done.error()) + ")");
+            log_service(*slot, "the kernel refuses its new hints (" + describe(done.error()) + ")",
+                        Level::Warn);
             put_back(applied);
             return false;
         }

@@ -36,6 +36,7 @@ class ExitReason {
     explicit ExitReason(std::int32_t wait_status) : wait_status_{static_cast<std::uint32_t>(wait_status)} {}
 
     [[nodiscard]] bool is_success() const { return (wait_status_ & 0xffffU) == 0; }
+    [[nodiscard]] bool was_killed() const { return (wait_status_ & 0x7fU) != 0; }
     // "exited (status 3)" or "killed by signal 11"
     [[nodiscard]] std::string describe() const;
 

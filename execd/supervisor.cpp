@@ -58,7 +58,13 @@ void Supervisor::child_ended(const EndedChild& child) {
         return;
     }
     const ExitReason reason{child.wait_status};
-    log_service(*slot, reason.describe());
+    Level level = reason.was_killed() ? Level::Err : Level::Warn;
+    if (slot->end_wanted != EndWanted::No) {
+        level = Level::Notice;
+    } else if (reason.is_success()) {
+        level = Level::Info;
+    }
+    log_service(*slot, reason.describe(), level);
     slot->last_end = reason.describe();
     slot->kill_at.reset();
     if (slot->end_wanted == EndWanted::No) {
@@ -136,13 +142,13 @@ StartRequest Supervisor::request_for(const PlannedService& planned) const {
 
 void Supervisor::start(Slot& slot) {
     if (slot.planned.service.program.empty()) {
-        log_service(slot, "cannot start (recipe error above)");
+        log_service(slot, "cannot start (recipe error above)", Level::Err);
         slot.has_started = slot.has_ended = true;
         slot.state = State::Ended;
         return;
     }
     if (slot.planned.faulty && !slot.has_started) {
-        log_service(slot, "starts with defaults (recipe error above)");
+        log_service(slot, "starts with defaults (recipe error above)", Level::Warn);
     }
     slot.started_at = kernel_->now();
     const auto pid = try_create(slot.planned);
@@ -154,7 +160,7 @@ void Supervisor::start(Slot& slot) {
     slot.state = State::Running;
     slot.pid = *pid;
     ++slot.starts;
-    keep_line(slot.planned.service.name, "started as pid " + std::to_string(slot.pid));
+    keep_line(slot.planned.service.name, "started as pid " + std::to_string(slot.pid), Level::Info);
     // It does not run yet: ceilings hold before its first instruction, and its values can be read whatever it
     // does next.
     set_limits(slot);
@@ -178,7 +184,7 @@ Result<std::int32_t> Supervisor::try_create(const PlannedService& planned) {
 }
 
 void Supervisor::start_failed(Slot& slot, Error error) {
-    log_service(slot, "cannot start " + slot.planned.service.program + ": " + describe(error));
+    log_service(slot, "cannot start " + slot.planned.service.program + ": " + describe(error), Level::Err);
     slot.has_ended = true;
     if (is_transient(error)) {
         pause_or_end(slot, false, Duration{0});
@@ -193,14 +199,15 @@ void Supervisor::set_limits(const Slot& slot) {
     }
     if (const auto limited = kernel_->limit(slot.pid, to_limits(slot.planned.hints)); !limited.ok()) {
         log_service(slot,
-                    "runs without its limits: the kernel refuses them (" + describe(limited.error()) + ")");
+                    "runs without its limits: the kernel refuses them (" + describe(limited.error()) + ")",
+                    Level::Warn);
     }
 }
 
 void Supervisor::print_markers(const Slot& slot, const Markers& which) {
     const auto reported = kernel_->attributes(slot.pid);
     if (!reported.ok()) {
-        log_service(slot, "values in effect cannot be read: " + describe(reported.error()));
+        log_service(slot, "values in effect cannot be read: " + describe(reported.error()), Level::Warn);
         return;
     }
     const std::string& name = slot.planned.service.name;
@@ -243,9 +250,9 @@ void Supervisor::end_as_wanted(Slot& slot) {
     }
 }
 
-void Supervisor::log_service(const Slot& slot, const std::string& what) {
+void Supervisor::log_service(const Slot& slot, const std::string& what, Level level) {
     log_("execd: svc=" + slot.planned.service.name + ' ' + what);
-    keep_line(slot.planned.service.name, what);
+    keep_line(slot.planned.service.name, what, level);
 }
 
 void Supervisor::log_if_finished() {

@@ -112,9 +112,11 @@ class Supervisor {
     void pause_or_end(Slot& slot, bool is_success, Duration run_time);
     // The end of one that was told to.
     void end_as_wanted(Slot& slot);
+    // How bad it is, as the kernel's log names it.
+    enum class Level : std::uint8_t { Err, Warn, Notice, Info };
     // Writes a line, and keeps it for `svc logs`.
-    void log_service(const Slot& slot, const std::string& what);
-    void keep_line(const std::string& service, const std::string& what);
+    void log_service(const Slot& slot, const std::string& what, Level level = Level::Notice);
+    void keep_line(const std::string& service, const std::string& what, Level level);
 
     // control.cpp
     ControlAnswer obey(const std::vector<std::string>& words, const std::function<void()>& reload);

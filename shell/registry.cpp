@@ -47,7 +47,8 @@ constexpr std::array kTools{
          "  without SECONDS until it is killed"},
     Tool{"svc", run_svc, "the services: shows, starts, stops, reloads",
          "usage: svc [status [NAME]] [--json]\n"
-         "       svc start|stop|restart|logs|explain NAME\n"
+         "       svc start|stop|restart|explain NAME\n"
+         "       svc logs [-l err,warn,notice,info] NAME\n"
          "       svc reload\n"
          "  stop is SIGTERM, and SIGKILL after 5 seconds; reload reads all recipes again, or changes "
          "nothing;\n"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "json.hpp"
 #include "table.hpp"
@@ -51,7 +52,47 @@ std::string in_columns(const std::vector<std::vector<std::string>>& rows,
     return table.text();
 }
 
-Outcome ask(System& system, const std::string& verb, const std::string& service, bool is_json) {
+// Whether one of the words between commas is `wanted`.
+bool has_word(std::string_view list, std::string_view wanted) {
+    while (!list.empty()) {
+        const std::string_view word = list.substr(0, list.find(','));
+        if (word == wanted) {
+            return true;
+        }
+        list.remove_prefix(std::min(list.size(), word.size() + 1));
+    }
+    return false;
+}
+
+bool are_levels(std::string_view list) {
+    constexpr std::string_view kLevels = "err,warn,notice,info";
+    while (!list.empty()) {
+        const std::string_view word = list.substr(0, list.find(','));
+        if (!has_word(kLevels, word)) {
+            return false;
+        }
+        list.remove_prefix(std::min(list.size(), word.size() + 1));
+    }
+    return true;
+}
+
+// Those of the lines "[TIME] LEVEL: WHAT" that have one of the levels.
+std::string lines_of(std::string_view text, std::string_view levels) {
+    std::string kept;
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, std::min(text.size(), text.find('\n')) + 1);
+        text.remove_prefix(std::min(text.size(), line.size()));
+        const std::size_t begin = line.find("] ");
+        const std::string_view rest = begin == std::string_view::npos ? "" : line.substr(begin + 2);
+        if (has_word(levels, rest.substr(0, rest.find(':')))) {
+            kept += line;
+        }
+    }
+    return kept;
+}
+
+Outcome ask(System& system, const std::string& verb, const std::string& service, bool is_json,
+            const std::optional<std::string>& levels) {
     const auto answer = system.ask_execd(service.empty() ? verb : verb + ' ' + service);
     if (!answer.ok()) {
         switch (answer.error()) {
@@ -71,6 +112,8 @@ Outcome ask(System& system, const std::string& verb, const std::string& service,
         outcome.output = in_columns(split_answer(answer->text), kStatusFields, is_json);
     } else if (verb == "explain") {
         outcome.output = in_columns(split_answer(answer->text), kOriginFields, is_json);
+    } else if (verb == "logs" && levels) {
+        outcome.output = lines_of(answer->text, *levels);
     } else if (verb != "reload") {
         outcome.output = answer->text;  // execd has told the console of a reload
     }
@@ -113,11 +156,22 @@ std::vector<std::vector<std::string>> recipe_origins(System& system, std::int32_
 }
 
 Outcome run_svc(System& system, Arguments arguments) {
-    const PlainArguments plain = read_plain(kName, arguments);
-    if (plain.wrong) {
-        return *plain.wrong;
+    bool is_json = false;
+    std::optional<std::string> levels;
+    OptionReader options{arguments};
+    while (const auto option = options.next()) {
+        if (*option == "-l" || *option == "--level") {
+            levels = options.value();
+            if (!levels || !are_levels(*levels)) {
+                return misuse(kName, "-l wants a list of err, warn, notice, info");
+            }
+        } else if (*option == "--json") {
+            is_json = true;
+        } else {
+            return misuse(kName, "'" + *option + "': no such option");
+        }
     }
-    const auto& words = plain.operands;
+    const auto& words = options.operands();
     const std::string verb = words.empty() ? "status" : words[0];
     const bool is_of_one = std::ranges::find(kOfOne, verb) != kOfOne.end();
     if (!is_of_one && verb != "status" && verb != "reload") {
@@ -126,10 +180,13 @@ Outcome run_svc(System& system, Arguments arguments) {
     if (is_of_one && words.size() != 2) {
         return misuse(kName, verb + " wants one service");
     }
+    if (levels && verb != "logs") {
+        return misuse(kName, "-l goes with logs");
+    }
     if (words.size() > (verb == "reload" ? 1 : 2)) {
         return misuse(kName, "'" + words.back() + "': one word too many");
     }
-    return ask(system, verb, words.size() == 2 ? words[1] : "", plain.is_json);
+    return ask(system, verb, words.size() == 2 ? words[1] : "", is_json, levels);
 }
 
 }  // namespace shell

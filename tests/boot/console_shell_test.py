@@ -262,6 +262,8 @@ class ConsoleShellTest(unittest.TestCase):
         while self.json(f"sched show {self.worker()['pid']}")["wake_ups"] < 1000:  # one each 10 ms
             self.shell.run("top -b -n 2 -d 1 -p 1")
         self.kill_worker("100ms")
+        self.assertTrue(all("] err: killed by signal 9" in line
+                            for line in self.shell.run("svc logs -l err worker").splitlines()))
         self.matches("svc logs worker", r"(?s)starts again in 400ms\n.*starts again in 100ms\n.*started as pid \d+\n$")
 
     def reload(self):

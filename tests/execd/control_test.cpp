@@ -147,10 +147,14 @@ TEST_F(ControlTest, ReloadsAndSaysWhatCameOfIt) {
 TEST_F(ControlTest, KeepsWhatHappenedToEach) {
     kernel_.clock += 1500ms;
     end(2, 256);
-    EXPECT_THAT(ask("logs a").second, MatchesRegex("\\[0\\.000000\\] started as pid 2\n"
-                                                   "\\[1\\.500000\\] exited \\(status 1\\)\n"
-                                                   "\\[1\\.500000\\] starts again in 100ms\n"));
+    EXPECT_THAT(ask("logs a").second, MatchesRegex("\\[0\\.000000\\] info: started as pid 2\n"
+                                                   "\\[1\\.500000\\] warn: exited \\(status 1\\)\n"
+                                                   "\\[1\\.500000\\] notice: starts again in 100ms\n"));
     EXPECT_THAT(ask("logs c"), Pair(0, ""));
+    kernel_.clock += 100ms;
+    supervisor_->restart_due();
+    end(kernel_.next_pid - 1, 11);
+    EXPECT_THAT(ask("logs a").second, HasSubstr("] err: killed by signal 11\n"));
     for (std::size_t i = 0; i < execd::kMaxKeptLines; ++i) {
         ask("stop a");
     }

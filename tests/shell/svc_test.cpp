@@ -33,15 +33,21 @@ TEST(ShellServices, PassesOnWhatIsAskedAndAnswered) {
     FakeSystem system;
     system.answers["restart ui"] = {.status = 0};
     system.answers["stop x"] = {.status = 4, .text = "no service 'x'\n"};
-    system.answers["logs ui"] = {.status = 0, .text = "[1.000000] started as pid 3\n"};
+    system.answers["logs ui"] = {
+        .status = 0, .text = "[1.000000] info: started as pid 3\n[2.000000] err: killed by signal 11\n"};
     system.answers["reload"] = {.status = 1, .text = "execd: refused\n"};
     EXPECT_EQ(run(system, {"svc", "restart", "ui"}).status, 0);
     const auto unknown = run(system, {"svc", "stop", "x"});
     EXPECT_EQ(unknown.status, 4);
     EXPECT_EQ(unknown.errors, "svc: no service 'x'\n");
-    EXPECT_EQ(run(system, {"svc", "logs", "ui"}).output, "[1.000000] started as pid 3\n");
+    EXPECT_EQ(run(system, {"svc", "logs", "ui"}).output,
+              "[1.000000] info: started as pid 3\n[2.000000] err: killed by signal 11\n");
+    EXPECT_EQ(run(system, {"svc", "logs", "-l", "err,warn", "ui"}).output,
+              "[2.000000] err: killed by signal 11\n");
+    EXPECT_EQ(run(system, {"svc", "logs", "-l", "loud", "ui"}).status, 2);
+    EXPECT_EQ(run(system, {"svc", "status", "-l", "err"}).status, 2);
     EXPECT_EQ(run(system, {"svc", "reload"}).status, 1);
-    EXPECT_THAT(system.requests, ElementsAre("restart ui", "stop x", "logs ui", "reload"));
+    EXPECT_THAT(system.requests, ElementsAre("restart ui", "stop x", "logs ui", "logs ui", "reload"));
 }
 
 TEST(ShellServices, SaysWhyThereIsNoAnswer) {
