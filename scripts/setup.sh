@@ -23,7 +23,7 @@ run_packages=(cmake ninja-build ccache g++ g++-riscv64-linux-gnu git python3 xz-
               libtomlplusplus-dev googletest device-tree-compiler)
 # Testing: libfdt as the host's oracle, the second compiler, its tools and its libFuzzer, U-Boot, what makes the SD card image,
 # debuggers, and a browser that looks at the page of scripts/report.sh.
-test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev u-boot-qemu
+test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr u-boot-qemu
                mtools dosfstools genimage gdb-multiarch openocd qemu-user cpio chromium-headless-shell)
 # name=oldest version that works
 backports_packages=(qemu-system-riscv=1:8.1 qemu-system-common=1:8.1 qemu-system-data=1:8.1 opensbi=1.5)

@@ -302,8 +302,20 @@ TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, Ref<Proces
     // A live task holds a reference to itself; the dispatcher drops it at its end.
     Task& task = *prepared.release();
     const TaskId tid = task.tid();
+    bool is_doomed = false;
     {
         const LockGuard guard{family_lock()};
+        // Who was killed while its parent made it (it can be found by its id), or whose parent was, never
+        // runs: a signal to everybody has passed both by.
+        is_doomed = process->is_exiting.load(std::memory_order_relaxed) ||
+                    (parent != nullptr && parent->process().is_exiting.load(std::memory_order_relaxed));
+        if (is_doomed) {
+            if (!process->is_exiting.load(std::memory_order_relaxed)) {
+                process->exit_status = status_signaled(signal::kKill);
+                process->is_exiting.store(true);
+            }
+            task.must_exit.store(true);
+        }
         if (parent != nullptr) {
             link_child(parent->process(), *process);
             if (!options.heads_group) {
@@ -318,9 +330,10 @@ TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, Ref<Proces
     }
     processes.fetch_add(1, std::memory_order_relaxed);
     births.fetch_add(1, std::memory_order_relaxed);
-    process->is_held.store(options.is_held ? 1 : 0, std::memory_order_relaxed);
+    const bool is_held = options.is_held && !is_doomed;
+    process->is_held.store(is_held ? 1 : 0, std::memory_order_relaxed);
     static_cast<void>(process.release());  // the family's reference; wait4 drops it
-    if (options.is_held && parent != nullptr) {
+    if (is_held && parent != nullptr) {
         hold(task, *parent);
     } else {
         start(task, parent);

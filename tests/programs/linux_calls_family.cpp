@@ -370,6 +370,41 @@ void make_many() {
     fails("and no more", wait(nullptr), ECHILD);
 }
 
+// Processes fork without end while everybody is killed: nobody who is just being born is passed over. Pid 1
+// only.
+void kill_newborns() {
+    constexpr int kRounds = 25;
+    if (getpid() != 1) {
+        return;
+    }
+    for (int round = 0; round < kRounds; ++round) {
+        for (int i = 0; i < 3; ++i) {
+            if (fork() == 0) {
+                for (int children = 0; children < 12 && fork() > 0; ++children) {
+                }
+                pause();
+            }
+        }
+        usleep(static_cast<useconds_t>(100 + 37 * (round % 16)));
+        equal("everybody is killed", kill(-1, SIGKILL), 0);
+        // Whoever is left is so for ever.
+        pid_t ended = 0;
+        for (int patience = 2000; patience > 0 && (ended = waitpid(-1, nullptr, WNOHANG)) >= 0;) {
+            if (ended == 0) {
+                usleep(100);
+                --patience;
+            }
+        }
+        if (ended >= 0) {
+            truth("nobody survives", false);
+            kill(-1, SIGKILL);
+            while (waitpid(-1, nullptr, 0) > 0) {
+            }
+            return;
+        }
+    }
+}
+
 constexpr checks::Case kCases[]{
     {"tell how it ended", tell_how_it_ended},
     {"wait in every way", wait_in_every_way},
@@ -383,6 +418,8 @@ constexpr checks::Case kCases[]{
     {"inherit attributes", inherit_attributes},
     {"make many", make_many},
 };
+// By itself, as `linux_calls_family newborns`.
+constexpr checks::Case kNewborns[]{{"kill newborns", kill_newborns}};
 
 // What this program is when it was executed by itself.
 int play(const std::vector<std::string>& arguments) {
@@ -422,6 +459,9 @@ int play(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** argv) {
+    if (count == 2 && std::string_view{argv[1]} == "newborns") {
+        return checks::run(argv[0], kNewborns);
+    }
     if (count > 1) {
         return play({argv, argv + count});
     }
