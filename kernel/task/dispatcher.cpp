@@ -476,7 +476,8 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             if (next->entity.is_waking() && next->due == Instant{}) {
                 hart.queue.note_started(now);
             }
-            if (needs_fitting(*next)) [[unlikely]] {
+            // `task` was fitted to the newest change a moment ago.
+            if (next->cpu_change != task.cpu_change) [[unlikely]] {
                 hart.recheck = true;  // looked at again before it runs on
             }
         }
@@ -502,16 +503,16 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
 arch::TrapFrame* exit_to_user() {
     Hart& hart = this_hart();
     Task* const task = hart.current;
-    if (hart.recheck && task != nullptr && hart.arrivals == nullptr) {
+    if (hart.recheck && task != nullptr && hart.arrivals == nullptr) [[likely]] {
         const Instant now = arch::now();
-        if (!may_have_expired_timers(hart, now) && switch_plainly(hart, *task, now)) {
+        if (!may_have_expired_timers(hart, now) && switch_plainly(hart, *task, now)) [[likely]] {
             Task* const next = hart.current;
             if (!hart.recheck && next != nullptr && !next->must_exit.load(std::memory_order_relaxed) &&
                 next->resume == nullptr && next->exit_work.load(std::memory_order_relaxed) == 0 &&
-                next->due == Instant{}) {
+                next->due == Instant{}) [[likely]] {
                 load_address_space(hart, *next);
                 load_fp(hart, *next);
-                return &next->frame;
+                return arch::resume(next->frame);
             }
         }
     }

@@ -58,7 +58,8 @@ void set_cpu_leaves_hook(void (*hook)(CpuId cpu));
 [[nodiscard]] Task& current_task();
 
 // The exit path: settles what happened since entry, picks who runs next (idling until there is someone) and
-// returns its registers with everything loaded. The only way out of the kernel.
+// returns its registers with everything loaded, or resumes it itself (arch::resume()). The only way out of
+// the kernel.
 [[nodiscard]] arch::TrapFrame* exit_to_user();
 
 // ---- Making tasks runnable ----

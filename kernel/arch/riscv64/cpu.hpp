@@ -64,5 +64,10 @@ void fp_set_clean();
 extern "C" [[noreturn]] void arch_call_on_stack(std::uint64_t stack_top, void (*function)());
 // Resumes a frame; the last step of booting a hart.
 extern "C" [[noreturn]] void return_to_user(TrapFrame* frame);
+// For who would return `frame` to those that do that next: does it at once. All registers of the kernel are
+// given up with its stack, so nobody in between need restore any.
+[[noreturn]] inline TrapFrame* resume(TrapFrame& frame) {
+    return_to_user(&frame);
+}
 
 }  // namespace kernel::arch
