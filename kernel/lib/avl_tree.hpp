@@ -8,13 +8,16 @@
 //     insertion order
 //     bool update(T& item, const T* left, const T* right);      recompute item's augment from its two
 //     subtrees; whether it is another one now (or void: it may be)
+// and, where an augment is a least or a greatest value, a union or the like, both or none of
+//     bool join(T& item, const T& added);       item's augment now that `added` is below it, too; as update()
+//     void inherit(T& item, const T& before);   item's augment becomes that of `before`
+// with which insertion and rotation look at fewer items, and first() and last() are kept.
 // The fields before() and update() read must not change while the item is linked, or refresh() must be
 // called. Concurrency: none of its own; guarded by whatever guards the tree.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
-#include <utility>
 
 #include "lib/check.hpp"
 
@@ -52,13 +55,19 @@ class AvlTree {
     [[nodiscard]] static T* right(const T& item) { return (item.*Member).right_; }
     [[nodiscard]] static T* parent(const T& item) { return (item.*Member).parent_; }
 
-    [[nodiscard]] T* first() const { return root_ == nullptr ? nullptr : leftmost(root_); }
-    [[nodiscard]] T* last() const {
-        T* item = root_;
-        while (item != nullptr && right(*item) != nullptr) {
-            item = right(*item);
+    [[nodiscard]] T* first() const {
+        if constexpr (kJoins) {
+            return ends_.first;
+        } else {
+            return root_ == nullptr ? nullptr : leftmost(root_);
         }
-        return item;
+    }
+    [[nodiscard]] T* last() const {
+        if constexpr (kJoins) {
+            return ends_.last;
+        } else {
+            return root_ == nullptr ? nullptr : rightmost(root_);
+        }
     }
     // The item after `item` in order, or null.
     [[nodiscard]] static T* next(const T& item) {
@@ -87,13 +96,7 @@ class AvlTree {
             up = at;
             goes_left = Order::before(item, *at);
         }
-        AvlNode<T>& node = item.*Member;
-        node.parent_ = up;
-        node.left_ = node.right_ = nullptr;
-        node.height_ = 1;
-        (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
-        ++size_;
-        rebalance_from(&item, &item);
+        hang(item, up, goes_left);
     }
 
     // insert() of an item that no other one is behind, as before() has it. Pre: as insert().
@@ -110,14 +113,14 @@ class AvlTree {
             return;
         }
         const bool goes_left = next != nullptr && left(*next) == nullptr;
-        T* const up = goes_left ? next : previous;
-        AvlNode<T>& node = item.*Member;
-        node.parent_ = up;
-        node.left_ = node.right_ = nullptr;
-        node.height_ = 1;
-        (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
-        ++size_;
-        rebalance_from(&item, &item);
+        hang(item, goes_left ? next : previous, goes_left);
+    }
+
+    // Puts an item in the place of the only one. Pre: size() is 1; item is on no tree.
+    void replace_only(T& item) {
+        DCHECK(size_ == 1 && !(item.*Member).is_linked());
+        (root_->*Member).height_ = 0;
+        plant(item);
     }
 
     // Pre: item is on this tree.
@@ -126,9 +129,18 @@ class AvlTree {
         DCHECK(node.is_linked());
         if (size_ == 1) {
             root_ = nullptr;
+            ends_ = {};
             size_ = 0;
             node.height_ = 0;
             return;
+        }
+        if constexpr (kJoins) {
+            // The first item has nothing on its left, and the last one nothing on its right.
+            if (&item == ends_.first) {
+                ends_.first = node.right_ != nullptr ? leftmost(node.right_) : node.parent_;
+            } else if (&item == ends_.last) {
+                ends_.last = node.left_ != nullptr ? rightmost(node.left_) : node.parent_;
+            }
         }
         T* dirty = nullptr;  // the lowest item whose subtree changed
         T* top = nullptr;    // the highest one that has other children now
@@ -146,17 +158,23 @@ class AvlTree {
             }
             adopt_left(heir, node.left_);
             replace_child(node.parent_, item, heir);
+            // What changes above is told from what was in this place.
+            heir_node.height_ = node.height_;
+            if constexpr (kJoins) {
+                Order::inherit(*heir, item);
+            }
             top = heir;
         }
         node.parent_ = node.left_ = node.right_ = nullptr;
         node.height_ = 0;
         --size_;
-        rebalance_from(dirty, top);
+        shrink_from(dirty, top);
     }
 
     // Forgets all items. They stay as they are and must not be put on a tree again.
     void abandon() {
         root_ = nullptr;
+        ends_ = {};
         size_ = 0;
     }
 
@@ -166,8 +184,12 @@ class AvlTree {
             Order::update(*at, left(*at), right(*at));
         }
     }
+
     // The same, only as far as they change.
-    static void refresh_changed(T& item) { augment_from(&item); }
+    static void refresh_changed(T& item) {
+        for (T* at = &item; at != nullptr && update(at); at = parent(*at)) {
+        }
+    }
 
     // The stored balance of one item is right: for auditors. Does not look below its children.
     [[nodiscard]] static bool is_balanced_at(const T& item) {
@@ -176,18 +198,48 @@ class AvlTree {
     }
 
   private:
+    static constexpr bool kJoins = requires(T& item) { Order::join(item, item); };
+    struct Ends {
+        T* first{nullptr};
+        T* last{nullptr};
+    };
+    struct NoEnds {};
+
     // Makes the item the only one.
     void plant(T& item) {
         AvlNode<T>& node = item.*Member;
         node.parent_ = node.left_ = node.right_ = nullptr;
         node.height_ = 1;
         root_ = &item;
+        if constexpr (kJoins) {
+            ends_ = {&item, &item};
+        }
         size_ = 1;
         Order::update(item, nullptr, nullptr);
+    }
+    // Makes the item a leaf below `up`. Pre: there is no other on that side.
+    void hang(T& item, T* up, bool goes_left) {
+        AvlNode<T>& node = item.*Member;
+        node.parent_ = up;
+        node.left_ = node.right_ = nullptr;
+        node.height_ = 1;
+        (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
+        if constexpr (kJoins) {
+            T*& end = goes_left ? ends_.first : ends_.last;
+            end = end == up ? &item : end;
+        }
+        ++size_;
+        grow_from(item);
     }
     static T* leftmost(T* item) {
         while (left(*item) != nullptr) {
             item = left(*item);
+        }
+        return item;
+    }
+    static T* rightmost(T* item) {
+        while (right(*item) != nullptr) {
+            item = right(*item);
         }
         return item;
     }
@@ -222,8 +274,8 @@ class AvlTree {
         }
     }
 
-    // Whether the augment is another one now, or may be.
-    static bool augment(T* item) {
+    // Whether it may be another augment now.
+    [[gnu::always_inline]] static bool update(T* item) {
         if constexpr (std::is_void_v<decltype(Order::update(*item, item, item))>) {
             Order::update(*item, left(*item), right(*item));
             return true;
@@ -231,17 +283,25 @@ class AvlTree {
             return Order::update(*item, left(*item), right(*item));
         }
     }
-    static void measure(T* item) {
-        (item->*Member).height_ = 1 + taller(left(*item), right(*item));
-        static_cast<void>(augment(item));
+    // `pivot` is where `top` was, which is below it now: the same items are below the one as were below the
+    // other.
+    static void measure_turned(T* top, T* pivot) {
+        if constexpr (kJoins) {
+            Order::inherit(*pivot, *top);
+            update(top);
+        } else {
+            update(top);
+            update(pivot);
+        }
+        (top->*Member).height_ = 1 + taller(left(*top), right(*top));
+        (pivot->*Member).height_ = 1 + taller(left(*pivot), right(*pivot));
     }
     T* rotate_right(T* top) {
         T* pivot = left(*top);
         replace_child(parent(*top), *top, pivot);
         adopt_left(top, right(*pivot));
         adopt_right(pivot, top);
-        measure(top);
-        measure(pivot);
+        measure_turned(top, pivot);
         return pivot;
     }
     T* rotate_left(T* top) {
@@ -249,56 +309,90 @@ class AvlTree {
         replace_child(parent(*top), *top, pivot);
         adopt_right(top, left(*pivot));
         adopt_left(pivot, top);
-        measure(top);
-        measure(pivot);
+        measure_turned(top, pivot);
         return pivot;
     }
-    // Restores balance and augments from `item` up, beyond `top` (null: nothing to pass) only as long as
-    // something changes: heights at first, then augments alone, which may change where no height does.
-    void rebalance_from(T* item, const T* top) {
+    // Pre: the subtrees of `item` differ in height by two; its augment is right. Answers what is in its place
+    // now.
+    [[gnu::noinline]] T* balance(T* item) {
+        if (height(left(*item)) > height(right(*item))) {
+            T* child = left(*item);
+            if (height(left(*child)) < height(right(*child))) {
+                rotate_left(child);
+            }
+            return rotate_right(item);
+        }
+        T* child = right(*item);
+        if (height(right(*child)) < height(left(*child))) {
+            rotate_right(child);
+        }
+        return rotate_left(item);
+    }
+
+    // `item` is a new leaf, not the root. Up from it augments change until one holds the item already, and
+    // heights until one is as it was; a rotation ends it, for it takes away what the subtree has grown.
+    [[gnu::noinline]] void grow_from(T& item) {
+        Order::update(item, nullptr, nullptr);
+        for (T* at = parent(item); at != nullptr; at = parent(*at)) {
+            if constexpr (kJoins) {
+                if (!Order::join(*at, item)) {
+                    break;
+                }
+            } else if (!update(at)) {
+                break;
+            }
+        }
+        const T* child = &item;
+        for (T* at = parent(item); at != nullptr; at = parent(*at)) {
+            AvlNode<T>& node = at->*Member;
+            const std::int32_t tall = (child->*Member).height_;
+            if (node.height_ > tall) {
+                return;
+            }
+            const T* const other = node.left_ == child ? node.right_ : node.left_;
+            if (tall - height(other) > 1) {
+                balance(at);
+                return;
+            }
+            node.height_ = tall + 1;
+            child = at;
+        }
+    }
+
+    // Something below `item` is gone, and `top`, if not null, at it or above it, has other children: restores
+    // augments and balance upwards as far as they change.
+    [[gnu::noinline]] void shrink_from(T* item, T* top) {
+        bool is_lower = true;
         while (item != nullptr) {
-            AvlNode<T>& node = item->*Member;
-            const std::int32_t left_height = height(node.left_);
-            const std::int32_t right_height = height(node.right_);
-            const std::int32_t lean = left_height - right_height;
+            bool has_changed = update(item);
             const bool is_top = item == top;
-            if (lean > 1) {
-                T* child = node.left_;
-                if (height(left(*child)) < height(right(*child))) {
-                    rotate_left(child);
+            if (is_lower) {
+                AvlNode<T>& node = item->*Member;
+                const std::int32_t before = node.height_;
+                const std::int32_t on_left = height(node.left_);
+                const std::int32_t on_right = height(node.right_);
+                const std::int32_t lean = on_left - on_right;
+                if (lean > 1 || lean < -1) {
+                    item = balance(item);
+                } else {
+                    node.height_ = 1 + (lean > 0 ? on_left : on_right);
                 }
-                item = rotate_right(item);
-            } else if (lean < -1) {
-                T* child = node.right_;
-                if (height(right(*child)) < height(left(*child))) {
-                    rotate_right(child);
-                }
-                item = rotate_left(item);
-            } else {
-                const std::int32_t now = 1 + (lean > 0 ? left_height : right_height);
-                const bool grew_or_shrank = std::exchange(node.height_, now) != now;
-                const bool changed = augment(item);
-                if (!grew_or_shrank && top == nullptr) {
-                    if (changed) {
-                        augment_from(node.parent_);
-                    }
-                    return;
-                }
+                is_lower = (item->*Member).height_ != before;
             }
             if (is_top) {
                 top = nullptr;
+                has_changed = has_changed || !kJoins;  // else it is told from what was in its place before
             }
-            item = parent(*item);
-        }
-    }
-    // Augments from `item` (null: nothing) up, as long as they change.
-    static void augment_from(T* item) {
-        while (item != nullptr && augment(item)) {
-            item = parent(*item);
+            if (is_lower || has_changed) {
+                item = parent(*item);
+            } else {
+                item = top;  // what is between the two has not changed
+            }
         }
     }
 
     T* root_{nullptr};
+    [[no_unique_address]] std::conditional_t<kJoins, Ends, NoEnds> ends_;
     std::uint32_t size_{0};
 };
 

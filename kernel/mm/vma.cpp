@@ -343,13 +343,8 @@ void VmaSet::link(Vma& vma, Vma* next) {
     (vma.previous == nullptr ? first_ : vma.previous->next) = &vma;
     (next == nullptr ? last_ : next->previous) = &vma;
     vma.gap = gap_below(vma);
-    if (next != nullptr) {
-        next->gap = gap_below(*next);  // first: where it is the new one's parent, all is measured at once
-    }
     tree_.insert_between(vma, vma.previous, next);
-    if (next != nullptr) {
-        Tree::refresh_changed(*next);
-    }
+    measure_gap(next);
     recent_ = &vma;  // what was mapped is touched next
     ++count_;
 }
@@ -358,13 +353,8 @@ void VmaSet::unlink_and_free(Vma& vma) {
     Vma* const next = vma.next;
     (vma.previous == nullptr ? first_ : vma.previous->next) = next;
     (next == nullptr ? last_ : next->previous) = vma.previous;
-    if (next != nullptr) {
-        next->gap = gap_below(*next);  // first: where it was the old one's parent, all is measured at once
-    }
     tree_.erase(vma);
-    if (next != nullptr) {
-        Tree::refresh_changed(*next);
-    }
+    measure_gap(next);
     --count_;
     if (recent_ == &vma) {
         recent_ = nullptr;

@@ -17,7 +17,7 @@ Violation Auditor::check(const RunQueue& queue, std::uint32_t max_entities) {
     if (const Violation violation = check_throttled(queue, max_entities); violation.found()) {
         return violation;
     }
-    if (!queue.faults_.lose_time && queue.busy_ + queue.idle_ != queue.clock_ - queue.start_) {
+    if (!queue.faults_.lose_time && queue.busy() + queue.idle_ != queue.clock_ - queue.start_) {
         return {.rule = "S7: busy + idle is not the time since the start"};
     }
     const Entity* current = queue.current_;
@@ -157,19 +157,19 @@ Violation Auditor::check_entity(const RunQueue& queue, const Entity& entity) {
         return {.rule = "S2: the tree is out of balance", .entity = &entity};
     }
     VirtualTime min_vt = position.vt;
-    std::uint32_t min_weight = position.weight;
-    std::uint32_t max_weight = position.weight;
+    std::uint32_t least_weight = position.weight;
+    std::uint32_t greatest_weight = position.weight;
     CpuMask any_allowed = entity.attributes.affinity_effective;
     for (const Entity* child : {Tree::left(entity), Tree::right(entity)}) {
         if (child != nullptr) {
             min_vt = earlier(min_vt, child->position().min_vt);
-            min_weight = std::min(min_weight, child->position().min_weight);
-            max_weight = std::max(max_weight, child->position().max_weight);
+            least_weight = std::min(least_weight, child->position().weights.least());
+            greatest_weight = std::max(greatest_weight, child->position().weights.greatest());
             any_allowed = any_allowed | child->position().any_allowed;
         }
     }
-    if (position.min_vt != min_vt || position.min_weight != min_weight || position.max_weight != max_weight ||
-        position.any_allowed != any_allowed) {
+    if (position.min_vt != min_vt || position.weights.least() != least_weight ||
+        position.weights.greatest() != greatest_weight || position.any_allowed != any_allowed) {
         return {.rule = "S2: an augment is stale", .entity = &entity};
     }
     if (const Violation violation = check_weight(queue, entity); violation.found()) {

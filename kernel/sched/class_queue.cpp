@@ -37,7 +37,7 @@ std::uint32_t ClassQueue::lightest() const {
     if (root == nullptr) {
         return running_ == nullptr ? 0 : running_->position_.weight;
     }
-    const std::uint32_t least = root->position_.min_weight;
+    const std::uint32_t least = root->position_.weights.least();
     return running_ == nullptr ? least : std::min(least, running_->position_.weight);
 }
 
@@ -46,6 +46,20 @@ Duration ClassQueue::lag(const Entity& member) const {
         (Int128{virtual_now() - member.position_.vt} * member.position_.weight) / kVirtualPerNs;
     constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
     return Duration::nanoseconds(static_cast<std::int64_t>(std::clamp(service, Int128{-kMax}, Int128{kMax})));
+}
+
+Entity* ClassQueue::first_eligible_below(Entity* item) const {
+    for (;;) {
+        Entity* const left = Tree::left(*item);
+        if (left != nullptr && is_eligible(left->position_.min_vt)) {
+            item = left;
+        } else if (is_eligible(*item)) {
+            return item;
+        } else {
+            item = Tree::right(*item);
+            DCHECK(item != nullptr);
+        }
+    }
 }
 
 Entity* ClassQueue::best() const {
@@ -207,9 +221,10 @@ void ClassQueue::follow_mask(Entity& entity) {
 
 const Entity* ClassQueue::heaviest_waiting() const {
     const Entity* item = waiting_.root();
-    while (item != nullptr && item->position_.weight != item->position_.max_weight) {
+    while (item != nullptr && item->position_.weight != item->position_.weights.greatest()) {
         const Entity* left = Tree::left(*item);
-        const bool is_left = left != nullptr && left->position_.max_weight == item->position_.max_weight;
+        const bool is_left =
+            left != nullptr && left->position_.weights.greatest() == item->position_.weights.greatest();
         item = is_left ? left : Tree::right(*item);
     }
     return item;

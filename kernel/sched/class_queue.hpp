@@ -35,31 +35,54 @@ struct EntityOrder {
         return is_before(a.position_.deadline, b.position_.deadline);
     }
     static bool update(Entity& item, const Entity* left, const Entity* right);
+    static bool join(Entity& item, const Entity& added);
+    static void inherit(Entity& item, const Entity& before);
 };
 
-inline bool EntityOrder::update(Entity& item, const Entity* left, const Entity* right) {
+[[gnu::always_inline]] inline bool EntityOrder::update(Entity& item, const Entity* left,
+                                                       const Entity* right) {
     Entity::Position& position = item.position_;
     VirtualTime min_vt = position.vt;
-    std::uint32_t min_weight = position.weight;
-    std::uint32_t max_weight = position.weight;
+    WeightRange weights{position.weight};
     CpuMask any_allowed = item.attributes.affinity_effective;
     const auto take = [&](const Entity* child) {
         if (child != nullptr) {
             min_vt = earlier(min_vt, child->position_.min_vt);
-            min_weight = std::min(min_weight, child->position_.min_weight);
-            max_weight = std::max(max_weight, child->position_.max_weight);
+            weights.take_in(child->position_.weights);
             any_allowed = any_allowed | child->position_.any_allowed;
         }
     };
     take(left);
     take(right);
-    const bool is_same = position.min_vt == min_vt && position.min_weight == min_weight &&
-                         position.max_weight == max_weight && position.any_allowed == any_allowed;
+    if (position.min_vt == min_vt && position.weights == weights && position.any_allowed == any_allowed) {
+        return false;
+    }
     position.min_vt = min_vt;
-    position.min_weight = min_weight;
-    position.max_weight = max_weight;
+    position.weights = weights;
     position.any_allowed = any_allowed;
-    return !is_same;
+    return true;
+}
+
+inline bool EntityOrder::join(Entity& item, const Entity& added) {
+    Entity::Position& position = item.position_;
+    const VirtualTime min_vt = earlier(position.min_vt, added.position_.vt);
+    WeightRange weights = position.weights;
+    weights.take_in(WeightRange{added.position_.weight});
+    const CpuMask any_allowed = position.any_allowed | added.attributes.affinity_effective;
+    if (position.min_vt == min_vt && position.weights == weights && position.any_allowed == any_allowed) {
+        return false;
+    }
+    position.min_vt = min_vt;
+    position.weights = weights;
+    position.any_allowed = any_allowed;
+    return true;
+}
+
+inline void EntityOrder::inherit(Entity& item, const Entity& before) {
+    Entity::Position& position = item.position_;
+    position.min_vt = before.position_.min_vt;
+    position.weights = before.position_.weights;
+    position.any_allowed = before.position_.any_allowed;
 }
 
 class ClassQueue {
@@ -100,6 +123,8 @@ class ClassQueue {
     [[nodiscard]] Entity* best() const;
     // Of those that wait the first eligible one by deadline, or null.
     [[nodiscard]] Entity* first_eligible() const;
+    // The same of those below `item`, and itself. Pre: there is one.
+    [[nodiscard]] Entity* first_eligible_below(Entity* item) const;
     // A waiting member allowed on `thief`: the one with least U among the first kStealProbes by deadline, or
     // null.
     [[nodiscard]] Entity* find_stealable(CpuId thief, const Faults& faults) const;
@@ -166,9 +191,10 @@ class ClassQueue {
     //   remove() of the running member. Pre: others wait.
     void remove_running_plainly(Entity& entity);
     //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
-    void yield_plainly(Duration request);
-    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
-    void pass_on(Entity& next);
+    void yield_plainly(Duration request, const Entity& last);
+    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits;
+    //   `last` is the last one that waits.
+    void pass_on(Entity& next, Entity& last);
     //   progress_now(). Pre: not empty.
     [[nodiscard]] VirtualTime progress_plainly() const;
     //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its
@@ -251,19 +277,18 @@ inline void ClassQueue::add_to_mean(VirtualSpan distance, std::uint32_t weight) 
     weighted_sum_ = left;
 }
 
+// Mostly it is at the front: from there up, as long as neither an item nor what is to its right has one, and
+// down to it.
 inline Entity* ClassQueue::first_eligible() const {
-    Entity* item = waiting_.root();
-    while (item != nullptr) {
-        Entity* left = Tree::left(*item);
-        if (left != nullptr && is_eligible(left->position_.min_vt)) {
-            item = left;
-        } else if (is_eligible(*item)) {
-            return item;
-        } else {
-            item = Tree::right(*item);
+    Entity* item = waiting_.first();
+    while (item != nullptr && !is_eligible(*item)) {
+        Entity* const right = Tree::right(*item);
+        if (right != nullptr && is_eligible(right->position_.min_vt)) {
+            return first_eligible_below(right);
         }
+        item = Tree::parent(*item);
     }
-    return nullptr;
+    return item;
 }
 
 }  // namespace kernel::sched

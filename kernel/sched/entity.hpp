@@ -5,6 +5,7 @@
 // otherwise.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -43,6 +44,27 @@ struct Statistics {
 
     // Counts one wake-up that took `latency` until it ran. `target`: the latency hint, 0 for none.
     void record_wake(Duration latency, Duration target);
+};
+
+// The least and the greatest of some weights; in one word, because mostly all are equal.
+class WeightRange {
+  public:
+    constexpr WeightRange() = default;
+    constexpr explicit WeightRange(std::uint32_t only) : bits_{std::uint64_t{only} << 32U | only} {}
+    [[nodiscard]] constexpr std::uint32_t least() const { return static_cast<std::uint32_t>(bits_); }
+    [[nodiscard]] constexpr std::uint32_t greatest() const {
+        return static_cast<std::uint32_t>(bits_ >> 32U);
+    }
+    constexpr void take_in(WeightRange other) {
+        if (bits_ != other.bits_) [[unlikely]] {
+            const std::uint32_t most = std::max(greatest(), other.greatest());
+            bits_ = std::uint64_t{most} << 32U | std::min(least(), other.least());
+        }
+    }
+    constexpr bool operator==(const WeightRange&) const = default;
+
+  private:
+    std::uint64_t bits_{0};
 };
 
 // What the scheduler makes of a task's attributes at present.
@@ -131,8 +153,7 @@ class Entity {
         VirtualSpan lag{0};
         // Of the subtree below (and including) this entity, kept by the tree:
         VirtualTime min_vt;
-        std::uint32_t min_weight{0};
-        std::uint32_t max_weight{0};
+        WeightRange weights;
         CpuMask any_allowed;  // union of the masks
     };
     [[nodiscard]] const Position& position() const { return position_; }

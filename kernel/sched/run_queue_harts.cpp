@@ -79,7 +79,7 @@ HartLoad RunQueue::load() const {
         if (const Entity* root = queue.waiting().root(); root != nullptr) {
             load.waiting_mask[i] = faults_.ignore_affinity ? CpuMask::all() : root->position_.any_allowed;
             load.least[i] = load.global[i] - (queue.virtual_now() - root->position_.min_vt);
-            load.heaviest[i] = root->position_.max_weight;
+            load.heaviest[i] = root->position_.weights.greatest();
         }
     }
     return load;

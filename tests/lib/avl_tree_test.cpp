@@ -34,8 +34,25 @@ struct ByKey {
         return item.least != before;
     }
 };
+// The same, telling whether something changed; and how to add one item to an augment.
+struct ByKeyTold : ByKey {
+    static bool update(Item& item, const Item* left, const Item* right) {
+        const int before = item.least;
+        ByKey::update(item, left, right);
+        return item.least != before;
+    }
+};
+struct ByKeyJoined : ByKeyTold {
+    static bool join(Item& item, const Item& added) {
+        const bool is_less = added.value < item.least;
+        item.least = std::min(item.least, added.value);
+        return is_less;
+    }
+    static void inherit(Item& item, const Item& before) { item.least = before.least; }
+};
 using Tree = AvlTree<Item, &Item::node, ByKey>;
 
+template <class Tree>
 void expect_sound(const Item* item) {
     if (item == nullptr) {
         return;
@@ -49,14 +66,15 @@ void expect_sound(const Item* item) {
         }
     }
     ASSERT_EQ(item->least, least);
-    expect_sound(Tree::left(*item));
-    expect_sound(Tree::right(*item));
+    expect_sound<Tree>(Tree::left(*item));
+    expect_sound<Tree>(Tree::right(*item));
 }
 
 class AvlTreeSeeded : public testing::TestWithParam<std::uint32_t> {};
 
-TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
-    std::mt19937 random{GetParam()};
+template <class Tree>
+void behave_like_a_multiset(std::uint32_t seed) {
+    std::mt19937 random{seed};
     std::vector<std::unique_ptr<Item>> items;
     for (int i = 0; i < 300; ++i) {
         items.push_back(std::make_unique<Item>());
@@ -94,7 +112,7 @@ TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
         ASSERT_EQ(tree.first() == nullptr ? -1 : tree.first()->key, model.empty() ? -1 : *model.begin());
         ASSERT_EQ(tree.last() == nullptr ? -1 : tree.last()->key, model.empty() ? -1 : *model.rbegin());
         if (step % 50 == 0) {
-            expect_sound(tree.root());
+            expect_sound<Tree>(tree.root());
             auto expected = model.begin();
             const Item* previous = nullptr;
             for (const Item* at = tree.first(); at != nullptr; at = Tree::next(*at), ++expected) {
@@ -114,6 +132,16 @@ TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
         tree.erase(*tree.root());
     }
     EXPECT_TRUE(tree.empty());
+}
+
+TEST_P(AvlTreeSeeded, BehavesLikeAMultiset) {
+    behave_like_a_multiset<Tree>(GetParam());
+}
+TEST_P(AvlTreeSeeded, BehavesLikeAMultisetWhenTold) {
+    behave_like_a_multiset<AvlTree<Item, &Item::node, ByKeyTold>>(GetParam());
+}
+TEST_P(AvlTreeSeeded, BehavesLikeAMultisetWithJoins) {
+    behave_like_a_multiset<AvlTree<Item, &Item::node, ByKeyJoined>>(GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, AvlTreeSeeded, testing::Range(1U, 6U));
