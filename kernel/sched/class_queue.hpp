@@ -191,10 +191,9 @@ class ClassQueue {
     //   remove() of the running member. Pre: others wait.
     void remove_running_plainly(Entity& entity);
     //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
-    void yield_plainly(Duration request, const Entity& last);
-    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits;
-    //   `last` is the last one that waits.
-    void pass_on(Entity& next, Entity& last);
+    void yield_plainly(Duration request);
+    //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
+    void pass_on(Entity& next);
     //   progress_now(). Pre: not empty.
     [[nodiscard]] VirtualTime progress_plainly() const;
     //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its

@@ -21,7 +21,7 @@ void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faul
     capacity_ = capacity;
     faults_ = faults;
     has_faults_ = faults != Faults{};
-    start_ = clock_ = now;
+    start_ = clock_ = settled_at_ = now;
 }
 
 // --- What a task does ---
@@ -230,7 +230,7 @@ void RunQueue::charge_current(Instant now) {
 // Everything up to now is charged to the current entity, or is idle time. Pre: now > clock_.
 void RunQueue::account_elapsed(Instant now) {
     Duration elapsed = now - clock_;
-    clock_ = now;
+    clock_ = settled_at_ = now;
     if (faults_.lose_time) {
         elapsed -= elapsed / 64;
     }
@@ -259,6 +259,17 @@ void RunQueue::account_elapsed(Instant now) {
             drain_boost(chunk, now - elapsed);
         }
     }
+}
+
+void RunQueue::settle_elapsed() {
+    const Duration elapsed = clock_ - settled_at_;
+    settled_at_ = clock_;
+    busy_ += elapsed;
+    const std::size_t index = index_of(current_->effective());
+    RootMember& member = classes_[index];
+    member.vt = member.vt + advance(elapsed, capacity_, kClassTable[index].weight, member.carry);
+    root_last_ = root_cache_ = member.vt;  // the mean of one class
+    root_known_ = true;
 }
 
 void RunQueue::charge(Duration service, Instant at) {

@@ -182,7 +182,7 @@ class RunQueue {
     [[nodiscard]] std::uint32_t throttled() const { return throttled_.size(); }
     // The one whose budget returns first, or null.
     [[nodiscard]] Entity* first_throttled() const { return throttled_.first(); }
-    [[nodiscard]] Duration busy() const { return busy_; }
+    [[nodiscard]] Duration busy() const { return busy_ + (clock_ - settled_at_); }
     [[nodiscard]] Duration idle() const { return idle_; }
     [[nodiscard]] std::uint64_t switches() const { return switches_; }
     [[nodiscard]] const Faults& faults() const { return faults_; }
@@ -213,11 +213,20 @@ class RunQueue {
     };
 
     void account(Instant now) {
+        settle();
+        usual_until_ = Instant{};
         if (now > clock_) {
             account_elapsed(now);
         }
     }
     void account_elapsed(Instant now);
+    // Puts on the accounts of the hart and its class what account_plainly() left open.
+    void settle() {
+        if (settled_at_ < clock_) {
+            settle_elapsed();
+        }
+    }
+    void settle_elapsed();
     // `at`: when the service ended.
     void charge(Duration service, Instant at);
     void follow_root();
@@ -235,8 +244,9 @@ class RunQueue {
     [[nodiscard]] VirtualTime compute_root() const;
     [[nodiscard, gnu::noinline]] VirtualTime root_far() const;
     [[nodiscard]] static bool is_ordinary(const Entity& entity);
-    [[nodiscard]] bool is_usual(const Entity& current, const RootMember& member) const;
-    [[nodiscard]] bool account_plainly(Instant now, RootMember& member, const ClassRow& row);
+    [[nodiscard]] static bool runs_ordinarily(const Entity& current);
+    [[nodiscard]] bool account_plainly(Instant now, RootMember& member);
+    [[nodiscard, gnu::noinline]] bool foresee(Instant now);
     [[nodiscard]] Instant event_of_usual() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
@@ -316,7 +326,12 @@ class RunQueue {
     VirtualTime oldest_empty_;  // no class without work is further behind than this
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
-    Instant clock_;                    // accounts are complete up to here
+    Instant clock_;                    // accounts are complete up to here, but for
+    Instant settled_at_;               // those of the hart and the class of current_, which are up to here
+    // The class foresee() found to be the only one with work, and until when that and more holds, unless
+    // account() is called; Instant{}: not known.
+    RootMember* usual_class_{nullptr};
+    Instant usual_until_;
     Instant picked_at_;
     Instant resched_at_{Instant::never()};
     Duration busy_;

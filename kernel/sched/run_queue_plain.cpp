@@ -20,19 +20,6 @@
 
 namespace kernel::sched {
 
-namespace {
-
-// The same, kept in a register: the compiler would rather work an address within an array out again at each
-// use.
-template <class T>
-[[gnu::always_inline]] inline T& kept(T& object) {
-    T* at = &object;
-    asm("" : "+r"(at));
-    return *at;
-}
-
-}  // namespace
-
 // --- Among the tasks of the class ---
 
 inline void ClassQueue::remove_running_plainly(Entity& entity) {
@@ -60,8 +47,12 @@ inline void ClassQueue::yield_plainly(Duration request) {
 
 inline void ClassQueue::pass_on(Entity& next) {
     Entity& entity = *running_;
-    waiting_.erase(next);
-    waiting_.insert_last(entity);
+    if (waiting_.size() == 1) {
+        waiting_.replace_only(entity);
+    } else {
+        waiting_.insert_last(entity);
+        waiting_.erase(next);
+    }
     running_ = &next;
 }
 
@@ -116,21 +107,15 @@ inline bool RunQueue::is_ordinary(const Entity& entity) {
            entity.attributes.qos_class != QosClass::PerfBurst;
 }
 
-// Pre: `current` runs, and is a member of `member`.
-inline bool RunQueue::is_usual(const Entity& current, const RootMember& member) const {
-    const ClassQueue& queue = member.queue;
-    const Entity::Position& position = current.position_;
-    const bool is_only_class = queue.waiting().size() + 1 == runnable_;
-    // When rates have come to an end, a member has its old pace until its request is used up.
-    const bool are_paces_weights = !member.has_rates && queue.pace_sum_ == queue.sum_weight_ &&
-                                   position.pace == position.weight && queue.wholes_ == 0;
-    return is_only_class && are_paces_weights && !has_faults_ && throttled_.empty() && is_ordinary(current);
+// The same of one that runs, whose pace must be its weight as well.
+inline bool RunQueue::runs_ordinarily(const Entity& current) {
+    return is_ordinary(current) && current.position_.pace == current.position_.weight;
 }
 
 // account(), in the usual case. False, and nothing done, where more than the accounts is to change: a request
-// ends, the task's or the class's, or the clocks are to be tidied up.
-[[gnu::always_inline]] inline bool RunQueue::account_plainly(Instant now, RootMember& member,
-                                                             const ClassRow& row) {
+// ends, the task's or the class's, or the clocks are to be tidied up. What the class and the hart have used
+// is left to settle(): until usual_until_ it comes to nothing but a sum.
+[[gnu::always_inline]] inline bool RunQueue::account_plainly(Instant now, RootMember& member) {
     const Duration elapsed = now - clock_;
     if (elapsed.ns() <= 0) {
         return true;
@@ -141,17 +126,13 @@ inline bool RunQueue::is_usual(const Entity& current, const RootMember& member) 
     std::uint64_t carry = position.carry;
     const VirtualSpan moved = advance(elapsed, capacity_, position.weight, carry);
     const VirtualTime vt = position.vt + moved;
-    std::uint64_t class_carry = member.carry;
-    const VirtualTime class_vt = member.vt + advance(elapsed, capacity_, row.weight, class_carry);
     const auto weighted = static_cast<std::uint64_t>(moved) * position.weight;
     const Int128 progress = queue.progress_sum_ + weighted;
-    if (elapsed > kChargeChunk || !is_before(vt, position.request_end) ||
-        !is_before(class_vt, member.request_end) || class_vt - oldest_empty_ > kFarBehind ||
-        progress != static_cast<std::int64_t>(progress)) [[unlikely]] {
+    if (!is_before(vt, position.request_end) || progress != static_cast<std::int64_t>(progress))
+        [[unlikely]] {
         return false;
     }
     clock_ = now;
-    busy_ += elapsed;
     entity.statistics_.runtime += elapsed;
     entity.since_ = now;
     if (entity.runtime_by_cpu_ != nullptr) {
@@ -163,11 +144,30 @@ inline bool RunQueue::is_usual(const Entity& current, const RootMember& member) 
     queue.base_ = queue.base_ + static_cast<VirtualSpan>(sum / queue.sum_weight_);
     queue.weighted_sum_ = static_cast<std::int64_t>(sum % queue.sum_weight_);
     queue.progress_sum_ = progress;
-    member.vt = class_vt;
-    member.carry = class_carry;
-    root_last_ = root_cache_ = class_vt;
-    root_known_ = true;
     return true;
+}
+
+// Looks whether this hart is in the usual case, and finds how long nothing but sums change for it and the
+// only class that has work. account() has this forgotten, with which everything that could change it begins.
+// Whether it lasts beyond `now`. Pre: there is a current entity.
+bool RunQueue::foresee(Instant now) {
+    const std::size_t index = index_of(current_->effective_);
+    RootMember& member = classes_[index];
+    const ClassQueue& queue = member.queue;
+    // When rates have come to an end, a member has its old pace until its request is used up.
+    const bool are_paces_weights =
+        !member.has_rates && queue.pace_sum_ == queue.sum_weight_ && queue.wholes_ == 0;
+    if (!is_only_class(index) || !are_paces_weights || has_faults_ || !throttled_.empty()) {
+        return false;
+    }
+    settle();
+    const std::uint32_t weight = kClassTable[index].weight;
+    const Duration to_end = time_to_advance(member.request_end - member.vt, capacity_, weight, member.carry);
+    const Duration to_tidying =
+        time_to_advance(oldest_empty_ + kFarBehind - member.vt, capacity_, weight, member.carry);
+    usual_class_ = &member;
+    usual_until_ = clock_ + std::min({to_end, to_tidying, kChargeChunk});
+    return now < usual_until_;
 }
 
 // next_event(), in the usual case. Pre: there is a current entity.
@@ -190,17 +190,20 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     }
     Entity& current = *current_;
     Entity::Position& position = entity.position_;
+    if (now >= usual_until_ && !foresee(now)) [[unlikely]] {
+        return false;
+    }
     const QosClass qos_class = current.effective_;
     const std::size_t index = index_of(qos_class);
-    RootMember& member = kept(classes_[index]);
+    RootMember& member = *usual_class_;
     ClassQueue& queue = member.queue;
     const bool is_as_before = entity.state_ == TaskState::Blocked && position.has_global &&
                               entity.cpu_ == cpu_ && position.frame == qos_class &&
                               entity.attributes.qos_class == qos_class &&
                               position.weight == entity.attributes.shares * kWeightPerShare;
     const Duration slept = std::max(Duration{}, now - entity.since_);
-    if (!is_as_before || !is_ordinary(entity) || !is_usual(current, member) || slept > kSleepHorizon ||
-        !account_plainly(now, member, kClassTable[index])) {
+    if (!is_as_before || !is_ordinary(entity) || !runs_ordinarily(current) || slept > kSleepHorizon ||
+        !account_plainly(now, member)) {
         return false;
     }
     entity.statistics_.sleep += slept;
@@ -235,12 +238,13 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
 }
 
 bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
+    if (now >= usual_until_ && !foresee(now)) [[unlikely]] {
+        return false;
+    }
     Entity& entity = *current_;
-    const std::size_t index = index_of(entity.effective_);
-    RootMember& member = kept(classes_[index]);
+    RootMember& member = *usual_class_;
     ClassQueue& queue = member.queue;
-    if (!is_usual(entity, member) || queue.waiting().empty() ||
-        !account_plainly(now, member, kClassTable[index])) {
+    if (!runs_ordinarily(entity) || queue.waiting().empty() || !account_plainly(now, member)) {
         return false;
     }
     entity.since_ = now;
@@ -261,6 +265,7 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
         if (!blocks) {
             queue.stop(entity);
         }
+        settle();
         current_ = nullptr;
         step.pick = pick_next(now);
         step.event = next_event(now);
@@ -275,7 +280,7 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
         next = &entity;  // all others have had more than their share
     }
     current_ = next;
-    const auto now_picked = static_cast<std::uint8_t>(index);
+    const auto now_picked = static_cast<std::uint8_t>(next->effective_);
     const bool is_lower = picked_class_ == HartLoad::kIdle || now_picked < picked_class_;
     step.pick = {.entity = next, .switched = next != last_run_, .balance = request_ended_ || is_lower};
     picked_class_ = now_picked;
