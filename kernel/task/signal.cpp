@@ -80,6 +80,13 @@ void unlist_thread(Process& process, Task& task) {
     (is_open ? process.signals.open.remove(task) : process.signals.masked.remove(task));
 }
 
+// timer_getoverrun() answers what the timer's signal said that was accepted last.
+void note_overruns(Process& process, const SignalInfo& info) {
+    if (info.code == signal::kFromTimer) {
+        process.signals.overruns[info.first % kMaxTimers] = static_cast<std::uint32_t>(info.first >> 32);
+    }
+}
+
 // Gives the signal to a thread that waits for it; false when it does not, or its wait has just ended.
 bool hand_over(Process& process, Wait& wait, std::uint32_t number, const SignalInfo& info) {
     Task& task = *wait.task;
@@ -90,6 +97,7 @@ bool hand_over(Process& process, Wait& wait, std::uint32_t number, const SignalI
     process.signals.waiters.remove(wait);
     task.taken_signal = number;
     task.taken_info = info;
+    note_overruns(process, info);
     finish_wait(wait, 0);
     return true;
 }
@@ -157,10 +165,7 @@ std::uint32_t take_pending(Task& task, std::uint64_t set, SignalInfo& info) {
     }
     const auto number = static_cast<std::uint32_t>(std::countr_zero(first)) + 1;
     info = (own != 0 ? task.pending_signals : task.process().signals.pending).take(number);
-    if (info.code == signal::kFromTimer) {
-        task.process().signals.overruns[info.first % kMaxTimers] =
-            static_cast<std::uint32_t>(info.first >> 32);
-    }
+    note_overruns(task.process(), info);
     return number;
 }
 

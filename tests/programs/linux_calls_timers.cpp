@@ -52,12 +52,12 @@ void use_the_interval_timer() {
     truth("it went off once", left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
     const itimerval often{.it_interval = {.tv_sec = 0, .tv_usec = 1000},
                           .it_value = {.tv_sec = 0, .tv_usec = 1000}};
-    succeeds("again and again", setitimer(ITIMER_REAL, &often, nullptr));
     const std::int64_t before = now_ns();
+    succeeds("again and again", setitimer(ITIMER_REAL, &often, nullptr));
     for (int i = 0; i < 3; ++i) {
         equal("SIGALRM", sigwaitinfo(&set, nullptr), SIGALRM);
     }
-    truth("a period apart", now_ns() - before >= 2 * kMillisecond);
+    truth("a period apart", now_ns() - before >= 3 * kMillisecond);
     const itimerval none{};
     succeeds("stop", setitimer(ITIMER_REAL, &none, &left));
     equal("what it was", left.it_interval.tv_usec, 1000);
@@ -125,13 +125,20 @@ void count_overruns() {
                            .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
     const std::int64_t start = now_ns();
     succeeds("settime", timer_settime(timer, 0, &often, nullptr));
-    while (now_ns() - start < 10 * kMillisecond) {
-    }
     siginfo_t info{};
-    equal("one signal", sigwaitinfo(&set, &info), SIGUSR1);
-    const std::int64_t passed = (now_ns() - start) / kMillisecond;
-    truth("for all of them", info.si_overrun >= 8 && info.si_overrun < passed);
+    std::int64_t expired = 0;
+    // The machine's timer may be late for some of them: tried again until it is not.
+    do {
+        const std::int64_t begin = now_ns();
+        while (now_ns() - begin < 10 * kMillisecond) {
+        }
+        equal("one signal", sigwaitinfo(&set, &info), SIGUSR1);
+        expired += 1 + info.si_overrun;
+        truth("for no more than there were", expired <= (now_ns() - start) / kMillisecond);
+    } while (info.si_overrun < 8);
     equal("asked for", timer_getoverrun(timer), info.si_overrun);
+    equal("one that is waited for", sigwaitinfo(&set, &info), SIGUSR1);
+    equal("is asked for", timer_getoverrun(timer), info.si_overrun);
     succeeds("delete", timer_delete(timer));
     const timespec now{};
     sigtimedwait(&set, nullptr, &now);
@@ -139,6 +146,7 @@ void count_overruns() {
 
 std::atomic<int> handled{0};
 std::atomic<int> handled_by{0};
+std::atomic<int> told{0};
 
 void tell_a_thread_or_nobody() {
     struct sigaction action{};
@@ -149,19 +157,24 @@ void tell_a_thread_or_nobody() {
     sigaction(SIGUSR2, &action, nullptr);
     const timer_t timer = create(SIGUSR2, SIGEV_THREAD_ID, 0);
     const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
-    succeeds("settime", timer_settime(timer, 0, &once, nullptr));
+    // Again and again: a signal that comes before the sleep has begun does not end it.
+    const itimerspec often{.it_interval = {.tv_sec = 0, .tv_nsec = kMillisecond},
+                           .it_value = {.tv_sec = 0, .tv_nsec = kMillisecond}};
+    succeeds("settime", timer_settime(timer, 0, &often, nullptr));
     const timespec long_time{.tv_sec = 1000, .tv_nsec = 0};
     fails("a sleep is interrupted", nanosleep(&long_time, nullptr), EINTR);
-    equal("its handler ran", handled, 1);
+    truth("its handler ran", handled >= 1);
     equal("here", handled_by, gettid());
     succeeds("delete", timer_delete(timer));
-    const timer_t silent = create(0, SIGEV_NONE, 0, CLOCK_TAI);
+    action.sa_handler = [](int) { told.fetch_add(1); };
+    sigaction(SIGRTMIN + 4, &action, nullptr);
+    const timer_t silent = create(SIGRTMIN + 4, SIGEV_NONE, 0, CLOCK_TAI);
     succeeds("settime", timer_settime(silent, 0, &once, nullptr));
     itimerspec left{};
     do {
         timer_gettime(silent, &left);
     } while (left.it_value.tv_nsec != 0);
-    equal("nobody was told", handled, 1);
+    equal("nobody was told", told, 0);
     succeeds("delete", timer_delete(silent));
 }
 
