@@ -322,12 +322,12 @@ void know_other_sizes() {
     succeeds("a hart, longer", call::sched_hartstat(0, &hart.known, sizeof(hart)));
     truth("the rest is zero",
           hart.known.size == sizeof(sched_hartstat) && hart.unknown == decltype(hart.unknown){});
-    // What the first version of the ABI had is enough to ask for, and then the later members stay as they were.
+    // What the first version of the ABI had is enough to ask for, and then the later members stay as they
+    // were.
     constexpr std::uint32_t kFirstHartstat = offsetof(sched_hartstat, nr_denied);
     hart.known.nr_denied = 77;
     succeeds("a hart, as ABI 1 first had it", call::sched_hartstat(0, &hart.known, kFirstHartstat));
-    truth("nothing behind it is written",
-          hart.known.size == kFirstHartstat && hart.known.nr_denied == 77);
+    truth("nothing behind it is written", hart.known.size == kFirstHartstat && hart.known.nr_denied == 77);
     fails("a hart, shorter", call::sched_hartstat(0, &hart.known, kFirstHartstat - 1), EINVAL);
     fails("a hart for the kernel",
           call::sched_hartstat(0, bad_pointer<sched_hartstat>(), sizeof(sched_hartstat)), EFAULT);

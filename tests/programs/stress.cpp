@@ -254,8 +254,8 @@ void fill_page_cache() {
     close(file);
 }
 
-// Frames of the kernel's task table, which it never gives back: one for every 512 ids and one for every 1024, as the
-// ids are handed out in ascending order. Once all were handed out, it has them all.
+// Frames of the kernel's task table, which it never gives back: one for every 512 ids and one for every 1024,
+// as the ids are handed out in ascending order. Once all were handed out, it has them all.
 std::uint64_t task_table_bytes(std::int32_t youngest) {
     constexpr std::uint64_t kIds = 32768;
     constexpr std::uint64_t kIdsPerFrame = 512;
