@@ -15,7 +15,7 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build    620 set-up, host build, release and debug image"
+    "build    560 set-up, host build, release and debug image"
     "host      70 unit tests with sanitizers"
     "fuzz      60 parsers under libFuzzer, the decoders of traces; planted defects they must find"
     "proofs   190 the scheduler's invariants in the simulator, every interleaving, seeded defects"
