@@ -30,6 +30,8 @@ namespace kernel::arch {
 #endif
 // A hint inside a spin loop.
 void cpu_relax();
+// Whether loads and stores of this hart's kernel reach pages that are open to programs. They never should.
+[[nodiscard]] bool can_touch_user_pages();
 // Stores with release order. An atomic store of the compiler's is an exchange, which is longer and slower.
 #ifdef __riscv
 inline void store_release(std::atomic<std::uint32_t>& word, std::uint32_t value) {

@@ -19,6 +19,7 @@
 #include "syscall/console_ops.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/log_source.hpp"
+#include "syscall/map_audit.hpp"
 #include "syscall/power.hpp"
 #include "task/dispatcher.hpp"
 #include "task/lifecycle.hpp"
@@ -66,6 +67,11 @@ void stop_other_harts() {
 // reads the console knows that the end was reached.
 void change_power(syscall::PowerAction action) {
     provoke_failure();
+#ifdef NEURON_DEBUG
+    const syscall::MapAudit seen = syscall::audit_all_maps();
+    log::info("map audit: ", seen.spaces, " programs with ", seen.pages,
+              " pages, and the kernel's map: good");
+#endif
     drivers::console().flush();
     const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;
     if (action != syscall::PowerAction::Halt) {

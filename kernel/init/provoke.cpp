@@ -6,8 +6,12 @@
 #include <cstdint>
 
 #include "arch/contract.hpp"
+#include "arch/riscv64/csr.hpp"
 #include "init/boot.hpp"
 #include "init/panic.hpp"
+#include "mm/kernel_map.hpp"
+#include "task/dispatcher.hpp"
+#include "task/process.hpp"
 
 namespace kernel::init {
 
@@ -34,10 +38,37 @@ struct Provocation {
     }
 }
 
+// A page outside the image that could be executed.
+[[gnu::noinline]] void spoil_kernel_map() {
+    mm::PageTable table{mm::kernel_map().root()};
+    static_cast<void>(table.map_page(mm::kMmioBase + (mm::kMmioBytes - mm::kPageSize), PhysAddr{0},
+                                     mm::kReadExecute, mm::PageOwner::Kernel));
+}
+
+// The kernel's root table, for the caller's program to write to. Nothing else is mapped there.
+constexpr VirtAddr kUnused{0x20'0000'0000};
+[[gnu::noinline]] void spoil_user_map() {
+    task::with_space(task::current_task().process(), [](mm::AddressSpace& space) {
+        mm::PageTable table{space.root()};
+        static_cast<void>(
+            table.map_page(kUnused, mm::kernel_map().root(), mm::kReadWrite, mm::PageOwner::User));
+    });
+}
+
+#ifdef NEURON_DEBUG
+// Opens programs' pages to the kernel: the end of this call finds it so.
+extern "C" [[gnu::noinline]] void arch_open_user_memory() {
+    arch::riscv64::set_csr_bits<arch::riscv64::Csr::Sstatus>(arch::riscv64::sstatus::kSum);
+    task::note_section_end(0);
+}
+#else
+void arch_open_user_memory() {}
+#endif
+
 constexpr std::array kProvocations{
-    Provocation{"panic", &fail_check},
-    Provocation{"exception", &fail_load},
-    Provocation{"lockup", &never_return},
+    Provocation{"sum", &arch_open_user_memory}, Provocation{"kernel-map", &spoil_kernel_map},
+    Provocation{"user-map", &spoil_user_map},   Provocation{"panic", &fail_check},
+    Provocation{"exception", &fail_load},       Provocation{"lockup", &never_return},
 };
 
 const Provocation* find(std::string_view name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Failures of the kernel on purpose (neuron.break=, docs/debugging.md), to see what its reports say:
-// reboot(2) fails that way on the hart of its caller, instead of switching the machine off.
+// reboot(2) fails that way on the hart of its caller, instead of switching the machine off. And what only
+// debug builds notice: a page of the kernel's map or a program's that should not be, SUM set.
 #pragma once
 
 #include <string_view>

@@ -28,11 +28,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "lib/cpu_mask.hpp"
 #include "lib/result.hpp"
 #include "mm/file_object.hpp"
+#include "mm/map_audit.hpp"
 #include "mm/page_table.hpp"
 #include "mm/protection.hpp"
 #include "mm/vma.hpp"
@@ -216,6 +218,8 @@ class alignas(64) AddressSpace {
     [[nodiscard]] std::uint64_t mapped_bytes() const EXCLUDES(lock_);
     // Stops the machine when mappings, page table and counts disagree. For tests.
     void check_invariants() const EXCLUDES(lock_);
+    // The first thing wrong with the page table, or nothing; adds to `pages` how many it holds.
+    [[nodiscard]] std::optional<AuditResult> audit(std::uint64_t& pages) const EXCLUDES(lock_);
 
   private:
     template <class T>

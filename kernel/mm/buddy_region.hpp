@@ -32,8 +32,10 @@ struct FrameInfo {
     // Atomic, relaxed: a hart looks at it without the lock, when it frees, while another under the lock looks
     // at its buddy's.
     std::atomic<FrameState> state{FrameState::NoHead};
-    bool is_poisoned{false};  // debug builds: freed, and filled with the poison pattern
-    bool is_cached{false};    // debug builds: in a hart's cache, so nobody may free it or take a reference
+    // Debug builds; written by whoever owns the frame then.
+    bool is_poisoned : 1 {false};      // freed, and filled with the poison pattern
+    bool is_for_programs : 1 {false};  // FrameAllocator::note_for_programs()
+    bool is_cached{false};             // in a hart's cache, so nobody may free it or take a reference
 };
 static_assert(sizeof(FrameInfo) == 16);
 

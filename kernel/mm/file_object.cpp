@@ -87,11 +87,14 @@ Result<PhysAddr> FileObject::load_page(std::uint64_t index) {
         const auto frame = frames().allocate_zeroed_frame();
         if (!frame.ok()) {
             budget_->used.fetch_sub(1, std::memory_order_relaxed);
+            return frame.error();
         }
+        frames().note_for_programs(*frame);
         top_page_ = std::max(top_page_, index + 1);
         return frame;
     }
     const PhysAddr frame = TRY(frames().allocate_frame());
+    frames().note_for_programs(frame);
     const auto source = contents_.subspan(index * kPageSize);
     const std::size_t length = std::min<std::size_t>(source.size(), kPageSize);
     const auto page = frame_bytes(frame);

@@ -50,7 +50,9 @@ void check_not_cached(const FrameInfo& info) {
 void poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
     std::memset(block_bytes(block, order).data(), std::to_integer<int>(kPoisonByte), kPageSize << order);
     for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
-        region.info(block + i * kPageSize).is_poisoned = true;
+        FrameInfo& info = region.info(block + i * kPageSize);
+        info.is_poisoned = true;
+        info.is_for_programs = false;
     }
 }
 
@@ -268,6 +270,26 @@ void FrameAllocator::put_in_full(HartCache& cache, PhysAddr frame) {
 std::uint32_t FrameAllocator::references(PhysAddr frame) const {
     return region_of(frame).info(frame).references.load(std::memory_order_relaxed);
 }
+
+#ifdef NEURON_DEBUG
+void FrameAllocator::note_for_programs(PhysAddr frame) {
+    region_of(frame).info(frame).is_for_programs = true;
+}
+
+bool FrameAllocator::is_for_programs(PhysAddr frame) const {
+    const auto* const region = std::ranges::find_if(
+        regions_, [frame](const BuddyRegion& candidate) { return candidate.contains(frame); });
+    if (region == regions_.end()) {
+        return false;
+    }
+    const FrameInfo& info = region->info(frame);
+    return info.state.load(std::memory_order_relaxed) == FrameState::InUse && info.is_for_programs;
+}
+#else
+bool FrameAllocator::is_for_programs(PhysAddr) const {
+    return true;
+}
+#endif
 
 FrameStats FrameAllocator::stats() const {
     LockGuard guard{lock_};

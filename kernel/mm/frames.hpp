@@ -63,6 +63,17 @@ class FrameAllocator {
     // How many references a frame in use has. Exact only while the caller keeps others from changing it.
     [[nodiscard]] std::uint32_t references(PhysAddr frame) const;
 
+    // Notes that the frame, just given out, is to hold a program's or a file's bytes, until it is freed: no
+    // other may be mapped for a program. Debug builds.
+#ifdef NEURON_DEBUG
+    void note_for_programs(PhysAddr frame);
+#else
+    void note_for_programs(PhysAddr) {}
+#endif
+    // Whether the frame is in use and note_for_programs() was called; any address will do. Without
+    // NEURON_DEBUG: always.
+    [[nodiscard]] bool is_for_programs(PhysAddr frame) const;
+
     // A snapshot; exact when no other hart allocates.
     [[nodiscard]] FrameStats stats() const EXCLUDES(lock_);
     // Gives the calling hart's cached frames back to the pool.

@@ -38,77 +38,10 @@ bool is_in_stack_window(VirtAddr va) {
     return va >= kStacksBase && va - kStacksBase < kStacksBytes;
 }
 
-std::optional<AuditFinding> audit_leaf(Pte pte, VirtAddr va, std::uint64_t page_bytes) {
-    const Protection protection = pte.protection();
-    if (!protection.is_allowed()) {
-        return AuditFinding::WritableAndExecutable;
-    }
-    if (pte.is_user() || va < kKernelHalf) {
-        return AuditFinding::OpenToUserMode;
-    }
-    if (!pte.has_accessed() || (protection.write && !pte.has_dirty())) {
-        return AuditFinding::MissingAccessedDirty;
-    }
-    if (pte.frame().value() % page_bytes != 0) {
-        return AuditFinding::Misaligned;
-    }
-    const bool is_guard = is_in_stack_window(va) &&
-                          (va - kStacksBase) % kHartStackSlotBytes < kHartStackSlotBytes - kHartStackBytes;
-    if (is_guard) {
-        return AuditFinding::GuardMapped;
-    }
-    return std::nullopt;
-}
-
-std::optional<AuditResult> audit_table(PhysAddr table, VirtAddr base, std::uint64_t entry_bytes) {
-    const auto* entries = static_cast<const std::uint64_t*>(phys_to_virt(table));
-    for (std::uint64_t index = 0; index < kPageSize / sizeof(std::uint64_t); ++index) {
-        const Pte pte = Pte::from_bits(entries[index]);
-        VirtAddr va = base + index * entry_bytes;
-        if (entry_bytes == kGigaPageSize && index >= 256) {
-            va = kKernelHalf + (index - 256) * kGigaPageSize;  // the upper half is sign-extended
-        }
-        if (!pte.is_valid()) {
-            continue;
-        }
-        if (pte.is_leaf()) {
-            if (const auto finding = audit_leaf(pte, va, entry_bytes)) {
-                return AuditResult{*finding, va};
-            }
-            continue;
-        }
-        if (pte.has_accessed() || pte.has_dirty() || pte.is_user() || entry_bytes == kPageSize) {
-            return AuditResult{AuditFinding::ReservedBitsInTable, va};
-        }
-        if (const auto result = audit_table(pte.frame(), va, entry_bytes / 512)) {
-            return result;
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace
 
 KernelMap& kernel_map() {
     return the_kernel_map;
-}
-
-std::string_view text(AuditFinding finding) {
-    switch (finding) {
-        case AuditFinding::WritableAndExecutable:
-            return "a page is writable and executable";
-        case AuditFinding::OpenToUserMode:
-            return "a kernel page is open to user mode";
-        case AuditFinding::ReservedBitsInTable:
-            return "a table entry has reserved bits set";
-        case AuditFinding::MissingAccessedDirty:
-            return "a page lacks its accessed or dirty bit";
-        case AuditFinding::Misaligned:
-            return "a large page maps an unaligned frame";
-        case AuditFinding::GuardMapped:
-            return "a stack guard is mapped";
-    }
-    return "unknown finding";
 }
 
 Result<void> KernelMap::build(const KernelMapDescription& description) {
@@ -124,6 +57,8 @@ Result<void> KernelMap::build(const KernelMapDescription& description) {
         }
     }
     table_ = TRY(PageTable::create());
+    fixed_ = {PhysRange{description.text.physical, description.text.bytes},
+              PhysRange{description.rodata.physical, description.rodata.bytes}};
     const auto map_segment = [this](const ImageSegment& segment, Protection protection) {
         return table_.map_range(segment.start, segment.physical, segment.bytes, protection,
                                 PageOwner::Kernel);
@@ -214,11 +149,7 @@ std::optional<CpuId> KernelMap::guard_owner(VirtAddr va) {
 }
 
 std::optional<AuditResult> KernelMap::audit() const {
-    return audit_kernel_map(table_);
-}
-
-std::optional<AuditResult> audit_kernel_map(const PageTable& table) {
-    return audit_table(table.root(), VirtAddr{0}, kGigaPageSize);
+    return audit_kernel_map(table_, fixed_);
 }
 
 }  // namespace kernel::mm

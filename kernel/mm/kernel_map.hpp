@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The kernel's half of every address space, built once at boot from a description: image, physmap, hart
 // stacks, device registers. Nothing is writable and executable, nothing is open to user mode, and the text
-// and read-only data of the image are read-only in the physmap too. audit_kernel_map() proves it by walking
-// the finished table.
+// and read-only data of the image are read-only in the physmap too. audit() proves it by walking the finished
+// table.
 //
 // The 256 root entries of the upper half are copied into every user root, so all that will ever be used exist
 // when build() returns; what is mapped later only fills tables below them.
@@ -10,16 +10,17 @@
 // Concurrency: boot hart only, before the others start; immutable afterwards.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/result.hpp"
 #include "mm/layout.hpp"
+#include "mm/map_audit.hpp"
 #include "mm/page_table.hpp"
 
 namespace kernel::mm {
@@ -36,21 +37,6 @@ struct KernelMapDescription {
     ImageSegment rodata;             // R--
     ImageSegment data;               // RW-, with bss and everything else of the image
     std::span<const PhysRange> ram;  // page aligned, ascending; without what firmware forbids to map
-};
-
-enum class AuditFinding : std::uint8_t {
-    WritableAndExecutable,
-    OpenToUserMode,        // a kernel page with U, or anything in the lower half
-    ReservedBitsInTable,   // A, D or U in a table entry
-    MissingAccessedDirty,  // a leaf without A, or writable without D: faults on hardware
-    Misaligned,            // a large page to an unaligned frame
-    GuardMapped,
-};
-[[nodiscard]] std::string_view text(AuditFinding finding);
-
-struct AuditResult {
-    AuditFinding finding;
-    VirtAddr where;
 };
 
 class KernelMap {
@@ -83,11 +69,9 @@ class KernelMap {
     [[nodiscard]] Result<void> map_physmap(const PhysRange& ram, const KernelMapDescription& description);
 
     PageTable table_{};
+    std::array<PhysRange, 2> fixed_{};  // text and read-only data of the image
     VirtAddr mmio_next_{kMmioBase};
 };
-
-// Checks any table against the same rules.
-[[nodiscard]] std::optional<AuditResult> audit_kernel_map(const PageTable& table);
 
 // The kernel's one map.
 [[nodiscard]] KernelMap& kernel_map();

@@ -5,11 +5,12 @@
 //
 //   from                    to (exclusive)          root     what
 //   0x0000'0000'0000'0000   0x0000'0000'0000'1000   0        never mapped: a null pointer faults
-//   0x0000'0000'0000'1000   0x0000'003f'ff00'0000   0-255    program, its break, and mappings placed
-//   downwards from the top 0x0000'003f'ff00'0000   0x0000'0040'0000'0000   255      main thread's stack; the
-//   last page is never mapped 0x0000'0040'0000'0000   0xffff'ffc0'0000'0000   -        not addressable in
-//   Sv39 0xffff'ffc0'0000'0000   0xffff'ffe0'0000'0000   256-383  physmap: RAM at base + physical address,
-//   RW- or R-- 0xffff'ffe0'0000'0000   0xffff'ffe0'4000'0000   384      device registers, RW-
+//   0x0000'0000'0000'1000   0x0000'003f'ff00'0000   0-255    program, its break, mappings from the top down
+//   0x0000'003f'ff00'0000   0x0000'003f'ffff'f000   255      main thread's stack
+//   0x0000'003f'ffff'f000   0x0000'0040'0000'0000   255      where signal handlers return to, R-X
+//   0x0000'0040'0000'0000   0xffff'ffc0'0000'0000   -        not addressable in Sv39
+//   0xffff'ffc0'0000'0000   0xffff'ffe0'0000'0000   256-383  physmap: RAM at base + its address, RW- or R--
+//   0xffff'ffe0'0000'0000   0xffff'ffe0'4000'0000   384      device registers, RW-
 //   0xffff'ffe0'4000'0000   0xffff'ffe0'8000'0000   385      hart stacks, RW-, each above an unmapped guard
 //   0xffff'ffff'8000'0000   0xffff'ffff'ffff'ffff   510-511  kernel image: text R-X, rodata R--, data RW-
 #pragma once

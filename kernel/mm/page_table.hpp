@@ -72,6 +72,7 @@ class Pte {
     }
     [[nodiscard]] constexpr bool is_shared() const { return (bits_ & kShared) != 0; }
     [[nodiscard]] constexpr bool is_user() const { return (bits_ & kUser) != 0; }
+    [[nodiscard]] constexpr bool is_global() const { return (bits_ & kGlobal) != 0; }
     [[nodiscard]] constexpr bool has_accessed() const { return (bits_ & kAccessed) != 0; }
     [[nodiscard]] constexpr bool has_dirty() const { return (bits_ & kDirty) != 0; }
     [[nodiscard]] constexpr PhysAddr frame() const {

@@ -6,10 +6,12 @@
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
+#include "lib/log.hpp"
 #include "mm/address_space.hpp"
 #include "mm/asid.hpp"
 #include "mm/frames.hpp"
 #include "mm/instruction_fence.hpp"
+#include "mm/map_audit.hpp"
 
 namespace kernel::mm {
 
@@ -32,6 +34,7 @@ Result<PhysAddr> copy_file_part(FileObject& file, std::uint64_t offset, std::uin
     }
     const Result<PhysAddr> frame = frames().allocate_frame();
     if (frame.ok()) {
+        frames().note_for_programs(*frame);
         const auto page = frame_bytes(*frame);
         std::memcpy(page.data(),
                     file.is_memory() ? frame_bytes(source).data() : file.contents().data() + offset, bytes);
@@ -55,6 +58,7 @@ Error as_access_error(Error error) {
 
 Result<PhysAddr> copy_of(PhysAddr frame) {
     const PhysAddr copy = TRY(frames().allocate_frame());
+    frames().note_for_programs(copy);
     arch::copy_page(phys_to_virt(copy), phys_to_virt(frame));
     return copy;
 }
@@ -67,6 +71,16 @@ bool has_neighbours(const Mapping& mapping) {
 }
 
 constinit std::atomic<bool> maps_neighbours{true};
+
+// Each page of each program is looked at when it goes.
+void check_leaf([[maybe_unused]] Pte pte, [[maybe_unused]] VirtAddr page) {
+#ifdef NEURON_DEBUG
+    if (const auto finding = audit_user_leaf(pte, page); finding.has_value()) {
+        log::error("map audit: ", text(*finding), " at ", hex(page.value()), ", entry ", hex(pte.bits()));
+        check_failed("every page is as the map promises", "map_audit", 0);
+    }
+#endif
+}
 
 // Frames to be dropped. Like a FixedVector of them, but that what is not used is not written either.
 template <std::size_t N>
@@ -115,6 +129,7 @@ Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
         if (!frame.ok()) [[unlikely]] {
             return frame.error();
         }
+        frames().note_for_programs(*frame);
         place.slot.store(Pte::leaf(*frame, place.mapping->protection, PageOwner::User));
         place.mapping->touched = std::min(place.mapping->touched, page);
         resident_pages_.fetch_add(1, std::memory_order_relaxed);
@@ -215,6 +230,7 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
     FileFrame made;
     if (mapping.file_bytes <= distance) {
         made.frame = TRY(frames().allocate_zeroed_frame());
+        frames().note_for_programs(made.frame);
     } else {
         made = TRY(frame_from_file(mapping, distance, access));
     }
@@ -282,6 +298,7 @@ Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tabl
             --work.pages;
             first = std::min(first, page);
             last = page;
+            check_leaf(slot.load(), page);
             pages.push(slot.load().frame());
             slot.store({});
             return true;
@@ -365,10 +382,11 @@ bool AddressSpace::take_apart(Work& work) {
         const VirtAddr start = mapping->start;
         const VirtAddr end = mapping->end;
         const VirtAddr next =
-            page_table_.for_each_resident(start, end, work.entries, [&](VirtAddr, PteSlot slot) {
+            page_table_.for_each_resident(start, end, work.entries, [&](VirtAddr page, PteSlot slot) {
                 if (work.pages == 0) {
                     return false;
                 }
+                check_leaf(slot.load(), page);
                 --work.pages;
                 ++dropped;
                 const PhysAddr frame = slot.load().frame();
@@ -431,6 +449,11 @@ void AddressSpace::check_invariants() const {
         });
     }
     CHECK_EQ(resident, resident_pages());
+}
+
+std::optional<AuditResult> AddressSpace::audit(std::uint64_t& pages) const {
+    LockGuard guard{lock_};
+    return audit_user_map(page_table_, kernel_root_, pages);
 }
 
 }  // namespace kernel::mm

@@ -64,6 +64,9 @@ inline constexpr Fixed kFixed[]{
     {"proc/stat", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Statistics},
     {"proc/loadavg", NodeKind::Information, kTypeRegular | kReadableByAll, Information::LoadAverage},
     {"proc/interrupts", NodeKind::Information, kTypeRegular | kReadableByAll, Information::Interrupts},
+#ifdef NEURON_DEBUG
+    {"proc/map_audit", NodeKind::Information, kTypeRegular | 0400, Information::MapAudit},
+#endif
     {"proc/version",
      NodeKind::Information,
      kTypeRegular | kReadableByAll,

@@ -11,6 +11,7 @@
 #include "mm/frames.hpp"
 #include "mm/layout.hpp"
 #include "sync/spinlock.hpp"
+#include "syscall/map_audit.hpp"
 #include "syscall/process_information.hpp"
 #include "syscall/time.hpp"
 #include "task/dispatcher.hpp"
@@ -212,6 +213,11 @@ Result<void> describe(Information information, Subject subject, LineWriter& out)
         case Information::Interrupts:
             describe_interrupts(out);
             return {};
+        case Information::MapAudit: {
+            const MapAudit seen = audit_all_maps();
+            out << "spaces " << seen.spaces << "\npages " << seen.pages << '\n';
+            return {};
+        }
         case Information::CpuIsOnline:
             out << (task::online_cpus().contains(subject.cpu) ? '1' : '0') << '\n';
             return {};

@@ -21,6 +21,7 @@ enum class Information : std::uint8_t {
     Statistics,
     LoadAverage,
     Interrupts,
+    MapAudit,  // debug builds
     // About one CPU.
     CpuIsOnline,
     CpuNumber,

@@ -243,10 +243,12 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
 
 #ifdef NEURON_DEBUG
 void note_section_start() {
+    CHECK(!arch::can_touch_user_pages());
     arch::cpu_local().entry_ticks = arch::read_ticks();
 }
 
 void note_section_end(std::uint64_t what) {
+    CHECK(!arch::can_touch_user_pages());
     Hart& hart = this_hart();
     const std::uint64_t ticks = arch::read_ticks() - arch::cpu_local().entry_ticks;
     if (ticks > hart.section_max_ticks.load(std::memory_order_relaxed)) {

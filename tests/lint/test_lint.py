@@ -86,7 +86,26 @@ class KernelCodeTest(unittest.TestCase):
             "ffffffff8000020c: 1002a073          \tcsrs\tsstatus,t0",
         ])
         found = check_kernel_code.offences(listing)
-        self.assertEqual([("stray", "fld fa0,0(a0)"), ("stray", "lui t0,0x40; csrs sstatus,t0 may set SUM")], found)
+        self.assertEqual([("stray", "fld fa0,0(a0)"), ("stray", "csrs sstatus,t0 may set SUM")], found)
+
+    def test_writes_to_sstatus(self):
+        def found(*instructions, function="f", is_debug=False):
+            lines = ["ffffffff80000200: 00053507          \t" + line.replace(" ", "\t", 1) for line in instructions]
+            return len(check_kernel_code.offences("\n".join([f"ffffffff80000200 <{function}>:", *lines]), is_debug))
+        self.assertEqual(found("lui a5,0x4", "add a5,a5,32 # 4020 <x>", "csrs sstatus,a5"), 0)
+        self.assertEqual(found("li a5,32", "csrs sstatus,a5"), 0)
+        self.assertEqual(found("csrr s3,sstatus", "li a5,0", "csrw sstatus,s3"), 0)
+        self.assertEqual(found("csrsi sstatus,2"), 0)
+        self.assertEqual(found("lui a5,0x4", "add a5,a5,a4", "csrs sstatus,a5"), 1)
+        self.assertEqual(found("lui a5,0x40", "csrc sstatus,a5"), 0)
+        self.assertEqual(found("lui a5,0x40", "nop", "csrs sstatus,a5"), 1)
+        self.assertEqual(found("lui a5,0xc4", "addw a5,a5,32", "csrrs a0,sstatus,a5"), 1)
+        self.assertEqual(found("lui a5,0x80", "csrw sstatus,a5"), 1)
+        self.assertEqual(found("ld a5,0(a0)", "csrs sstatus,a5"), 1)
+        self.assertEqual(found("csrr s3,sstatus", "or s3,s3,a0", "csrw sstatus,s3"), 1)
+        planted = ("lui a5,0x40", "csrs sstatus,a5")
+        self.assertEqual(found(*planted, function="arch_open_user_memory", is_debug=True), 0)
+        self.assertEqual(found(*planted, function="arch_open_user_memory"), 1)
 
 
     def test_misaligned_accesses_are_ruled_out(self):

@@ -150,7 +150,7 @@ TEST_F(KernelMapTest, TheAuditorFindsPlantedMistakes) {
         ASSERT_TRUE(slot.ok());
         slot->store(Pte::from_bits(bits));
     };
-    const std::uint64_t good = Pte::leaf(kImage, kReadWrite, PageOwner::Kernel).bits();
+    const std::uint64_t good = Pte::leaf(kImage + 0x4'0000, kReadWrite, PageOwner::Kernel).bits();
     plant(where, good);
     EXPECT_EQ(map_.audit(), std::nullopt);
     plant(where, good | 0x08);
@@ -161,6 +161,12 @@ TEST_F(KernelMapTest, TheAuditorFindsPlantedMistakes) {
     expect_finding(AuditFinding::MissingAccessedDirty, where);
     plant(where, good & ~std::uint64_t{0x40});
     expect_finding(AuditFinding::MissingAccessedDirty, where);
+    plant(where, Pte::leaf(kImage, kReadExecute, PageOwner::Kernel).bits());
+    expect_finding(AuditFinding::ExecutableOutsideText, where);
+    for (const std::uint64_t offset : {0x0, 0x3'0000, 0x3'1000, 0x3'f000}) {
+        plant(where, Pte::leaf(kImage + offset, kReadWrite, PageOwner::Kernel).bits());
+        expect_finding(AuditFinding::FixedMemoryWritable, where);
+    }
     plant(where, 0);
     const VirtAddr guard{KernelMap::stack_bottom(CpuId{7}).value() - kPageSize};
     plant(guard, good);
@@ -182,6 +188,64 @@ TEST_F(KernelMapTest, TheAuditorFindsPlantedMistakes) {
     expect_finding(AuditFinding::ReservedBitsInTable, kMmioBase);
     middle->store(before);
     EXPECT_EQ(map_.audit(), std::nullopt);
+}
+
+// The same for a program's half; each entry is looked at once more when its page goes.
+using UserMapTest = AddressSpaceTest;
+
+TEST_F(UserMapTest, TheAuditorFindsPlantedMistakes) {
+    constexpr VirtAddr kPage{0x4000'0000};
+    map_at(kPage, 2, kReadWrite);
+    ASSERT_TRUE(write(kPage, 1).ok());
+    ASSERT_TRUE(write(kPage + kPageSize, 1).ok());
+    PageTable table{space().root()};
+    const auto finding = [&]() -> std::string_view {
+        std::uint64_t pages = 0;
+        const auto found = space().audit(pages);
+        if (!found.has_value()) {
+            EXPECT_EQ(pages, 2U);
+            return "none";
+        }
+        return text(found->finding);
+    };
+    EXPECT_EQ(finding(), "none");
+    const PteSlot slot = table.find_slot(kPage);
+    const Pte good = slot.load();
+    const auto expect = [&](std::uint64_t bits, AuditFinding expected) {
+        slot.store(Pte::from_bits(bits));
+        EXPECT_EQ(finding(), text(expected));
+        slot.store(good);
+    };
+    expect(good.bits() | 0x08, AuditFinding::WritableAndExecutable);
+    expect(good.bits() & ~std::uint64_t{0x10}, AuditFinding::ClosedToUserMode);
+    expect(good.bits() | 0x20, AuditFinding::ClosedToUserMode);
+    expect(good.bits() & ~std::uint64_t{0x40}, AuditFinding::MissingAccessedDirty);
+    expect(good.bits() & ~std::uint64_t{0x80}, AuditFinding::MissingAccessedDirty);
+#ifdef NEURON_DEBUG
+    const auto leaf = [](PhysAddr frame) { return Pte::leaf(frame, kReadWrite, PageOwner::User).bits(); };
+    expect(leaf(space().root()), AuditFinding::NotForPrograms);
+    expect(leaf(PhysAddr{0x1000'0000}), AuditFinding::NotForPrograms);
+    const PhysAddr freed = *frames().allocate_frame();
+    frames().note_for_programs(freed);
+    EXPECT_TRUE(frames().is_for_programs(freed));
+    frames().unref(freed);
+    expect(leaf(freed), AuditFinding::NotForPrograms);
+#endif
+    const auto elsewhere = [&](VirtAddr va, std::uint32_t level, Pte entry, AuditFinding expected) {
+        const auto place = table.make_slot(va, level);
+        ASSERT_TRUE(place.ok());
+        const Pte before = place->load();
+        place->store(entry);
+        EXPECT_EQ(finding(), text(expected));
+        place->store(before);
+        EXPECT_EQ(finding(), "none");
+    };
+    elsewhere(VirtAddr{0}, 2, good, AuditFinding::LargePage);
+    elsewhere(
+        kPage, 1,
+        Pte::from_bits(table.find_slot(kPage) ? 0x11 | entry_for(space().root(), kPage, 2).load().bits() : 0),
+        AuditFinding::ReservedBitsInTable);
+    elsewhere(kMmioBase, 2, Pte::table(space().root()), AuditFinding::KernelHalfDiffers);
 }
 
 TEST_F(KernelMapTest, NoMemoryIsReported) {

@@ -115,6 +115,19 @@ void bring_up(Random& random) {
     }
 }
 
+// Debug kernels walk all page tables when asked, and stop at a page that should not be there.
+void audit_maps() {
+    const int file = open("/proc/map_audit", O_RDONLY);
+    if (file < 0) {
+        return;
+    }
+    char text[64];
+    if (read(file, text, sizeof text) <= 0) {
+        complain(format("/proc/map_audit: error %d", errno));
+    }
+    close(file);
+}
+
 // What a child of a kind does; its exit status. Every kind but "forever" ends by itself.
 int be_child(std::string_view kind, Random& random) {
     if (kind == "spin") {
@@ -146,6 +159,7 @@ int be_child(std::string_view kind, Random& random) {
         for (int i = 0; i < 10; ++i) {
             map(random);
         }
+        audit_maps();
         other.join();
     } else if (kind == "leave") {
         // Ends the process under threads that run, sleep and begin.

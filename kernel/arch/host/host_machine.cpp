@@ -49,6 +49,10 @@ CpuId current_cpu() {
 }
 
 // Another thread may share our core and hold what we wait for.
+bool can_touch_user_pages() {
+    return false;
+}
+
 void cpu_relax() {
     std::this_thread::yield();
 }

@@ -127,6 +127,10 @@ std::uint64_t timebase_hz() {
     return clock.hz;
 }
 
+bool can_touch_user_pages() {
+    return (read_csr<Csr::Sstatus>() & (riscv64::sstatus::kSum | riscv64::sstatus::kMxr)) != 0;
+}
+
 void cpu_relax() {
     // Zihintpause; a fence hint on harts without it.
     asm volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory");
