@@ -69,8 +69,8 @@ void change_power(syscall::PowerAction action) {
     provoke_failure();
 #ifdef NEURON_DEBUG
     const syscall::MapAudit seen = syscall::audit_all_maps();
-    log::info("map audit: ", seen.spaces, " programs with ", seen.pages,
-              " pages, and the kernel's map: good");
+    log::debug("map audit: ", seen.spaces, " programs with ", seen.pages,
+               " pages, and the kernel's map: good");
 #endif
     drivers::console().flush();
     const auto type = action == syscall::PowerAction::Restart ? ResetType::ColdReboot : ResetType::Shutdown;

@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 13> kLinuxOnly{
 
 constexpr std::string_view kProjectPrefix = "neuron.";
 constexpr std::uint32_t kQuietLevel = 4;
-constexpr std::uint64_t kMaxLogLevel = 7;
+constexpr std::uint64_t kMaxLogLevel = 8;
 constexpr std::uint64_t kMaxWatchdogSeconds = 3600;
 
 constexpr bool is_space(char character) {

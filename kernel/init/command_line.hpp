@@ -43,7 +43,7 @@ class CommandLine {
     void parse(std::string_view bootargs);
 
     std::string_view init{"/bin/execd"};  // init=PATH, or rdinit=PATH as Linux calls it for an archive
-    std::uint32_t log_level{7};           // loglevel=0..7; quiet is 4
+    std::uint32_t log_level{7};           // loglevel=0..8, 8 shows debug lines too; quiet is 4
     std::uint32_t max_cpus{kMaxCpus};     // maxcpus=1..64; 0 means 1 as in Linux
     std::optional<HartId> boot_hart;      // boothart=ID: the hart that shall be the first
     Duration watchdog{};                  // watchdog=SECONDS, 0..3600; 0 is off

@@ -6,7 +6,6 @@
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
-#include "lib/log.hpp"
 #include "mm/address_space.hpp"
 #include "mm/asid.hpp"
 #include "mm/frames.hpp"
@@ -76,8 +75,8 @@ constinit std::atomic<bool> maps_neighbours{true};
 void check_leaf([[maybe_unused]] Pte pte, [[maybe_unused]] VirtAddr page) {
 #ifdef NEURON_DEBUG
     if (const auto finding = audit_user_leaf(pte, page); finding.has_value()) {
-        log::error("map audit: ", text(*finding), " at ", hex(page.value()), ", entry ", hex(pte.bits()));
-        check_failed("every page is as the map promises", "map_audit", 0);
+        // The findings are literals, so they end with a NUL.
+        check_failed_values(text(*finding).data(), __FILE__, __LINE__, page.value(), pte.bits());
     }
 #endif
 }

@@ -121,7 +121,7 @@ TEST(CommandLine, ZeroCpusMeansOneAsInLinux) {
 }
 
 TEST(CommandLine, BadValuesAreNamedAndLeaveTheDefault) {
-    for (const char* word : {"loglevel=8", "loglevel=", "loglevel", "loglevel=-1", "loglevel=7x",
+    for (const char* word : {"loglevel=9", "loglevel=", "loglevel", "loglevel=-1", "loglevel=7x",
                              "maxcpus=65", "maxcpus=two", "boothart=18446744073709551616", "boothart=0x",
                              "watchdog=3601", "watchdog=99999999999999999999999"}) {
         const auto line = parsed(std::string{word} + " init=/bin/sh");
