@@ -199,6 +199,20 @@ class ClassQueue {
     //   take_place(), set_pace() and place() of a sleeper of this queue that is woken. Pre: not empty; its
     //   weight is set.
     void place_plainly(Entity& entity, Duration request, Duration credit) const;
+    //   Where place_plainly() puts it in time when V is `now`, and the debt it keeps. With the least weight
+    //   and the sum of those that are here.
+    struct Place {
+        VirtualTime vt;
+        VirtualSpan kept_debt;
+    };
+    [[nodiscard]] static Place placed_between(const Entity::Position& position, VirtualTime now,
+                                              Duration request, Duration credit, std::uint32_t least,
+                                              std::uint32_t sum);
+    //   place_plainly() and add_waiting_plainly() of `next`, then remove_running_plainly() of the only
+    //   member, which has moved to `vt`, and start() of `next`. `here` is V at the time of the first. False,
+    //   and nothing done, where a sum would have to be taken anew.
+    [[nodiscard]] bool hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
+                                         Entity& next, Duration request);
     //   add_waiting(). Pre: just placed.
     void add_waiting_plainly(Entity& entity);
     [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;

@@ -41,6 +41,19 @@ class MaskGroups {
         used_ -= group.count == 0 ? 1 : 0;
         group.weight -= weight;
     }
+    // join() of another one, then leave() of the only member there is. Answers the place of the other one.
+    [[nodiscard]] std::uint8_t replace_only(std::uint8_t place, std::uint32_t weight, CpuMask mask,
+                                            std::uint32_t new_weight) {
+        Group& group = groups_[place];
+        DCHECK(used_ == 1 && group.count == 1 && group.weight == weight);
+        if (group.mask == mask && place != kRest) [[likely]] {
+            group.weight = new_weight;
+            return place;
+        }
+        const std::uint8_t other = join(mask, new_weight);
+        leave(place, weight);
+        return other;
+    }
     [[nodiscard]] const std::array<Group, kMaxMaskGroups>& all() const { return groups_; }
 
   private:

@@ -169,7 +169,7 @@ Pick RunQueue::keep_current() {
 }
 
 bool RunQueue::yield_alone() {
-    if (runnable_ != 1 || !throttled_.empty() || current_->budget_ != nullptr) {
+    if (runnable() != 1 || !throttled_.empty() || current_->budget_ != nullptr) {
         return false;
     }
     ++current_->statistics_.switches_voluntary;
@@ -193,6 +193,7 @@ Entity* RunQueue::choose(Instant now) {
 // --- When to decide ---
 
 Instant RunQueue::next_event(Instant now) const {
+    DCHECK(woken_ == nullptr);
     if (current_ == nullptr && runnable_ != 0) {
         return now;
     }
@@ -523,6 +524,7 @@ void RunQueue::run(Entity& entity, Instant now) {
 // --- What is here ---
 
 Duration RunQueue::lag(const Entity& entity) const {
+    DCHECK(woken_ == nullptr);
     const bool is_here = entity.is_on_queue() && entity.cpu_ == cpu_;
     return is_here ? classes_[index_of(entity.effective())].queue.lag(entity) : Duration{};
 }

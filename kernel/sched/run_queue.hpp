@@ -109,6 +109,17 @@ class RunQueue {
     // The same as enqueue(Wake), and next_event() after it. False, and nothing done, when this is no usual
     // case.
     [[nodiscard]] bool wake_plainly(Entity& entity, Instant now, Instant& event);
+    // The same, put off: where one task runs and wakes another one, mostly to wait itself soon after. It is
+    // done, as of `now`, before anything else is done here; a switch_plainly() that follows at once does both
+    // in one step. `event` is not after next_event(), and may be before it. Until then functions that only
+    // look must not be called, but for current() and runnable(): see catch_up().
+    [[nodiscard]] bool wake_later(Entity& entity, Instant now, Instant& event);
+    // Does what was put off, for who is about to look.
+    void catch_up() {
+        if (woken_ != nullptr) [[unlikely]] {
+            wake_as_put_off();
+        }
+    }
     // The same as put_current(reason) and pick_next(). False, and nothing done, when this is no usual case.
     // Pre: there is a current entity; reason is Yield or Block.
     [[nodiscard]] bool switch_plainly(Instant now, PutReason reason, Step& step);
@@ -177,7 +188,7 @@ class RunQueue {
     [[nodiscard]] CpuId cpu() const { return cpu_; }
     [[nodiscard]] Entity* current() const { return current_; }
     [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
-    [[nodiscard]] std::uint32_t runnable() const { return runnable_; }
+    [[nodiscard]] std::uint32_t runnable() const { return runnable_ + (woken_ != nullptr ? 1 : 0); }
     // Entities of this hart that wait for their budget; not counted in runnable().
     [[nodiscard]] std::uint32_t throttled() const { return throttled_.size(); }
     // The one whose budget returns first, or null.
@@ -213,6 +224,7 @@ class RunQueue {
     };
 
     void account(Instant now) {
+        catch_up();
         settle();
         usual_until_ = Instant{};
         if (now > clock_) {
@@ -247,6 +259,9 @@ class RunQueue {
     [[nodiscard]] static bool runs_ordinarily(const Entity& current);
     [[nodiscard]] bool account_plainly(Instant now, RootMember& member);
     [[nodiscard, gnu::noinline]] bool foresee(Instant now);
+    [[gnu::noinline]] void wake_as_put_off();
+    [[nodiscard]] bool hand_over(Instant now, Step& step);
+    void finish_step(Entity& next, Instant now, Step& step);
     [[nodiscard]] Instant event_of_usual() const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
@@ -326,6 +341,7 @@ class RunQueue {
     VirtualTime oldest_empty_;  // no class without work is further behind than this
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
+    Entity* woken_{nullptr};           // by wake_later(), at its woken_at_; else as it fell asleep
     Instant clock_;                    // accounts are complete up to here, but for
     Instant settled_at_;               // those of the hart and the class of current_, which are up to here
     // The class foresee() found to be the only one with work, and until when that and more holds, unless

@@ -120,6 +120,7 @@ void RunQueue::begin_life(Entity& entity, Instant now) {
 }
 
 void RunQueue::note_woken(Entity& entity, Instant now) {
+    catch_up();
     CHECK(entity.state_ == TaskState::Blocked);
     const Duration slept = std::max(Duration{}, now - entity.since_);
     Entity::Position& position = entity.position_;
@@ -155,6 +156,7 @@ void RunQueue::retire(Entity& entity, Instant now) {
 
 void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     CHECK(current_ == &parent);
+    catch_up();
     Entity::Position& position = child.position_;
     child.effective_ = class_of(child);
     position.frame = child.effective_;

@@ -2,6 +2,7 @@
 // RunQueue, fourth part: what other harts take from it, tell it and see of it.
 #include <algorithm>
 
+#include "lib/check.hpp"
 #include "sched/run_queue.hpp"
 
 namespace kernel::sched {
@@ -16,6 +17,7 @@ Entity* RunQueue::find_stealable(CpuId thief) const {
 }
 
 Entity* RunQueue::find_stealable(CpuId thief, std::size_t class_index) const {
+    DCHECK(woken_ == nullptr);
     return faults_.stay_put ? nullptr : classes_[class_index].queue.find_stealable(thief, faults_);
 }
 
@@ -25,11 +27,13 @@ bool RunQueue::wants_frame(std::size_t class_index, Instant now) const {
 }
 
 void RunQueue::set_frame(std::size_t class_index, VirtualTime global, Instant now) {
+    catch_up();
     classes_[class_index].frame_set_at = now;
     classes_[class_index].queue.set_frame(global);
 }
 
 void RunQueue::raise_frame(QosClass qos_class, VirtualTime global) {
+    catch_up();
     ClassQueue& queue = classes_[index_of(qos_class)].queue;
     if (is_before(queue.global_now(), global)) {
         queue.set_frame(global);
@@ -50,6 +54,7 @@ void RunQueue::shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std
     if (static_cast<std::int32_t>(epoch - epoch_) <= 0) {
         return;
     }
+    catch_up();
     epoch_ = epoch;
     for (std::size_t i = 0; i < kClasses; ++i) {
         classes_[i].queue.shift_frame(shifts[i]);
@@ -57,6 +62,7 @@ void RunQueue::shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std
 }
 
 HartLoad RunQueue::load() const {
+    DCHECK(woken_ == nullptr);
     HartLoad load;
     load.capacity = static_cast<std::uint16_t>(capacity_);
     load.epoch = epoch_;

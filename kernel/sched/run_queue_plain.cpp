@@ -13,7 +13,12 @@
 //                      in place there at the same instant. What both cancel out is not worked out.
 //   into the tree      A task that yields is the last one by deadline: it competes after all others without
 //   and out again      having been put among them.
+//   two at a time      Where one task runs, wakes another one and waits, they were two for a moment in which
+//                      nothing was decided: one follows the other without the sums of both. Until it is known
+//                      whether it waits the wake-up is put off (wake_later()); whatever else comes first has
+//                      it done as of when it was (catch_up()).
 #include <algorithm>
+#include <utility>
 
 #include "lib/check.hpp"
 #include "sched/run_queue.hpp"
@@ -73,20 +78,27 @@ inline void ClassQueue::place_plainly(Entity& entity, Duration request, Duration
     position.pace_generation = 0;
     position.is_whole = false;
     const VirtualTime now = base_;
+    const Place place = placed_between(position, now, request, credit, lightest(), sum_weight_);
+    position.vt = position.paced_at = place.vt;
+    position.paced_from = progress_plainly() - (now - place.vt) + place.kept_debt;
+}
+
+inline ClassQueue::Place ClassQueue::placed_between(const Entity::Position& position, VirtualTime now,
+                                                    Duration request, Duration credit, std::uint32_t least,
+                                                    std::uint32_t sum) {
+    const std::uint32_t weight = position.weight;
     const VirtualTime left_at = position.vt;
     VirtualTime vt = left_at;
     if (is_before(now, left_at)) {
-        const VirtualSpan in_service = span_of(kLagMax, std::min(weight, lightest()));
-        const VirtualSpan in_real_time = span_of(request, weight) + span_of(kLagMax, sum_weight_ + weight);
+        const VirtualSpan in_service = span_of(kLagMax, std::min(weight, least));
+        const VirtualSpan in_real_time = span_of(request, weight) + span_of(kLagMax, sum + weight);
         vt = earlier(left_at, now + std::min(in_service, in_real_time));
     } else {
         vt = later(left_at, now - span_of(credit, weight));
     }
-    position.vt = position.paced_at = vt;
     // Debt that does not fit here stays on its account next to the other harts, within reason.
     const VirtualSpan excess = std::max(VirtualSpan{0}, left_at - vt);
-    const VirtualSpan kept_debt = excess == 0 ? 0 : std::min(excess, span_of(kAccountMax, weight));
-    position.paced_from = progress_plainly() - (now - vt) + kept_debt;
+    return {.vt = vt, .kept_debt = excess == 0 ? 0 : std::min(excess, span_of(kAccountMax, weight))};
 }
 
 inline void ClassQueue::add_waiting_plainly(Entity& entity) {
@@ -98,6 +110,53 @@ inline void ClassQueue::add_waiting_plainly(Entity& entity) {
     add_progress(Int128{position.paced_from - progress_base_} * weight);
     position.mask_place = masks_.join(entity.attributes.affinity_effective, weight);
     waiting_.insert(entity);
+}
+
+// Far from where the sum, with another member, is to be taken anew.
+inline bool is_small(Int128 sum) {
+    constexpr auto kSmall = std::int64_t{1} << 62U;
+    const auto narrow = static_cast<std::int64_t>(sum);
+    return narrow == sum && -kSmall <= narrow && narrow < kSmall;
+}
+
+inline bool ClassQueue::hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
+                                          Entity& next, Duration request) {
+    Entity& entity = *running_;
+    Entity::Position& left = entity.position_;
+    Entity::Position& position = next.position_;
+    const std::uint32_t before = left.weight;
+    const std::uint32_t weight = position.weight;
+    // Of one member, progress and vt are as far apart as they were.
+    const VirtualTime paced_from = left.paced_from + (place.vt - left.paced_at) + place.kept_debt;
+    const Int128 sum = Int128{paced_from - progress_base_} * weight;
+    const auto service = (vt - left.vt) * std::int64_t{before};
+    if (!is_small(progress_sum_) || !is_small(progress_sum_ + service) || !is_small(sum)) [[unlikely]] {
+        return false;
+    }
+    // To the mean of the two; they are near each other, as placed_between() has it.
+    const std::int64_t towards = (place.vt - vt) * std::int64_t{weight};
+    const auto both = std::int64_t{before} + weight;
+    const std::int64_t quotient = towards / both;
+    left.lag = quotient - (quotient * both > towards ? 1 : 0);
+    left.global = left.paced_from + (vt - left.paced_at) + offset_;
+    left.has_global = true;
+    left.vt = vt;
+    left.carry = carry;
+    position.pace = weight;
+    position.pace_generation = 0;
+    position.is_whole = false;
+    position.vt = position.paced_at = place.vt;
+    position.paced_from = paced_from;
+    position.request_end = position.deadline = place.vt + span_of(request, weight);
+    position.mask_place =
+        masks_.replace_only(left.mask_place, before, next.attributes.affinity_effective, weight);
+    running_ = &next;
+    sum_weight_ = weight;
+    pace_sum_ = weight;
+    base_ = place.vt;
+    weighted_sum_ = 0;
+    progress_sum_ = sum;
+    return true;
 }
 
 // --- On the hart ---
@@ -185,6 +244,7 @@ inline Instant RunQueue::event_of_usual() const {
 }
 
 bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
+    catch_up();
     if (current_ == nullptr) {
         return false;
     }
@@ -237,9 +297,145 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     return true;
 }
 
+bool RunQueue::wake_later(Entity& entity, Instant now, Instant& event) {
+    if (now >= usual_until_ || now < clock_ || runnable() != 1) {
+        return false;
+    }
+    const Entity& current = *current_;
+    const Entity::Position& position = current.position_;
+    if (entity.state_ != TaskState::Blocked || entity.cpu_ != cpu_ || !is_ordinary(entity) ||
+        entity.attributes.qos_class != current.effective_ || !entity.attributes.latency.is_zero() ||
+        !runs_ordinarily(current)) {
+        return false;
+    }
+    // event_of_usual() as it would be on the fastest hart, and judge() as if it were the better one.
+    const std::int64_t units = (position.request_end - position.vt) * std::int64_t{position.weight} -
+                               static_cast<std::int64_t>(position.carry);
+    const Instant earliest =
+        min(picked_at_ + kMinGranularity, clock_ + Duration::nanoseconds(units >> kVirtualShift));
+    if (earliest <= now) {
+        return false;
+    }
+    event = earliest;
+    entity.woken_at_ = now;
+    woken_ = &entity;
+    return true;
+}
+
+void RunQueue::wake_as_put_off() {
+    Entity& entity = *std::exchange(woken_, nullptr);
+    Instant event;
+    if (!wake_plainly(entity, entity.woken_at_, event)) {
+        static_cast<void>(enqueue(entity, entity.woken_at_, EnqueueReason::Wake));
+    }
+}
+
+// The least credit a class gives a sleeper.
+constexpr Duration kLeastRequest = [] {
+    Duration least = kClassTable[0].task_request;
+    for (const ClassRow& row : kClassTable) {
+        least = std::min(least, row.task_request);
+    }
+    return least;
+}();
+
+// wake_plainly() of the one that was put off, and switch_plainly() from the only other one, which waits from
+// now on. What lies between the two is not worked out, as far as it does not matter afterwards: that they
+// were two, who of them would have been better when, and when to decide about it. False, and nothing done,
+// in unusual cases. Pre: foresee() was right beyond `now`.
+inline bool RunQueue::hand_over(Instant now, Step& step) {
+    Entity& entity = *current_;
+    Entity& next = *woken_;
+    Entity::Position& left = entity.position_;
+    Entity::Position& position = next.position_;
+    const QosClass qos_class = entity.effective_;
+    const Instant woken_at = next.woken_at_;
+    const Duration slept = std::max(Duration{}, woken_at - next.since_);
+    const bool is_as_before = position.has_global && position.frame == qos_class &&
+                              position.weight == next.attributes.shares * kWeightPerShare;
+    if (!is_as_before || slept > kSleepHorizon || now < woken_at) {
+        return false;
+    }
+    const Duration elapsed = now - clock_;
+    std::uint64_t carry = left.carry;
+    // A carry from before a change of weight is not looked at before there is something to charge.
+    const bool has_run = !elapsed.is_zero();
+    const VirtualSpan moved = has_run ? advance(elapsed, capacity_, left.weight, carry) : 0;
+    const VirtualTime vt = left.vt + moved;
+    if (!is_before(vt, left.request_end)) {
+        return false;
+    }
+    // Whatever the weights and wherever V was on its way to `vt` when the other one woke: it was not so far
+    // from there that it would have been put nearer.
+    constexpr std::uint32_t kHeaviest = nexus_abi::kSharesMax * kWeightPerShare;
+    constexpr VirtualSpan kNeverTooFarAhead = span_of(kLagMax, 2 * kHeaviest);
+    constexpr VirtualSpan kNeverTooFarBehind = span_of(kLeastRequest, kHeaviest);
+    const VirtualSpan behind = vt - position.vt;
+    const Duration request = request_of(next);
+    ClassQueue::Place place{.vt = position.vt, .kept_debt = 0};
+    if (behind > kNeverTooFarBehind || moved - behind > kNeverTooFarAhead) {
+        std::uint64_t rest = left.carry;
+        const bool had_run = clock_ < woken_at;
+        const VirtualTime then =
+            had_run ? left.vt + advance(woken_at - clock_, capacity_, left.weight, rest) : left.vt;
+        place = ClassQueue::placed_between(position, then, request, row_of(qos_class).task_request,
+                                           left.weight, left.weight);
+    }
+    if (!usual_class_->queue.hand_over_plainly(vt, carry, place, next, request)) {
+        return false;
+    }
+    clock_ = now;
+    Statistics& used = entity.statistics_;
+    used.runtime += elapsed;
+    if (entity.runtime_by_cpu_ != nullptr) {
+        entity.runtime_by_cpu_[cpu_.value()] += elapsed;
+    }
+    ++used.switches_voluntary;
+    entity.since_ = now;
+    entity.state_ = TaskState::Blocked;
+    left.frame = qos_class;
+    left.epoch = epoch_;
+    next.statistics_.sleep += slept;
+    next.since_ = woken_at;
+    next.wake_pending_ = true;
+    next.is_boosted_ = false;
+    next.effective_ = qos_class;
+    position.epoch = epoch_;
+    position.is_local = false;
+    position.fresh = true;
+    woken_ = nullptr;
+    request_ended_ = false;
+    current_ = &next;
+    finish_step(next, now, step);
+    return true;
+}
+
+// What a switch comes to about the one that was picked.
+inline void RunQueue::finish_step(Entity& next, Instant now, Step& step) {
+    const auto now_picked = static_cast<std::uint8_t>(next.effective_);
+    const bool is_lower = picked_class_ == HartLoad::kIdle || now_picked < picked_class_;
+    step.pick = {.entity = &next, .switched = &next != last_run_, .balance = request_ended_ || is_lower};
+    picked_class_ = now_picked;
+    resched_at_ = Instant::never();
+    request_ended_ = false;
+    begin_turn(next, now);
+    switches_ += &next != last_run_ ? 1 : 0;
+    last_run_ = &next;
+    step.event = event_of_usual();
+}
+
 bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
     if (now >= usual_until_ && !foresee(now)) [[unlikely]] {
         return false;
+    }
+    if (woken_ != nullptr) {
+        if (reason == PutReason::Block && hand_over(now, step)) [[likely]] {
+            return true;
+        }
+        wake_as_put_off();
+        if (now >= usual_until_ && !foresee(now)) [[unlikely]] {
+            return false;
+        }
     }
     Entity& entity = *current_;
     RootMember& member = *usual_class_;
@@ -280,16 +476,7 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
         next = &entity;  // all others have had more than their share
     }
     current_ = next;
-    const auto now_picked = static_cast<std::uint8_t>(next->effective_);
-    const bool is_lower = picked_class_ == HartLoad::kIdle || now_picked < picked_class_;
-    step.pick = {.entity = next, .switched = next != last_run_, .balance = request_ended_ || is_lower};
-    picked_class_ = now_picked;
-    resched_at_ = Instant::never();
-    request_ended_ = false;
-    begin_turn(*next, now);
-    switches_ += next != last_run_ ? 1 : 0;
-    last_run_ = next;
-    step.event = event_of_usual();
+    finish_step(*next, now, step);
     return true;
 }
 

@@ -122,6 +122,7 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
     const bool ends = std::exchange(hart.exit_requested, false);
     const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
     const LockGuard guard{hart.lock};
+    hart.queue.catch_up();
     if (task != nullptr) {
         if (std::exchange(task->has_evictors, false)) {
             evicted = Ref<Task>::share(*task);

@@ -141,7 +141,8 @@ bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now
     task.enqueue_reason = reason;
     trace_placement(task, reason, arch::current_cpu(), arch::current_cpu(), now);
     Instant event;
-    if (reason == sched::EnqueueReason::Wake && hart.queue.wake_plainly(task.entity, now, event)) {
+    if (reason == sched::EnqueueReason::Wake && (hart.queue.wake_later(task.entity, now, event) ||
+                                                 hart.queue.wake_plainly(task.entity, now, event))) {
         hart.has_company = true;
         if (event <= now) {
             hart.recheck = true;

@@ -43,6 +43,8 @@ TEST(Differential, PlainStepsAreTheReferences) {
         Shape shape = shape_of(seed);
         shape.harts = 1 + static_cast<std::uint32_t>(seed % 2);
         shape.is_usual = true;
+        shape.is_ping_pong = seed / 2 % 2 != 0;
+        shape.tasks = shape.is_ping_pong ? 2 + static_cast<std::uint32_t>(seed % 3) : shape.tasks;
         const auto failure = find_difference(shape, kLife, &steps);
         ASSERT_FALSE(failure.has_value()) << script_of(shape, *failure);
     }
@@ -50,8 +52,12 @@ TEST(Differential, PlainStepsAreTheReferences) {
     // of these.
     EXPECT_GT(steps.wakes, lives * kLife / 400);
     EXPECT_GT(steps.switches, lives * kLife / 400);
+    EXPECT_GT(steps.put_off, lives * kLife / 4'000);
+    EXPECT_GT(steps.hand_overs, lives * kLife / 10'000);
     EXPECT_GT(steps.refused, 0U);
     RecordProperty("wakes", std::to_string(steps.wakes));
+    RecordProperty("put off", std::to_string(steps.put_off));
+    RecordProperty("handed over", std::to_string(steps.hand_overs));
     RecordProperty("switches", std::to_string(steps.switches));
 }
 

@@ -62,6 +62,8 @@ struct Shape {
     kernel::sched::Faults faults{};
     // Tasks of one class without budgets, groups and loans: what run_queue_plain.cpp is for.
     bool is_usual{false};
+    // And of those mostly what two tasks do that wake each other.
+    bool is_ping_pong{false};
 };
 
 class Twin {
@@ -79,6 +81,8 @@ class Twin {
     struct PlainSteps {
         std::uint64_t wakes{0};
         std::uint64_t switches{0};
+        std::uint64_t put_off{0};     // wake-ups by wake_later() ...
+        std::uint64_t hand_overs{0};  // ... that the running task's waiting followed at once
         std::uint64_t refused{0};
     };
     [[nodiscard]] const PlainSteps& plain_steps() const { return plain_; }
@@ -103,6 +107,9 @@ class Twin {
     std::optional<std::string> yield(const Operation& operation);
     std::optional<std::string> pick(const Operation& operation);
     std::optional<std::string> wake_plainly(const Operation& operation, bool& was_taken);
+    std::optional<std::string> wake_later(const Operation& operation, bool& was_taken);
+    std::optional<std::string> act(const Operation& operation);
+    void catch_up();
     std::optional<std::string> switch_plainly(const Operation& operation, kernel::sched::PutReason reason,
                                               bool& was_taken);
     std::optional<std::string> steal(const Operation& operation);
@@ -121,6 +128,8 @@ class Twin {
     std::array<kernel::sched::Group, kPools> library_groups_;
     std::array<reference::Group, kPools> reference_groups_;
     std::vector<Slot> slots_;
+    // Of a wake-up that wake_later() put off, and that the next operation finds not done yet.
+    const Entity* put_off_{nullptr};
     // Of tasks that are gone: a run queue compares the address of the one that ran last, so none is reused.
     std::deque<Slot> graves_;
     PlainSteps plain_;

@@ -14,6 +14,27 @@ using kernel::sched::Attributes;
 using kernel::sched::kClasses;
 using Kind = Operation::Kind;
 
+namespace {
+
+const char* name_of(Kind kind) {
+    static constexpr std::array kNames{"advance",  "advance-to", "wake",    "note-woken",  "arrive", "fork",
+                                       "block",    "yield",      "preempt", "evict",       "exit",   "pick",
+                                       "charge",   "remove",     "steal",   "raise-frame", "set",    "lend",
+                                       "end-loan", "budget",     "group",   "ceiling"};
+    return kNames[static_cast<std::size_t>(kind)];
+}
+
+}  // namespace
+
+std::string Operation::text() const {
+    std::ostringstream out;
+    out << name_of(kind) << " hart=" << hart << " other=" << other << " task=" << task << " amount=" << amount
+        << " late=" << late << " class=" << static_cast<int>(attributes.qos_class)
+        << " shares=" << attributes.shares << " latency=" << attributes.latency.ns()
+        << " burst=" << attributes.burst.ns() << " mask=" << attributes.affinity_effective.bits();
+    return out.str();
+}
+
 // --- Random operations ---
 
 std::int64_t OperationSource::any_time() {
@@ -62,6 +83,21 @@ Operation OperationSource::next() {
         operation.amount = std::int64_t{1} << 33;
     }
     operation.attributes = any_attributes();
+    if (shape_.is_ping_pong) {
+        static constexpr std::array kUsual{Kind::Wake,  Kind::Wake,  Kind::Wake,   Kind::Wake,   Kind::Wake,
+                                           Kind::Block, Kind::Block, Kind::Block,  Kind::Pick,   Kind::Pick,
+                                           Kind::Fork,  Kind::Fork,  Kind::Arrive, Kind::Advance};
+        const std::uint64_t which = below(kUsual.size() * 10);
+        if (which < kUsual.size() * 9) {
+            operation.kind = kUsual[which % kUsual.size()];
+            if (operation.kind == Kind::Advance) {
+                operation.amount = static_cast<std::int64_t>(below(50'000));
+            } else if (below(2) == 0) {
+                operation.amount |= 0b111;  // the short ways: see Twin::enqueue()
+            }
+        }
+        operation.attributes.latency = below(8) == 0 ? operation.attributes.latency : Duration{};
+    }
     if (shape_.is_usual) {
         operation.attributes.qos_class = kernel::sched::QosClass::Normal;
         const bool is_limit = operation.kind == Operation::Kind::Lend ||
@@ -119,6 +155,8 @@ std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count, 
     if (steps != nullptr) {
         steps->wakes += twin.plain_steps().wakes;
         steps->switches += twin.plain_steps().switches;
+        steps->put_off += twin.plain_steps().put_off;
+        steps->hand_overs += twin.plain_steps().hand_overs;
         steps->refused += twin.plain_steps().refused;
     }
     return std::nullopt;
