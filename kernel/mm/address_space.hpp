@@ -267,12 +267,21 @@ class alignas(64) AddressSpace {
         REQUIRES(lock_);
     [[nodiscard]] Result<void> handle_other_fault(const Place& place, VirtAddr page, Access access)
         REQUIRES(lock_);
+    // What else there is to do about a page that has become resident.
+    void note_first_touch(const Mapping& mapping, VirtAddr page) REQUIRES(lock_);
+    // Wraps: adding a negative number takes away. Only the holder of lock_ writes, so it need not be one
+    // step.
+    void add_resident(std::uint64_t pages) REQUIRES(lock_) {
+        resident_pages_.store(resident_pages_.load(std::memory_order_relaxed) + pages,
+                              std::memory_order_relaxed);
+    }
     void map_neighbours(const Mapping& mapping, VirtAddr page) REQUIRES(lock_);
     // A frame with what the mapping's file has there, for make_resident().
     struct FileFrame {
         PhysAddr frame;
-        bool is_shared{false};  // it is the file's own
-        bool is_fenced{false};  // instruction fetch knows of its contents
+        bool is_shared{false};   // it is the file's own
+        bool is_lasting{false};  // and never given back: it comes without a reference
+        bool is_fenced{false};   // instruction fetch knows of its contents
     };
     [[nodiscard]] static Result<FileFrame> frame_from_file(const Mapping& mapping, std::uint64_t distance,
                                                            Access access);

@@ -48,6 +48,18 @@ Result<std::string_view> FileObject::link_text(std::span<char> to) const {
 
 Result<PhysAddr> FileObject::frame_of(std::uint64_t index, bool for_execution) {
     LockGuard guard{lock_};
+    const PhysAddr frame = TRY(find_frame(index, for_execution));
+    frames().ref(frame);
+    return frame;
+}
+
+Result<PhysAddr> FileObject::lasting_frame_of(std::uint64_t index, bool for_execution) {
+    DCHECK(!is_memory());
+    LockGuard guard{lock_};
+    return find_frame(index, for_execution);
+}
+
+Result<PhysAddr> FileObject::find_frame(std::uint64_t index, bool for_execution) {
     if (index >= page_count()) {
         return Error::BadAddress;
     }
@@ -59,9 +71,7 @@ Result<PhysAddr> FileObject::frame_of(std::uint64_t index, bool for_execution) {
         fence_instructions();
         entry |= is_memory() ? 0 : kFenced;
     }
-    const PhysAddr frame = page_down(PhysAddr{entry});
-    frames().ref(frame);
-    return frame;
+    return page_down(PhysAddr{entry});
 }
 
 Result<std::uint64_t*> FileObject::entry_of(std::uint64_t index) {

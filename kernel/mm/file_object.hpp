@@ -67,6 +67,8 @@ class FileObject {
             keeper_->let_go(owner_);
         }
     }
+    // As it was made with. Pre: a constant file.
+    [[nodiscard]] std::string_view constant_path() const { return path_; }
     [[nodiscard]] std::span<const std::byte> contents() const { return contents_; }
     [[nodiscard]] bool is_memory() const { return budget_ != nullptr; }
     [[nodiscard]] std::uint64_t size() const { return size_.load(); }
@@ -79,9 +81,12 @@ class FileObject {
     // beyond the budget; BadAddress when index >= page_count().
     [[nodiscard]] Result<PhysAddr> frame_of(std::uint64_t index, bool for_execution) EXCLUDES(lock_);
 
+    // The same without a reference. Pre: a constant file, whose frames stay.
+    [[nodiscard]] Result<PhysAddr> lasting_frame_of(std::uint64_t index, bool for_execution) EXCLUDES(lock_);
+
     // Calls use(i, frame) for each page `first` + i of the next `count` that has a frame, and, with
-    // `for_execution`, one that instruction fetch knows of. `use` takes a reference if it keeps the frame,
-    // and no lock. Pre: a constant file, whose frames stay.
+    // `for_execution`, one that instruction fetch knows of. `use` takes no lock. Pre: a constant file, whose
+    // frames stay.
     template <class Use>
     void for_each_cached(std::uint64_t first, std::uint32_t count, bool for_execution, Use&& use)
         EXCLUDES(lock_) {
@@ -128,6 +133,7 @@ class FileObject {
     // of the contents.
     static constexpr std::uint64_t kFenced = 1;
 
+    [[nodiscard]] Result<PhysAddr> find_frame(std::uint64_t index, bool for_execution) REQUIRES(lock_);
     [[nodiscard]] Result<std::uint64_t*> entry_of(std::uint64_t index) REQUIRES(lock_);
     [[nodiscard]] Result<PhysAddr> load_page(std::uint64_t index) REQUIRES(lock_);
     // The entry of a page if its table is there; null else.

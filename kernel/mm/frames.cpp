@@ -132,15 +132,6 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     return lost;
 }
 
-[[gnu::always_inline]] inline PhysAddr FrameAllocator::hand_out(HartCache& cache, std::uint32_t count) {
-    const PhysAddr frame = cache.frames[--count];
-    cache.count.store(count, std::memory_order_relaxed);
-    BuddyRegion& region = region_of(frame);
-    note_given_out(region.info(frame));
-    check_poison(region, frame, 0);
-    return frame;
-}
-
 [[gnu::always_inline]] inline Result<PhysAddr> FrameAllocator::take_frame() {
     if (should_fail_allocation()) {
         return Error::NoMemory;
@@ -153,7 +144,14 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
             return Error::NoMemory;
         }
     }
-    return hand_out(cache, count);
+    const PhysAddr frame = cache.frames[--count];
+    cache.count.store(count, std::memory_order_relaxed);
+#ifdef NEURON_DEBUG  // a release kernel need not find out which region it is of
+    BuddyRegion& region = region_of(frame);
+    note_given_out(region.info(frame));
+    check_poison(region, frame, 0);
+#endif
+    return frame;
 }
 
 Result<PhysAddr> FrameAllocator::allocate_frame() {

@@ -107,8 +107,6 @@ class FrameAllocator {
     void drop_reference(BuddyRegion& region, PhysAddr frame) EXCLUDES(lock_);
     // allocate_frame(), inlined into both that are on the fault path.
     [[nodiscard]] Result<PhysAddr> take_frame() EXCLUDES(lock_);
-    // Takes the last of the cache's `count` frames. Pre: count > 0.
-    [[nodiscard]] PhysAddr hand_out(HartCache& cache, std::uint32_t count);
     [[nodiscard]] HartCache& this_hart();
     // Pre: the cache is empty. Returns how many frames it has now.
     [[nodiscard, gnu::noinline]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);

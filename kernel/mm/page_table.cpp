@@ -2,8 +2,8 @@
 #include "mm/page_table.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
-#include <cstring>
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
@@ -31,17 +31,55 @@ bool lies_within(VirtAddr va, std::uint32_t level, VirtAddr low, VirtAddr high) 
     return start >= low.value() && start + level_bytes(level) <= high.value();
 }
 
+// The entries of a root that are the kernel's.
+constexpr std::uint32_t kUpperHalf = kTableEntries / 2;
+static_assert(kUpperHalf / PteSlot::kLine == 32, "a bit for each line");
+
+PteSlot root_entry(PhysAddr root, std::uint32_t index) {
+    return PteSlot{static_cast<std::uint64_t*>(phys_to_virt(root)) + index};
+}
+
+std::uint32_t find_upper_lines_in_use(PhysAddr root) {
+    std::uint32_t lines = 0;
+    for (std::uint32_t i = 0; i < 32; ++i) {
+        const bool is_empty = root_entry(root, kUpperHalf + i * PteSlot::kLine).starts_empty_line();
+        lines |= is_empty ? 0 : std::uint32_t{1} << i;
+    }
+    return lines;
+}
+
+// The same for the root asked for last, which is the kernel's only one: the number of its frame, and the
+// lines. The kernel's half does not change once there are programs, whose tables have a copy of it.
+constinit std::atomic<std::uint64_t> known_upper_lines{0};
+
+// The cache lines of the kernel's half of a root that are not empty, which are few: a bit for each.
+std::uint32_t upper_lines_in_use(PhysAddr root) {
+    const std::uint64_t frame = root.value() >> kPageShift << 32;
+    std::uint64_t known = known_upper_lines.load(std::memory_order_relaxed);
+    if (known >> 32 << 32 != frame) {
+        known = frame | find_upper_lines_in_use(root);
+        known_upper_lines.store(known, std::memory_order_relaxed);
+    }
+    const auto lines = static_cast<std::uint32_t>(known);
+    DCHECK(lines == find_upper_lines_in_use(root));
+    return lines;
+}
+
 }  // namespace
 
 Result<PageTable> PageTable::create() {
+    known_upper_lines.store(0, std::memory_order_relaxed);  // it may lie where another one lay
     return PageTable{TRY(frames().allocate_zeroed_frame())};
 }
 
 Result<PageTable> PageTable::create_user(PhysAddr kernel_root) {
-    const PageTable table{TRY(frames().allocate_frame())};
-    const auto to = frame_bytes(table.root_);
-    std::memset(to.data(), 0, kPageSize / 2);
-    std::memcpy(to.data() + kPageSize / 2, frame_bytes(kernel_root).data() + kPageSize / 2, kPageSize / 2);
+    const PageTable table{TRY(frames().allocate_zeroed_frame())};
+    for (std::uint32_t lines = upper_lines_in_use(kernel_root); lines != 0; lines &= lines - 1) {
+        const auto line = kUpperHalf + static_cast<std::uint32_t>(std::countr_zero(lines)) * PteSlot::kLine;
+        for (std::uint32_t i = line; i < line + PteSlot::kLine; ++i) {
+            root_entry(table.root_, i).store(root_entry(kernel_root, i).load());
+        }
+    }
     return table;
 }
 

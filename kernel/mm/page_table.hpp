@@ -27,8 +27,9 @@ namespace kernel::mm {
 enum class PageOwner : std::uint8_t { Kernel, User };
 
 // One page table entry. Beside the architecture's bits we use the two left to software: Shared (the frame
-// must not be written through this entry: a write takes a copy) and Parked (resident, but no access is
-// allowed now; V is clear, since V without R, W or X would be a table).
+// must not be written through this entry: a write takes a copy) and Lasting (the frame is never given back,
+// and the entry owns no reference to it). A page that is resident, but to which no access is allowed now, is
+// parked: V is clear, since V without R, W or X would be a table, and U or G is set.
 class Pte {
   public:
     constexpr Pte() = default;
@@ -42,7 +43,7 @@ class Pte {
         bits |= owner == PageOwner::User ? kUser : kGlobal;
         bits |= shared ? kShared : 0;
         if (allowed.is_none()) {
-            return Pte{bits | kParked};
+            return Pte{bits};
         }
         bits |= kValid | kRead | kAccessed;
         bits |= allowed.execute ? kExecute : 0;
@@ -60,8 +61,8 @@ class Pte {
         return (bits_ & (kValid | kRead | kWrite | kExecute)) == kValid;
     }
     [[nodiscard]] constexpr bool is_leaf() const { return is_valid() && !is_table(); }
-    // A leaf or a parked page: the entry owns a reference to frame().
-    [[nodiscard]] constexpr bool is_resident() const { return is_leaf() || (bits_ & kParked) != 0; }
+    // A leaf or a parked page: the entry owns a reference to frame(), or the frame is lasting.
+    [[nodiscard]] constexpr bool is_resident() const { return !is_empty() && !is_table(); }
     // Whether a program may access the page through this entry as it is: hardware would not fault.
     [[nodiscard]] constexpr bool lets_user(Access access) const {
         const std::uint64_t right = access == Access::Read    ? kRead
@@ -71,6 +72,7 @@ class Pte {
         return (bits_ & needed) == needed;
     }
     [[nodiscard]] constexpr bool is_shared() const { return (bits_ & kShared) != 0; }
+    [[nodiscard]] constexpr bool is_lasting() const { return (bits_ & kLasting) != 0; }
     [[nodiscard]] constexpr bool is_user() const { return (bits_ & kUser) != 0; }
     [[nodiscard]] constexpr bool is_global() const { return (bits_ & kGlobal) != 0; }
     [[nodiscard]] constexpr bool has_accessed() const { return (bits_ & kAccessed) != 0; }
@@ -83,12 +85,20 @@ class Pte {
     }
     // The same page under another protection. Pre: is_resident().
     [[nodiscard]] constexpr Pte with_protection(Protection protection) const {
-        return leaf(frame(), protection, is_user() ? PageOwner::User : PageOwner::Kernel, is_shared());
+        const Pte changed =
+            leaf(frame(), protection, is_user() ? PageOwner::User : PageOwner::Kernel, is_shared());
+        return Pte{changed.bits_ | (bits_ & kLasting)};
     }
-    // An entry like this one for another entry's frame. Pre: this one's frame is 0.
+    // An entry like this one for another entry's frame, lasting if that is. Pre: this one's frame is 0.
     [[nodiscard]] constexpr Pte for_frame_of(Pte other) const {
-        return Pte{bits_ | (other.bits_ & kFrameBits)};
+        return Pte{bits_ | (other.bits_ & (kFrameBits | kLasting))};
     }
+    // An entry like this one for a frame. Pre: this one's frame is 0.
+    [[nodiscard]] constexpr Pte for_frame(PhysAddr frame) const {
+        return Pte{bits_ | (frame.value() >> kPageShift << kFrameShift)};
+    }
+    // The same for a frame that is never given back. Pre: is_resident().
+    [[nodiscard]] constexpr Pte as_lasting() const { return Pte{bits_ | kLasting}; }
     // The same page, no longer to be written through this entry. Pre: is_resident().
     [[nodiscard]] constexpr Pte as_shared() const { return Pte{(bits_ & ~(kWrite | kDirty)) | kShared}; }
     constexpr bool operator==(const Pte&) const = default;
@@ -102,8 +112,8 @@ class Pte {
     static constexpr std::uint64_t kGlobal = 1 << 5;
     static constexpr std::uint64_t kAccessed = 1 << 6;
     static constexpr std::uint64_t kDirty = 1 << 7;
-    static constexpr std::uint64_t kShared = 1 << 8;  // RSW
-    static constexpr std::uint64_t kParked = 1 << 9;  // RSW
+    static constexpr std::uint64_t kShared = 1 << 8;   // RSW
+    static constexpr std::uint64_t kLasting = 1 << 9;  // RSW
     static constexpr std::uint32_t kFrameShift = 10;
     static constexpr std::uint64_t kFrameBits = ((std::uint64_t{1} << 44) - 1) << kFrameShift;
 

@@ -117,6 +117,13 @@ void map_neighbours_at_faults(bool on) {
     return {mapping, page_table_.find_slot(page)};
 }
 
+[[gnu::always_inline]] inline void AddressSpace::note_first_touch(const Mapping& mapping, VirtAddr page) {
+    if (page < mapping.touched) {
+        mapping.touched = page;
+    }
+    add_resident(1);
+}
+
 Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
     const VirtAddr page = page_down(va);
     LockGuard guard{lock_};
@@ -130,8 +137,7 @@ Result<void> AddressSpace::handle_fault(VirtAddr va, Access access) {
         }
         frames().note_for_programs(*frame);
         place.slot.store(Pte::leaf(*frame, place.mapping->protection, PageOwner::User));
-        place.mapping->touched = std::min(place.mapping->touched, page);
-        resident_pages_.fetch_add(1, std::memory_order_relaxed);
+        note_first_touch(*place.mapping, page);
         return {};
     }
     return handle_other_fault(place, page, access);
@@ -174,17 +180,16 @@ void AddressSpace::map_neighbours(const Mapping& mapping, VirtAddr page) {
     const std::uint64_t index = (mapping.file_offset + (start - mapping.start)) >> kPageShift;
     std::uint64_t mapped = 0;
     mapping.touched = std::min(mapping.touched, start);
-    mapping.file->for_each_cached(
-        index, static_cast<std::uint32_t>((end - start) >> kPageShift), mapping.protection.execute,
-        [&](std::uint32_t i, PhysAddr frame) {
-            const PteSlot slot = slots.following(i);
-            if (slot.load().is_empty()) {
-                frames().ref(frame);
-                slot.store(Pte::leaf(frame, mapping.protection, PageOwner::User, true));
-                ++mapped;
-            }
-        });
-    resident_pages_.fetch_add(mapped, std::memory_order_relaxed);
+    const Pte model = Pte::leaf(PhysAddr{0}, mapping.protection, PageOwner::User, true).as_lasting();
+    mapping.file->for_each_cached(index, static_cast<std::uint32_t>((end - start) >> kPageShift),
+                                  mapping.protection.execute, [&](std::uint32_t i, PhysAddr frame) {
+                                      const PteSlot slot = slots.following(i);
+                                      if (slot.load().is_empty()) {
+                                          slot.store(model.for_frame(frame));
+                                          ++mapped;
+                                      }
+                                  });
+    add_resident(mapped);
 }
 
 Result<PhysAddr> AddressSpace::resolve(VirtAddr va, Access access) {
@@ -236,9 +241,9 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
     if (mapping.protection.execute && !made.is_fenced) {
         fence_instructions();
     }
-    slot.store(Pte::leaf(made.frame, mapping.protection, PageOwner::User, made.is_shared));
-    mapping.touched = std::min(mapping.touched, page);
-    resident_pages_.fetch_add(1, std::memory_order_relaxed);
+    const Pte pte = Pte::leaf(made.frame, mapping.protection, PageOwner::User, made.is_shared);
+    slot.store(made.is_lasting ? pte.as_lasting() : pte);
+    note_first_touch(mapping, page);
     return made.frame;
 }
 
@@ -250,6 +255,14 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
     const std::uint64_t offset = mapping.file_offset + distance;
     const bool is_whole = from_file >= kPageSize || offset + from_file == mapping.file->size();
     const bool executes = is_whole && mapping.protection.execute;
+    if (is_whole && !mapping.file->is_memory()) {
+        // The file's frames stay for ever: nobody counts who maps them.
+        const PhysAddr frame = TRY(mapping.file->lasting_frame_of(offset >> kPageShift, executes));
+        if (access == Access::Write) {
+            return FileFrame{.frame = TRY(copy_of(frame))};
+        }
+        return FileFrame{.frame = frame, .is_shared = true, .is_lasting = true, .is_fenced = executes};
+    }
     const Result<PhysAddr> found = is_whole ? mapping.file->frame_of(offset >> kPageShift, executes)
                                             : copy_file_part(*mapping.file, offset, from_file);
     if (!found.ok()) {
@@ -270,8 +283,9 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
 }
 
 Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAddr page, PteSlot slot) {
+    const bool is_lasting = slot.load().is_lasting();
     const PhysAddr shared = slot.load().frame();
-    if (frames().references(shared) == 1) {
+    if (!is_lasting && frames().references(shared) == 1) {
         // The other side of a fork has its own copy, or is gone; new sharers come through this entry only.
         slot.store(Pte::leaf(shared, mapping.protection, PageOwner::User));
         return shared;
@@ -280,13 +294,16 @@ Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAdd
     slot.store(Pte::leaf(copy, mapping.protection, PageOwner::User));
     // No hart may go on reading the old frame while others see the new one.
     flush(page, page + kPageSize);
-    frames().unref(shared);
+    if (!is_lasting) {
+        frames().unref(shared);
+    }
     return copy;
 }
 
 Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tables tables) {
     FrameList<kPagesPerStep> pages;
     FrameList<kMaxTablesPerStep> empty_tables;
+    std::uint64_t dropped = 0;
     VirtAddr first = end;
     VirtAddr last = start;
     const VirtAddr next =
@@ -297,8 +314,12 @@ Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tabl
             --work.pages;
             first = std::min(first, page);
             last = page;
-            check_leaf(slot.load(), page);
-            pages.push(slot.load().frame());
+            ++dropped;
+            const Pte pte = slot.load();
+            check_leaf(pte, page);
+            if (!pte.is_lasting()) {
+                pages.push(pte.frame());
+            }
             slot.store({});
             return true;
         });
@@ -318,12 +339,12 @@ Progress AddressSpace::drop_pages(VirtAddr start, VirtAddr end, Work& work, Tabl
     }
     if (!empty_tables.empty()) {
         flush_everything();
-    } else if (!pages.empty()) {
+    } else if (dropped != 0) {
         flush(first, last + kPageSize);
     }
     pages.unref_all();
     empty_tables.unref_all();
-    resident_pages_.fetch_sub(pages.size(), std::memory_order_relaxed);
+    add_resident(-dropped);
     return {next, next >= end};
 }
 
@@ -380,19 +401,23 @@ bool AddressSpace::take_apart(Work& work) {
         --work.entries;
         const VirtAddr start = mapping->start;
         const VirtAddr end = mapping->end;
-        const VirtAddr next =
-            page_table_.for_each_resident(start, end, work.entries, [&](VirtAddr page, PteSlot slot) {
-                if (work.pages == 0) {
-                    return false;
-                }
-                check_leaf(slot.load(), page);
-                --work.pages;
-                ++dropped;
-                const PhysAddr frame = slot.load().frame();
-                slot.store({});
-                frames().unref(frame);
-                return true;
-            });
+        const auto drop_page = [&](VirtAddr page, PteSlot slot) {
+            if (work.pages == 0) {
+                return false;
+            }
+            --work.pages;
+            ++dropped;
+            const Pte pte = slot.load();
+            check_leaf(pte, page);
+            slot.store({});
+            if (!pte.is_lasting()) {
+                frames().unref(pte.frame());
+            }
+            return true;
+        };
+        // A stack is large, and little of it was ever used.
+        const VirtAddr touched = std::clamp(mapping->touched, start, end);
+        const VirtAddr next = page_table_.for_each_resident(touched, end, work.entries, drop_page);
         // Below there is nothing any more.
         VirtAddr empty_end = next;
         if (next == end) {
@@ -405,7 +430,7 @@ bool AddressSpace::take_apart(Work& work) {
             break;
         }
     }
-    resident_pages_.fetch_sub(dropped, std::memory_order_relaxed);
+    add_resident(-dropped);
     return mapping == nullptr;
 }
 

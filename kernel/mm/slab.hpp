@@ -86,11 +86,16 @@ class ObjectPool {
     // lines, so that harts that use different objects write to no common one. Pre: a multiple of alignof(T);
     // none was created yet.
     void set_tail_bytes(std::size_t bytes) { cache_.set_object_bytes(sizeof(T) + bytes, 64); }
-    // NoMemory when there is none.
+    // NoMemory when there is none. Without arguments a T sets what its members say they begin with; nothing
+    // is zeroed before.
     template <class... Arguments>
     [[nodiscard]] Result<T*> create(Arguments&&... arguments) {
         void* memory = TRY(cache_.allocate());
-        return new (memory) T(std::forward<Arguments>(arguments)...);
+        if constexpr (sizeof...(Arguments) == 0) {
+            return new (memory) T;
+        } else {
+            return new (memory) T(std::forward<Arguments>(arguments)...);
+        }
     }
     // Pre: object came from create() of this pool.
     void destroy(T* object) {

@@ -36,8 +36,10 @@ void AddressSpace::share_batch(VirtAddr from, Work& work, Batch& batch) {
     }
     VirtAddr first = mapping->end;
     VirtAddr last = start;
+    // Below what was ever touched there is nothing to look at.
+    const VirtAddr touched = std::clamp(mapping->touched, start, mapping->end);
     const VirtAddr next =
-        page_table_.for_each_resident(start, mapping->end, work.entries, [&](VirtAddr page, PteSlot slot) {
+        page_table_.for_each_resident(touched, mapping->end, work.entries, [&](VirtAddr page, PteSlot slot) {
             const Pte pte = slot.load();
             if (work.pages == 0) {
                 return false;
@@ -45,7 +47,9 @@ void AddressSpace::share_batch(VirtAddr from, Work& work, Batch& batch) {
             --work.pages;
             batch.addresses[batch.page_count] = page.value();
             batch.entries[batch.page_count++] = pte.bits();
-            frames().ref(pte.frame());
+            if (!pte.is_lasting()) {
+                frames().ref(pte.frame());
+            }
             if (pte.lets_user(Access::Write)) {
                 first = std::min(first, page);
                 last = page;
@@ -86,7 +90,9 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
             slot = made.value_or({});
         }
         if (!taken.ok()) {
-            frames().unref(pte.frame());
+            if (!pte.is_lasting()) {
+                frames().unref(pte.frame());
+            }
             continue;
         }
         // As the mapping says: a protect() that goes in steps may not have come to the page yet.
@@ -96,7 +102,7 @@ Result<void> AddressSpace::take_batch(const Batch& batch) {
         slot.store(model.for_frame_of(pte));
         ++resident;
     }
-    resident_pages_.fetch_add(resident, std::memory_order_relaxed);
+    add_resident(resident);
     return taken;
 }
 

@@ -219,11 +219,13 @@ TEST_F(AddressSpaceTest, FilePagesAreSharedUntilWritten) {
     EXPECT_EQ(word(*other, kBase + kPageSize), 0x0202'0202U);
     const PhysAddr shared = pte_of(kBase + kPageSize).frame();
     EXPECT_EQ(PageTable{other->root()}.lookup(kBase + kPageSize).pte.frame(), shared);
-    EXPECT_EQ(frames().references(shared), 3U);
+    EXPECT_EQ(frames().references(shared), 1U) << "who maps a constant file's frames is not counted";
+    EXPECT_TRUE(pte_of(kBase + kPageSize).is_lasting());
     EXPECT_FALSE(pte_of(kBase + kPageSize).protection().write);
 
     ASSERT_TRUE(write(kBase + kPageSize, 77).ok());
     EXPECT_NE(pte_of(kBase + kPageSize).frame(), shared);
+    EXPECT_FALSE(pte_of(kBase + kPageSize).is_lasting()) << "the copy is given back";
     EXPECT_EQ(word(space(), kBase + kPageSize), 77U);
     EXPECT_EQ(word(space(), kBase + kPageSize + 4), 0x0202'0202U) << "the rest of the page came along";
     EXPECT_EQ(word(*other, kBase + kPageSize), 0x0202'0202U) << "the other program sees nothing of it";
@@ -235,7 +237,13 @@ TEST_F(AddressSpaceTest, FilePagesAreSharedUntilWritten) {
     ASSERT_TRUE(discard_all(space(), kBase, 3 * kPageSize).ok());
     EXPECT_EQ(word(space(), kBase + kPageSize), 0x0202'0202U);
     dismantle(other);
+    // Parked and brought back, it is still the file's.
+    ASSERT_TRUE(protect_all(space(), kBase, 3 * kPageSize, Protection{}).ok());
+    EXPECT_TRUE(pte_of(kBase + kPageSize).is_lasting());
+    ASSERT_TRUE(protect_all(space(), kBase, 3 * kPageSize, kReadWrite).ok());
+    EXPECT_EQ(word(space(), kBase + kPageSize), 0x0202'0202U);
     ASSERT_TRUE(unmap_all(space(), kBase, 3 * kPageSize).ok());
+    EXPECT_EQ(frames().references(shared), 1U);
 }
 
 // An ELF data segment: some pages of the file, part of a page, then bss.
