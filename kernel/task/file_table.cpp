@@ -17,6 +17,7 @@ Result<std::uint32_t> FileTable::insert(Ref<OpenFile> file, bool close_on_exec, 
         Slot& free_slot = slot(i);
         if (free_slot.file == nullptr) {
             free_slot = {file.release(), close_on_exec};
+            ++open_;
             return i;
         }
     }
@@ -37,6 +38,8 @@ Result<void> FileTable::insert_at(std::int32_t descriptor, Ref<OpenFile> file, b
         Slot& place = slot(index);
         if (place.file != nullptr) {
             replaced = Ref<OpenFile>::adopt(*place.file);
+        } else {
+            ++open_;
         }
         place = {file.release(), close_on_exec};
     }
@@ -57,6 +60,7 @@ Result<void> FileTable::close(std::int32_t descriptor) {
     {
         const LockGuard guard{lock_};
         closed = Ref<OpenFile>::adopt(*std::exchange(TRY(used_slot(descriptor))->file, nullptr));
+        --open_;
     }
     forget_locks_on(closed);
     return {};
@@ -85,9 +89,11 @@ Result<void> FileTable::set_closes_on_exec(std::int32_t descriptor, bool closes)
 
 FileTable::Taken FileTable::take_next(std::uint32_t from, bool marked_only) {
     const LockGuard guard{lock_};
-    for (std::uint32_t i = from; i < capacity(); ++i) {
+    const std::uint32_t end = open_ == 0 ? from : capacity();
+    for (std::uint32_t i = from; i < end; ++i) {
         Slot& place = slot(i);
         if (place.file != nullptr && (!marked_only || place.close_on_exec != 0)) {
+            --open_;
             return {.file = Ref<OpenFile>::adopt(*std::exchange(place.file, nullptr)), .next = i + 1};
         }
     }
@@ -157,16 +163,14 @@ Result<void> FileTable::copy_from(const FileTable& other) {
     set_directory(other.directory());
     umask.store(other.umask.load());
     limit.store(other.limit.load());
-    for (std::uint32_t i = 0; i < kMaxFiles; ++i) {
-        Kept kept = other.kept_at(i);
-        if (kept.file) {
-            TRY(insert_at(static_cast<std::int32_t>(i), std::move(kept.file), kept.close_on_exec));
+    for (std::uint32_t from = 0;;) {
+        Kept kept = other.kept_from(from);
+        if (!kept.file) {
+            return {};
         }
-        if (kept.is_last) {
-            break;
-        }
+        from = kept.index + 1;
+        TRY(insert_at(static_cast<std::int32_t>(kept.index), std::move(kept.file), kept.close_on_exec));
     }
-    return {};
 }
 
 Ref<OpenFile> FileTable::directory() const {
@@ -180,14 +184,17 @@ void FileTable::set_directory(Ref<OpenFile> directory) {
     std::swap(directory_, directory);
 }
 
-FileTable::Kept FileTable::kept_at(std::uint32_t index) const {
+FileTable::Kept FileTable::kept_from(std::uint32_t from) const {
     const LockGuard guard{lock_};
-    Kept kept{.file = {}, .close_on_exec = false, .is_last = index + 1 >= capacity()};
-    if (index < capacity() && slot(index).file != nullptr) {
-        kept.file = Ref<OpenFile>::share(*slot(index).file);
-        kept.close_on_exec = slot(index).close_on_exec != 0;
+    for (std::uint32_t i = from; i < capacity(); ++i) {
+        const Slot& place = slot(i);
+        if (place.file != nullptr) {
+            return {.file = Ref<OpenFile>::share(*place.file),
+                    .close_on_exec = place.close_on_exec != 0,
+                    .index = i};
+        }
     }
-    return kept;
+    return {};
 }
 
 Result<void> FileTable::grow() {

@@ -110,19 +110,21 @@ class FileTable {
         std::uint32_t next{kMaxFiles};
     };
     [[nodiscard]] Taken take_next(std::uint32_t from, bool marked_only) EXCLUDES(lock_);
-    // What a forked child gets at this number; is_last: there are no descriptors above.
+    // What a forked child gets at the next number.
     struct Kept {
-        Ref<OpenFile> file;
-        bool close_on_exec;
-        bool is_last;
+        Ref<OpenFile> file;  // empty: there is none
+        bool close_on_exec{false};
+        std::uint32_t index{0};
     };
     // For a file that was just taken out.
     void forget_locks_on(const Ref<OpenFile>& file) EXCLUDES(lock_);
-    [[nodiscard]] Kept kept_at(std::uint32_t index) const EXCLUDES(lock_);
+    // The first open descriptor from `from` on.
+    [[nodiscard]] Kept kept_from(std::uint32_t from) const EXCLUDES(lock_);
 
     mutable SpinLock lock_{LockRank::FileTable};
     mutable std::array<Slot, kInlineSlots> inline_slots_ GUARDED_BY(lock_){};
     Slot* grown_ GUARDED_BY(lock_){nullptr};
+    std::uint32_t open_ GUARDED_BY(lock_){0};  // how many descriptors there are
     Ref<OpenFile> directory_ GUARDED_BY(lock_);
 };
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -34,13 +35,53 @@ class ProcessGroup;
 inline constexpr std::uint64_t kSignalWaits = 0;
 inline constexpr std::uint64_t kStoppedWaits = 1;
 
+// What a process does about each signal. Most programs leave nearly all as they were: only those that differ
+// from the default action are stored, so that a new process, fork and execve have next to nothing to do.
+// Concurrency: as ProcessSignals.
+class SignalActions {
+  public:
+    // Pre for both: signal::is_valid(number).
+    [[nodiscard]] nexus_abi::kernel_sigaction get(std::uint32_t number) const {
+        return (stored_ & bit(number)) == 0 ? nexus_abi::kernel_sigaction{} : actions_[number - 1];
+    }
+    void set(std::uint32_t number, const nexus_abi::kernel_sigaction& action) {
+        if ((action.handler | action.flags | action.mask) == 0) {
+            stored_ &= ~bit(number);
+            return;
+        }
+        actions_[number - 1] = action;
+        stored_ |= bit(number);
+    }
+    // fork.
+    void copy_from(const SignalActions& parent) {
+        stored_ = parent.stored_;
+        for_each_stored([&](std::uint32_t number) { actions_[number - 1] = parent.actions_[number - 1]; });
+    }
+    // Calls use(number) for each that is not the default action.
+    template <class Use>
+    void for_each_stored(Use&& use) const {
+        for (std::uint64_t left = stored_; left != 0; left &= left - 1) {
+            use(static_cast<std::uint32_t>(std::countr_zero(left)) + 1);
+        }
+    }
+
+  private:
+    [[nodiscard]] static constexpr std::uint64_t bit(std::uint32_t number) {
+        return std::uint64_t{1} << (number - 1);
+    }
+    std::uint64_t stored_{0};                                        // a bit for each
+    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions_;  // of those
+};
+
 // Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
 struct ProcessSignals {
     WaitQueue waiters;
-    std::array<nexus_abi::kernel_sigaction, kSignalCount> actions{};
-    PendingSignals pending;    // sent to the process
-    SetCounts blockers;        // how many threads block each signal
-    std::uint32_t threads{0};  // how many there are
+    SignalActions actions;
+    PendingSignals pending;  // sent to the process
+    SetCounts blockers;      // how many threads block each signal
+    // How many there are. Written under the lock; a thread that finds itself alone stays so as long as it
+    // makes no other.
+    std::atomic<std::uint32_t> threads{0};
     // All threads: those that block nothing, and the rest; the first thread of the process in front.
     IntrusiveList<Task, &Task::signal_node> open;
     IntrusiveList<Task, &Task::signal_node> masked;

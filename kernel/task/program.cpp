@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <span>
 
 #include "lib/log.hpp"
@@ -51,6 +52,53 @@ Result<void> read_headers(const mm::FileHead& head, const mm::FileObject& file, 
         log::error(path, ": not a program this kernel can run: ", text(defect));
         return Error::NotExecutable;
     }
+    return {};
+}
+
+// What read_headers() found in constant files, of which nothing ever changes: of the first kKnownImages of
+// them that were run. Concurrency: `file` is stored last, and then neither changes; two harts may put the
+// same file in two places.
+constexpr std::uint32_t kKnownImages = 16;
+struct KnownImage {
+    std::atomic<const mm::FileObject*> file{nullptr};
+    ElfImage image;
+};
+constinit std::array<KnownImage, kKnownImages> known_images{};
+constinit std::atomic<std::uint32_t> known_image_count{0};
+
+const ElfImage* find_known(const mm::FileObject& file) {
+    for (const KnownImage& known : known_images) {
+        const mm::FileObject* const described = known.file.load(std::memory_order_acquire);
+        if (described == &file) {
+            return &known.image;
+        }
+        if (described == nullptr) {
+            return nullptr;
+        }
+    }
+    return nullptr;
+}
+
+void remember(const mm::FileObject& file, const ElfImage& image) {
+    if (file.is_memory() || known_image_count.load(std::memory_order_relaxed) >= kKnownImages) {
+        return;
+    }
+    const std::uint32_t index = known_image_count.fetch_add(1, std::memory_order_relaxed);
+    if (index < kKnownImages) {
+        known_images[index].image = image;
+        known_images[index].file.store(&file, std::memory_order_release);
+    }
+}
+
+// read_headers(), once for each constant file. Errors: NotExecutable.
+Result<void> describe(const mm::FileHead& head, const mm::FileObject& file, std::string_view path,
+                      ElfImage& image) {
+    if (const ElfImage* const known = find_known(file); known != nullptr) {
+        image = *known;
+        return {};
+    }
+    TRY(read_headers(head, file, path, image));
+    remember(file, image);
     return {};
 }
 
@@ -113,7 +161,7 @@ Result<Start> map_interpreter(mm::AddressSpace& space, const ProgramArguments& a
     mm::FileObject& file = **found;
     ElfImage image;
     const mm::FileHead head{file};
-    TRY(read_headers(head, file, path, image));
+    TRY(describe(head, file, path, image));
     VirtAddr base{};
     if (image.is_position_independent) {
         const std::uint64_t room = image.alignment - mm::kPageSize;
@@ -220,18 +268,10 @@ Result<Stack> build_stack(mm::AddressSpace& space, const ProgramArguments& argum
                  .arguments = {.arguments = VirtAddr{strings_address}, .bytes = arguments_bytes}};
 }
 
-}  // namespace
-
-Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
-                                    arch::TrapFrame& frame) {
-    mm::FileObject& file = *arguments.program;
-    ElfImage image;
-    const mm::FileHead head{file};  // image.interpreter points into it
-    TRY(read_headers(head, file, arguments.path, image));
-    if (image.is_position_independent) {
-        TRY(move_to(image, mm::kProgramBase));
-    }
-    TRY(map_image(space, file, image));
+// load_program() for an image that is where it is to be.
+Result<ArgumentsPlace> load_image(mm::AddressSpace& space, const ProgramArguments& arguments,
+                                  const ElfImage& image, arch::TrapFrame& frame) {
+    TRY(map_image(space, *arguments.program, image));
     space.set_break_base(VirtAddr{mm::page_up(image.end().value())});
     const Start start = image.interpreter.empty() ? Start{.entry = image.entry, .interpreter_base = {}}
                                                   : TRY(map_interpreter(space, arguments, image.interpreter));
@@ -241,6 +281,32 @@ Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArgume
     frame.pc = start.entry.value();
     frame.set_stack_pointer(stack.pointer.value());
     return stack.arguments;
+}
+
+// Any image. Not inlined: it needs room for one.
+[[gnu::noinline]] Result<ArgumentsPlace> load_any_image(mm::AddressSpace& space,
+                                                        const ProgramArguments& arguments,
+                                                        arch::TrapFrame& frame) {
+    mm::FileObject& file = *arguments.program;
+    ElfImage image;
+    const mm::FileHead head{file};  // image.interpreter points into it
+    TRY(describe(head, file, arguments.path, image));
+    if (image.is_position_independent) {
+        TRY(move_to(image, mm::kProgramBase));
+    }
+    return load_image(space, arguments, image, frame);
+}
+
+}  // namespace
+
+Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
+                                    arch::TrapFrame& frame) {
+    // A program that was run before and has its own place: its description is used as it is.
+    const ElfImage* const known = find_known(*arguments.program);
+    if (known != nullptr && !known->is_position_independent) [[likely]] {
+        return load_image(space, arguments, *known, frame);
+    }
+    return load_any_image(space, arguments, frame);
 }
 
 }  // namespace kernel::task

@@ -32,7 +32,7 @@ Reaction reaction_to(const Process& process, std::uint32_t number) {
     if (number == signal::kKill) {
         return Reaction::End;
     }
-    const std::uint64_t handler = process.signals.actions[number - 1].handler;
+    const std::uint64_t handler = process.signals.actions.get(number).handler;
     if (handler == signal::kDefaultHandler) {
         const signal::DefaultAction action = signal::default_action(number);
         if (action == signal::DefaultAction::Stop && !process.is_init) {
@@ -286,7 +286,7 @@ void signal_child_changed(Process& parent, TaskId child, std::int32_t wait_statu
     Sent sent;
     {
         const LockGuard guard{parent.signals.waiters.lock()};
-        if (!has_ended && (parent.signals.actions[signal::kChild - 1].flags & signal::kNoChildStop) != 0) {
+        if (!has_ended && (parent.signals.actions.get(signal::kChild).flags & signal::kNoChildStop) != 0) {
             return;
         }
         sent = send_locked(parent, nullptr, signal::kChild, info);
@@ -299,7 +299,7 @@ void signal_child_changed(Process& parent, TaskId child, std::int32_t wait_statu
 
 bool forgets_children(Process& process) {
     const LockGuard guard{process.signals.waiters.lock()};
-    const nexus_abi::kernel_sigaction& action = process.signals.actions[signal::kChild - 1];
+    const nexus_abi::kernel_sigaction action = process.signals.actions.get(signal::kChild);
     return action.handler == signal::kIgnoreHandler || (action.flags & signal::kNoChildWait) != 0;
 }
 
@@ -339,11 +339,11 @@ Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
     Process& process = caller.process();
     ProcessSignals& signals = process.signals;
     const LockGuard guard{signals.waiters.lock()};
-    nexus_abi::kernel_sigaction& stored = signals.actions[number - 1];
-    old = stored;
+    old = signals.actions.get(number);
     if (action != nullptr) {
-        stored = *action;
-        stored.mask &= ~kUnblockable;
+        signals.actions.set(
+            number,
+            {.handler = action->handler, .flags = action->flags, .mask = action->mask & ~kUnblockable});
         const std::uint64_t pending = signals.pending.set() | caller.pending_signals.set();
         if ((pending & signal::bit(number)) != 0 && reaction_to(process, number) == Reaction::Drop) {
             signals.pending.drop(signal::bit(number));
@@ -457,7 +457,7 @@ void remove_signal_thread(Process& process, Task& task) {
 void inherit_signals(Task& caller, Process& child, Task& child_task) {
     ProcessSignals& signals = caller.process().signals;
     const LockGuard guard{signals.waiters.lock()};
-    child.signals.actions = signals.actions;
+    child.signals.actions.copy_from(signals.actions);
     child_task.signal_mask.store(caller.signal_mask.load(std::memory_order_relaxed),
                                  std::memory_order_relaxed);
     child_task.alternate_stack = caller.alternate_stack;
@@ -466,11 +466,12 @@ void inherit_signals(Task& caller, Process& child, Task& child_task) {
 void reset_signal_handlers(Task& caller) {
     ProcessSignals& signals = caller.process().signals;
     const LockGuard guard{signals.waiters.lock()};
-    for (nexus_abi::kernel_sigaction& action : signals.actions) {
-        const bool is_ignored = action.handler == signal::kIgnoreHandler;
-        action = {
-            .handler = is_ignored ? signal::kIgnoreHandler : signal::kDefaultHandler, .flags = 0, .mask = 0};
-    }
+    signals.actions.for_each_stored([&](std::uint32_t number) {
+        const bool is_ignored = signals.actions.get(number).handler == signal::kIgnoreHandler;
+        signals.actions.set(number, {.handler = is_ignored ? signal::kIgnoreHandler : signal::kDefaultHandler,
+                                     .flags = 0,
+                                     .mask = 0});
+    });
     caller.alternate_stack = {};
 }
 
@@ -503,10 +504,11 @@ SignalToTake take_signal(Task& task) {
             return taken;
         }
         taken.what = reaction == Reaction::End ? SignalToTake::What::End : SignalToTake::What::Handle;
-        nexus_abi::kernel_sigaction& action = process.signals.actions[number - 1];
-        taken.action = action;
-        if (taken.what == SignalToTake::What::Handle && (action.flags & signal::kResetHandler) != 0) {
-            action.handler = signal::kDefaultHandler;
+        taken.action = process.signals.actions.get(number);
+        if (taken.what == SignalToTake::What::Handle && (taken.action.flags & signal::kResetHandler) != 0) {
+            nexus_abi::kernel_sigaction reset = taken.action;
+            reset.handler = signal::kDefaultHandler;
+            process.signals.actions.set(number, reset);
         }
         note_deliverable(task, mask);
         return taken;

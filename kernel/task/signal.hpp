@@ -121,11 +121,17 @@ Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
 [[nodiscard, gnu::always_inline]] inline bool copy_signal_action(Task& caller, std::uint32_t number,
                                                                  nexus_abi::kernel_sigaction& to) {
     ProcessSignals& signals = caller.process().signals;
+    // Only threads of the process change actions: who is its only one may look without the lock. What a
+    // thread that has ended did is seen with the count.
+    if (signals.threads.load(std::memory_order_acquire) == 1) [[likely]] {
+        to = signals.actions.get(number);
+        return true;
+    }
     const TryLockGuard guard{signals.waiters.lock()};
     if (!guard) [[unlikely]] {
         return false;
     }
-    to = signals.actions[number - 1];
+    to = signals.actions.get(number);
     return true;
 }
 // Sets one that nothing else comes of: false also when the signal is pending. Pre: may_set_action().
@@ -137,10 +143,10 @@ Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
         [[unlikely]] {
         return false;
     }
-    signals.actions[number - 1] = {
-        .handler = action.handler,
-        .flags = action.flags,
-        .mask = action.mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop))};
+    signals.actions.set(number,
+                        {.handler = action.handler,
+                         .flags = action.flags,
+                         .mask = action.mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop))});
     return true;
 }
 
