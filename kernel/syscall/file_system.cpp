@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "file/directory.hpp"
 #include "file/fixed_files.hpp"
@@ -182,6 +183,34 @@ Result<std::string_view> link_at(std::string_view path, std::span<char> room, ta
 bool is_descriptor(std::string_view path) {
     const auto place = process_path(path);
     return place && process_files::find_open_file(*place).ok();
+}
+
+// ---- Programs found before
+
+// Files of the initrd that find_program() found by their own path, with no link on the way. The initrd never
+// changes, and nothing else can come to lie there: what is made later lies below mount points, and what is
+// below "proc" and "sys" is left out. So the next search needs no step down the path. Atomic, each.
+constexpr std::size_t kKnownPrograms = 32;
+constinit std::array<std::atomic<mm::FileObject*>, kKnownPrograms> known_programs{};
+
+// Pre: not empty.
+std::atomic<mm::FileObject*>& known_program_place(std::string_view path) {
+    return known_programs[(path.size() * 5 + static_cast<unsigned char>(path.back())) % kKnownPrograms];
+}
+
+mm::FileObject* find_known_program(std::string_view text) {
+    if (!text.starts_with('/')) {
+        return nullptr;
+    }
+    mm::FileObject* const known = known_program_place(text).load(std::memory_order_acquire);
+    return known != nullptr && known->constant_path() == text.substr(1) ? known : nullptr;
+}
+
+void remember_program(std::string_view text, std::string_view path, mm::FileObject& file) {
+    if (text.starts_with('/') && text.substr(1) == path && path == file.constant_path() &&
+        !path.starts_with(kProcesses) && !path.starts_with("sys/")) {
+        known_program_place(text).store(&file, std::memory_order_release);
+    }
 }
 
 // What is still to be walked: the target of a link, then what follows it.
@@ -370,6 +399,9 @@ Result<Path> resolve(const Path& base, std::string_view text, FinalLink last, ta
 }
 
 Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::Task* caller) {
+    if (mm::FileObject* const known = find_known_program(text); known != nullptr) {
+        return mm::FileRef{known};
+    }
     const Path path = TRY(resolve(base, text, FinalLink::Followed, caller));
     const Node node = TRY(find(path, FinalLink::Followed));
     if (node.is_directory()) {
@@ -380,6 +412,7 @@ Result<mm::FileRef> find_program(const Path& base, std::string_view text, task::
     }
     switch (node.kind) {
         case NodeKind::File:
+            remember_program(text, path.text(), *node.object);
             return mm::FileRef{node.object};
         case NodeKind::Memory:
             return mm::FileRef{&node.memory->contents};

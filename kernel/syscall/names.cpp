@@ -7,6 +7,7 @@
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/file_system.hpp"
+#include "syscall/process_files.hpp"
 #include "syscall/time.hpp"
 #include "syscall/time_values.hpp"
 #include "syscall/user_path.hpp"
@@ -331,17 +332,28 @@ Result<void> add_name(Caller& caller, std::int32_t from_dirfd, In<char> from, st
     return file::tmpfs::add_name(source->root, source->rest, target.rest);
 }
 
+constexpr std::string_view kOwnProgram = "/proc/self/exe";
+
 // As much of a link's target as there is room for, without a final zero.
 Result<std::uint64_t> copy_link(Caller& caller, std::int32_t dirfd, In<char> pointer, Out<char> buffer,
                                 std::uint64_t size) {
     if (size == 0 || static_cast<std::int32_t>(size) < 0) {
         return Error::InvalidArgument;
     }
-    const Path path = TRY(read_path(caller, dirfd, pointer, FinalLink::Itself));
+    std::array<char, kMaxPath> given;  // as much of it as is read is written
+    const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
     std::array<char, kMaxPath> room;
-    const std::string_view target = TRY(file_system::read_link(path, room, caller.task));
+    std::string_view target;
+    if (text == kOwnProgram) {
+        // Every program of a C library asks for this name when it starts. Both links, "self" and "exe", can
+        // only lead to one place, so the path is not walked.
+        target = TRY(process_files::program_text(caller.process, room));
+    } else {
+        const Path path = TRY(path_of(caller, dirfd, text, FinalLink::Itself));
+        target = TRY(file_system::read_link(path, room, caller.task));
+    }
     const std::size_t bytes = std::min<std::uint64_t>(target.size(), size);
-    TRY(mm::copy_out_array(caller.space(), buffer, std::span{target.data(), bytes}));
+    TRY(mm::copy_out_array(caller.space(), buffer, std::span{target}.first(bytes)));
     return std::uint64_t{bytes};
 }
 

@@ -166,11 +166,6 @@ Result<std::string_view> with_slash(std::string_view path, std::span<char> room)
     return std::string_view{room.data(), path.size() + 1};
 }
 
-Result<std::string_view> program_text(task::Process& process, std::span<char> room) {
-    const mm::FileRef program = task::program_of(process);
-    return program ? program->link_text(room) : Result<std::string_view>{Error::NoEntry};
-}
-
 Result<std::string_view> current_directory(task::Process& process, std::span<char> room) {
     const Ref<task::OpenFile> directory = process.files.directory();
     if (!directory) {
@@ -253,6 +248,11 @@ Result<std::string_view> read_link(std::string_view path, std::span<char> room) 
         default:
             return with_slash({}, room);
     }
+}
+
+Result<std::string_view> program_text(task::Process& process, std::span<char> room) {
+    const mm::FileRef program = task::program_of(process);
+    return program ? program->link_text(room) : Result<std::string_view>{Error::NoEntry};
 }
 
 Result<Ref<task::OpenFile>> find_open_file(std::string_view path) {

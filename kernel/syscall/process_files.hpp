@@ -22,6 +22,8 @@ namespace kernel::syscall::process_files {
 [[nodiscard]] Result<file_system::Node> find(std::string_view path);
 // Errors: NoEntry; InvalidArgument when it is no link; NameTooLong.
 [[nodiscard]] Result<std::string_view> read_link(std::string_view path, std::span<char> room);
+// What "12/exe" leads to. Errors: NoEntry, NameTooLong.
+[[nodiscard]] Result<std::string_view> program_text(task::Process& process, std::span<char> room);
 // The open file that "12/fd/3" stands for. Errors: NoEntry.
 [[nodiscard]] Result<Ref<task::OpenFile>> find_open_file(std::string_view path);
 

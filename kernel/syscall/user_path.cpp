@@ -21,6 +21,10 @@ Result<void> set_base(Caller& caller, std::int32_t dirfd, Path& path) {
 Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer, file_system::FinalLink last) {
     std::array<char, kMaxPath> given;
     const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
+    return path_of(caller, dirfd, text, last);
+}
+
+Result<Path> path_of(Caller& caller, std::int32_t dirfd, std::string_view text, file_system::FinalLink last) {
     if (text.empty()) {
         return Error::NoEntry;
     }

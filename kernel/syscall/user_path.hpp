@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "syscall/caller.hpp"
 #include "syscall/dispatch.hpp"
@@ -22,5 +23,9 @@ Result<void> set_base(Caller& caller, std::int32_t dirfd, Path& path);
 // set_base()'s.
 [[nodiscard]] Result<Path> read_path(Caller& caller, std::int32_t dirfd, In<char> pointer,
                                      file_system::FinalLink last);
+
+// The same for a path that was read. Errors but BadAddress and NameTooLong.
+[[nodiscard]] Result<Path> path_of(Caller& caller, std::int32_t dirfd, std::string_view text,
+                                   file_system::FinalLink last);
 
 }  // namespace kernel::syscall
