@@ -231,8 +231,11 @@ std::string show_json(const Facts& facts) {
     return json.text();
 }
 
-// section_max_what: a system call's number, or bit 63 and a trap's cause.
+// section_max_what: a system call's number, or bit 63 and a trap's cause. A hart that never ran has none.
 std::string section_text(const sched_hartstat& hart) {
+    if (hart.section_max_ns == 0) {
+        return "-";
+    }
     constexpr std::uint64_t kTrap = std::uint64_t{1} << 63;
     const auto number = static_cast<unsigned long long>(hart.section_max_what & ~kTrap);
     return format_rough(hart.section_max_ns) +

@@ -58,9 +58,11 @@ void describe_hart(CpuId cpu, PrintLine print_line) {
     }
     line << "; " << report.runnable << " runnable, " << report.switches << " switches";
     if (report.section_max_ns != 0) {
+        constexpr std::uint64_t kTrap = std::uint64_t{1} << 63U;
         line << ", longest kernel section "
-             << Duration::nanoseconds(static_cast<std::int64_t>(report.section_max_ns)) << " in "
-             << hex(report.section_max_what);
+             << Duration::nanoseconds(static_cast<std::int64_t>(report.section_max_ns))
+             << ((report.section_max_what & kTrap) != 0 ? " in trap " : " in call ")
+             << (report.section_max_what & ~kTrap);
     }
     print_line(line.text());
 }

@@ -70,14 +70,18 @@ extern "C" std::uint64_t trap_settle(task::Task& caller, task::SysResult outcome
 // Pre: interrupts off, tp and sp as trap.S says; the current task's frame holds what C++ may overwrite, and
 // pc behind the ecall.
 extern "C" CallExit trap_call(arch::TrapFrame* frame) {
-    task::note_section_start();
+    if constexpr (task::kTimesShortWays) {
+        task::note_section_start();
+    }
     mark_missing_registers(*frame);
     task::Hart& hart = task::this_hart();
     task::Task& caller = *hart.current;
     const task::SysResult outcome = syscall::dispatch_with_part_of_frame(caller);
     if (outcome.has_value() && task::may_go_straight_back(hart, caller)) [[likely]] {
         caller.call_progress = 0;
-        task::note_section_end(frame->syscall_number());
+        if constexpr (task::kTimesShortWays) {
+            task::note_section_end(frame->syscall_number());
+        }
         return {static_cast<std::uint64_t>(outcome.value()), 1};
     }
     return {trap_settle(caller, outcome), 0};
@@ -90,7 +94,9 @@ extern "C" CallExit trap_call(arch::TrapFrame* frame) {
 extern "C" std::uint64_t trap_page_fault([[maybe_unused]] arch::TrapFrame* frame, std::uint64_t cause,
                                          std::uint64_t stval) {
     namespace scause = arch::riscv64::scause;
-    task::note_section_start();
+    if constexpr (task::kTimesShortWays) {
+        task::note_section_start();
+    }
     mark_missing_registers(*frame);
     mm::Access access = mm::Access::Read;
     if (cause == scause::kStorePageFault) {
@@ -109,7 +115,9 @@ extern "C" std::uint64_t trap_page_fault([[maybe_unused]] arch::TrapFrame* frame
         !task::may_go_straight_back(hart, task)) [[unlikely]] {
         return 0;
     }
-    task::note_section_end(cause);
+    if constexpr (task::kTimesShortWays) {
+        task::note_section_end(scause::kInterrupt | cause);
+    }
     return 1;
 }
 
@@ -117,9 +125,14 @@ extern "C" std::uint64_t trap_page_fault([[maybe_unused]] arch::TrapFrame* frame
 extern "C" arch::TrapFrame* trap_leave(arch::TrapFrame* frame, std::uint64_t what) {
     const std::uint64_t number = frame->syscall_number();
     if (what == kRunCall) {
+        if constexpr (!task::kTimesShortWays) {
+            task::note_section_start();
+        }
         syscall::rerun_syscall(task::current_task());
     }
-    task::note_section_end(number);
+    if (task::kTimesShortWays || what == kRunCall) {
+        task::note_section_end(number);
+    }
     return task::exit_to_user();
 }
 

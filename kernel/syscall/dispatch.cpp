@@ -172,7 +172,9 @@ void settle_call(task::Task& caller, SysResult outcome) {
         caller.frame.set_result(outcome.value());
         return;
     }
-    if (trace::is_on(nexus_abi::kTraceCalls)) [[unlikely]] {
+    // Of a call that waits the switch away from the task tells.
+    if (trace::is_on(nexus_abi::kTraceCalls) &&
+        (outcome.wants_again() || !trace::is_on(nexus_abi::kTraceSched))) [[unlikely]] {
         write_slow_call(caller, outcome);
     }
     if (outcome.wants_again()) {

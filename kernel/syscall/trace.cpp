@@ -58,8 +58,7 @@ Result<void> provide_rings(std::uint32_t records) REQUIRES(control_lock) {
     }
     const PhysAddr* block = blocks.data();
     cpus.for_each([&](CpuId cpu) {
-        trace::ring_of(cpu).provide(
-            std::span{static_cast<trace::Ring::Slot*>(phys_to_virt(*block++)), records});
+        trace::provide(cpu, std::span{static_cast<trace::Ring::Slot*>(phys_to_virt(*block++)), records});
     });
     return {};
 }

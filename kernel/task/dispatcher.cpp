@@ -386,13 +386,20 @@ namespace {
             end_killed_task(*task);
             continue;
         }
-        if (auto* const resume = std::exchange(task->resume, nullptr); resume != nullptr) {
+        if (task->resume != nullptr) {
             // It may take long, and another process may be waiting for this hart to leave its space.
             if (hart.space != nullptr && hart.space != task->process().space_or_null()) {
                 leave_address_space(hart);
             }
-            note_section_start();
-            resume(*task);
+            const bool is_timed = kTimesShortWays || !is_to_rerun(*task);
+            const std::uint64_t number = task->frame.syscall_number();
+            if (is_timed) {
+                note_section_start();
+            }
+            std::exchange(task->resume, nullptr)(*task);
+            if (is_timed) {
+                note_section_end(number);
+            }
             // What is left may be long: let others have their turn between two pieces.
             take_pending_interrupts();
             continue;
@@ -402,7 +409,9 @@ namespace {
         }
         if (needs_delivery(*task)) [[unlikely]] {
             note_section_start();
+            const std::uint64_t number = task->frame.syscall_number();
             deliver_signals(*task);
+            note_section_end(number);
             take_pending_interrupts();
             continue;
         }
@@ -469,7 +478,11 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             }
             settle_stopped(task, now);
             if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
-                write_plain_switch(hart, blocks ? trace::Fate::Blocked : trace::Fate::Yielded, now);
+                if (blocks) {
+                    write_wait(hart, task, next, now);
+                } else {
+                    write_plain_switch(hart, next, trace::Fate::Yielded, now);
+                }
             }
         }
         if (next != nullptr) {

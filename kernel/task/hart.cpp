@@ -241,14 +241,13 @@ void fill_hart_stat(CpuId cpu, nexus_abi::sched_hartstat& stat) {
     stat.capacity = hart.queue.capacity();
 }
 
-#ifdef NEURON_DEBUG
 void note_section_start() {
-    CHECK(!arch::can_touch_user_pages());
+    DCHECK(!arch::can_touch_user_pages());
     arch::cpu_local().entry_ticks = arch::read_ticks();
 }
 
 void note_section_end(std::uint64_t what) {
-    CHECK(!arch::can_touch_user_pages());
+    DCHECK(!arch::can_touch_user_pages());
     Hart& hart = this_hart();
     const std::uint64_t ticks = arch::read_ticks() - arch::cpu_local().entry_ticks;
     if (ticks > hart.section_max_ticks.load(std::memory_order_relaxed)) {
@@ -256,6 +255,5 @@ void note_section_end(std::uint64_t what) {
         hart.section_max_what.store(what, std::memory_order_relaxed);
     }
 }
-#endif
 
 }  // namespace kernel::task

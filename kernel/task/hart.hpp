@@ -227,11 +227,23 @@ void lift_budget(Task& task);
 // This hart goes over from `before`, which may be null and of which `fate` became, to its current task.
 [[gnu::noinline]] void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now)
     REQUIRES(hart.lock);
-// The same from a task that waits or yields, of which nothing else is to be told.
-[[gnu::noinline]] void write_plain_switch(const Hart& hart, trace::Fate fate, Instant now)
-    REQUIRES(hart.lock);
+// The same to `next`, which may be null, from a task of which nothing else is to be told.
+[[gnu::always_inline]] inline void write_plain_switch(const Hart& hart, const Task* next, trace::Fate fate,
+                                                      Instant now) REQUIRES(hart.lock) {
+    trace::put(now, trace::Kind::Switch, next == nullptr ? 0 : next->tid().value(),
+               static_cast<std::uint32_t>(fate) | hart.queue.runnable() << 8U);
+}
+// The same from a task that waits in a system call.
+[[gnu::always_inline]] inline void write_wait(const Hart& hart, const Task& before, const Task* next,
+                                              Instant now) REQUIRES(hart.lock) {
+    trace::put(now, trace::Kind::Wait, next == nullptr ? 0 : next->tid().value(),
+               (hart.queue.runnable() & 0xffffU) | static_cast<std::uint32_t>(before.frame.syscall_number())
+                                                       << 16U);
+}
 [[gnu::noinline]] void write_birth(const Task& task, Instant now);
-[[gnu::noinline]] void write_wake(const Task& task, CpuId to, Instant now);
+[[gnu::always_inline]] inline void write_wake(const Task& task, CpuId to, Instant now) {
+    trace::put(now, trace::Kind::Wake, task.tid().value(), to.value());
+}
 [[gnu::noinline]] void write_migration(const Task& task, CpuId from, CpuId to, Instant now);
 // The task, whose home is `from`, goes to the queue of `to`. Pre: the lock of `from` is held.
 inline void trace_placement(const Task& task, sched::EnqueueReason reason, CpuId from, CpuId to,

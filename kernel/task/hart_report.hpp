@@ -20,7 +20,7 @@ struct HartReport {
     std::uint64_t user_pc{0};  // where it entered the kernel last
     std::uint32_t runnable{0};
     std::uint64_t switches{0};
-    // The longest kernel section and what it was (note_section_end()); 0 in builds that do not measure.
+    // The longest kernel section and what it was (note_section_end()); 0: none yet.
     std::uint64_t section_max_ns{0};
     std::uint64_t section_max_what{0};
 };

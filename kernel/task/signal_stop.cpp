@@ -31,6 +31,7 @@ void wake_stopped(ProcessSignals& signals, std::uint32_t count) {
 
 // A stopped thread goes on, and others with it.
 void resume_stopped(Task& task) {
+    task.in_stop = false;
     {
         ProcessSignals& signals = task.process().signals;
         const LockGuard guard{signals.waiters.lock()};
@@ -128,6 +129,7 @@ void stop_thread(Task& task) {
         task.is_stopped = true;
         ++signals.stopped_threads;
         is_last = signals.stopped_threads == signals.threads;
+        task.in_stop = true;
         begin_wait(task, &signals.waiters, {.resume = &resume_stopped, .key = kStoppedWaits});
     }
     if (is_last) {

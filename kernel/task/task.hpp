@@ -137,6 +137,7 @@ class Task : public RefCounted<Task> {
     std::uint32_t exec_files{0};
     Error unborn_error{};  // why it will not be born; set with unborn_fails
     bool unborn_fails{false};
+    bool in_stop{false};                     // it waits for SIGCONT, in no call
     bool has_saved_mask{false};              // saved_mask holds one
     OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
     std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread

@@ -25,16 +25,6 @@ void write_more(Hart& hart, const Task* before, trace::Fate fate, Instant now) R
 
 }  // namespace
 
-// These three call nothing, and so keep no registers.
-void write_plain_switch(const Hart& hart, trace::Fate fate, Instant now) {
-    trace::put(now, trace::Kind::Switch, hart.current == nullptr ? 0 : hart.current->tid().value(),
-               static_cast<std::uint32_t>(fate) | hart.queue.runnable() << 8U);
-}
-
-void write_wake(const Task& task, CpuId to, Instant now) {
-    trace::put(now, trace::Kind::Wake, task.tid().value(), to.value());
-}
-
 void write_migration(const Task& task, CpuId from, CpuId to, Instant now) {
     trace::put(now, trace::Kind::Migrate, task.tid().value(), from.value() | to.value() << 8U);
 }
@@ -43,7 +33,11 @@ void write_switch(Hart& hart, const Task* before, trace::Fate fate, Instant now)
     if (before != nullptr) {
         write_more(hart, before, fate, now);
     }
-    write_plain_switch(hart, fate, now);
+    if (fate == trace::Fate::Blocked && !before->in_stop) {
+        write_wait(hart, *before, hart.current, now);
+    } else {
+        write_plain_switch(hart, hart.current, fate, now);
+    }
 }
 
 void write_birth(const Task& task, Instant now) {

@@ -14,12 +14,16 @@ using Kind = nexus_abi::TraceKind;
 constexpr std::array<std::string_view, 7> kFates{"",      "preempted", "yielded",  "blocked",
                                                  "moved", "ended",     "throttled"};
 
-void describe_switch(LineWriter& line, std::uint32_t task, std::uint32_t value) {
+void describe_next(LineWriter& line, std::uint32_t task) {
     if (task == 0) {
         line << "idle";
     } else {
         line << "to " << task;
     }
+}
+
+void describe_switch(LineWriter& line, std::uint32_t task, std::uint32_t value) {
+    describe_next(line, task);
     const std::uint32_t fate = value & 0xff;
     if (fate != 0) {
         line << ", the one before " << (fate < kFates.size() ? kFates[fate] : "left");
@@ -42,6 +46,11 @@ void describe(LineWriter& line, const nexus_abi::trace_record& record) {
     switch (kind) {
         case Kind::Switch:
             describe_switch(line, task, value);
+            return;
+        case Kind::Wait:
+            describe_next(line, task);
+            line << ", the one before waits in call " << (value >> 16U) << ", " << (value & 0xffffU)
+                 << " runnable";
             return;
         case Kind::Wake:
             line << task << " wakes, for cpu " << value;

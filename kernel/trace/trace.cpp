@@ -45,6 +45,15 @@ Ring& ring_of(CpuId cpu) {
     return rings[cpu.value()].ring;
 }
 
+void provide(CpuId cpu, std::span<Ring::Slot> slots) {
+    Ring& ring = ring_of(cpu);
+    ring.provide(slots);
+#ifdef __riscv
+    std::atomic_ref<void*>{arch::cpu_locals[cpu.value()].trace}.store(slots.empty() ? nullptr : &ring,
+                                                                      std::memory_order_release);
+#endif
+}
+
 std::uint32_t switch_to(std::uint32_t wanted) {
     if (wanted != 0) {
         began_ns.store(arch::now().ns(), std::memory_order_relaxed);

@@ -35,6 +35,7 @@ using Fate = nexus_abi::TraceFate;
         case Kind::Name2:
         case Kind::Name3:
         case Kind::Charged:
+        case Kind::Wait:
             return nexus_abi::kTraceSched;
         case Kind::SetClass:
         case Kind::SetShares:
@@ -80,10 +81,27 @@ struct alignas(64) CpuRing {
 };
 extern constinit std::array<CpuRing, kMaxCpus> rings;
 
+// This hart's ring; null while it has no memory. What it points to is read by way of it, and so not before
+// it.
+[[gnu::always_inline]] inline Ring* own_ring() {
+#ifdef __riscv
+    Ring* ring;
+    asm volatile("ld %0, %1(tp)" : "=r"(ring) : "i"(offsetof(arch::CpuLocal, trace)));
+    return ring;
+#else
+    Ring& ring = rings[arch::current_cpu().value()].ring;
+    return ring.has_memory() ? &ring : nullptr;
+#endif
+}
+
 // write_at() in place, for what is written at every switch. Pre: the kind's category is on.
 [[gnu::always_inline]] inline void put(Instant at, Kind kind, std::uint32_t task, std::uint32_t value) {
-    rings[arch::current_cpu().value()].ring.write(
-        static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task, value);
+    Ring* const ring = own_ring();
+    // A hart that came after the trace was set up has none.
+    if (ring != nullptr) [[likely]] {
+        ring->write(static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task,
+                    value);
+    }
 }
 
 // Writes a record into this hart's ring, with the time of now or of `at`. Pre: interrupts are off. Not
@@ -104,8 +122,10 @@ inline void note_at(Instant at, Kind kind, std::uint32_t task, std::uint32_t val
     }
 }
 
-// The ring of a CPU, for readers and for who provides its memory.
+// The ring of a CPU, for readers.
 [[nodiscard]] Ring& ring_of(CpuId cpu);
+// Gives the ring of a CPU its memory, or takes it away. Pre: as Ring::provide().
+void provide(CpuId cpu, std::span<Ring::Slot> slots);
 // Switches categories on or off; 0: all off. Returns what was on. Pre: CPUs without memory do not run, or
 // nothing is switched on. Concurrency: callers exclude each other.
 std::uint32_t switch_to(std::uint32_t wanted);

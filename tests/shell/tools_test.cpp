@@ -305,7 +305,7 @@ TEST(ShellTools, SchedStatsHarts) {
         hart.hart_id = cpu + 1;
         hart.busy_ns = cpu * 1'000'000;
         hart.idle_ns = 1'000'000;
-        hart.section_max_ns = 20'000;
+        hart.section_max_ns = cpu == 2 ? 0 : 20'000;
         hart.section_max_what = cpu == 0 ? (std::uint64_t{1} << 63) + 5 : 222;
     }
     const auto text = run(system, {"sched", "stat"}).output;
@@ -314,6 +314,7 @@ TEST(ShellTools, SchedStatsHarts) {
     EXPECT_THAT(text, HasSubstr("20us trap 5\n"));
     EXPECT_THAT(text, HasSubstr("\n  3    4 offline 75.0%"));
     EXPECT_THAT(text, HasSubstr("20us call 222\n"));
+    EXPECT_THAT(text, testing::ContainsRegex("\n  2    3 [^\n]* -\n"));
     EXPECT_THAT(run(system, {"sched", "stat", "--json"}).output,
                 StartsWith("[{\"cpu\": 0, \"hart\": 1, \"online\": true, \"busy_ns\": 0, "));
     EXPECT_EQ(run(system, {"sched", "stat", "3"}).status, 2);

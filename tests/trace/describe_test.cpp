@@ -28,6 +28,13 @@ TEST(TraceText, Switches) {
     EXPECT_EQ(text_of(Kind::Switch, 0, 0xff), "1.000250 idle, the one before left, 0 runnable");
 }
 
+TEST(TraceText, WaitsNameTheirCall) {
+    EXPECT_EQ(text_of(Kind::Wait, 12, 3U | 98U << 16U),
+              "1.000250 to 12, the one before waits in call 98, 3 runnable");
+    EXPECT_EQ(text_of(Kind::Wait, 0, 1041U << 16U),
+              "1.000250 idle, the one before waits in call 1041, 0 runnable");
+}
+
 TEST(TraceText, SignsAndParts) {
     EXPECT_EQ(text_of(Kind::Lag, 7, static_cast<std::uint32_t>(-5)), "1.000250 7 is owed -5 us");
     EXPECT_EQ(text_of(Kind::Migrate, 7, 1U | 2U << 8U), "1.000250 7 goes from cpu 1 to cpu 2");

@@ -30,7 +30,7 @@ def two_tasks():
     tasks = [(0, K["Start"], 7, 7), *name_records(7, "hog"), (0, K["SetShares"], 7, 300), (0, K["SetClass"], 7, 1)]
     tasks += [(0, K["Start"], 8, 8), *name_records(8, "ui"), (0, K["SetClass"], 8, 2)]
     cpu0 = [(0, K["Start"], 7, 7), (0, K["Switch"], 7, 1 << 8), (3 * ms, K["Lag"], 7, (1 << 32) - 1500),
-            (3 * ms, K["Switch"], 8, PREEMPTED | 2 << 8), (4 * ms, K["Switch"], 7, BLOCKED | 1 << 8),
+            (3 * ms, K["Switch"], 8, PREEMPTED | 2 << 8), (4 * ms, K["Wait"], 7, 1 | 98 << 16),
             (10 * ms, K["Charged"], 7, 9000), (10 * ms, K["Ended"], 7, 7), (10 * ms, K["Switch"], 0, ENDED)]
     cpu1 = [(2_900_000, K["Wake"], 8, 0), (2_900_100, K["IpiSent"], 0, 0)]
     parts = [(frames.TASKS_CPU, tasks), (0, cpu0), (1, cpu1), (frames.END_CPU, [])]
@@ -138,6 +138,10 @@ class Timeline(unittest.TestCase):
         parts = [(part.task, part.begin // 1000, part.end // 1000, part.fate) for part in self.told.slices]
         self.assertEqual(parts, [(7, 0, 3000, "preempted"), (8, 3000, 4000, "blocked"), (7, 4000, 10000, "ended")])
         self.assertEqual(self.told.name(8), "ui")
+
+    def test_a_wait_tells_its_call(self):
+        calls = [(event.at, event.task, event.value) for event in self.told.events if event.kind == "CallSlow"]
+        self.assertEqual(calls, [(4_000_000, 8, 98)])
 
     def test_slices_add_up_to_what_was_charged(self):
         [(task, ran, charged)] = summary.account_errors(self.told)

@@ -119,16 +119,24 @@ class Cpu:
         if self.running:
             self.timeline.slices.append(Slice(self.number, self.running, self.since, at, fate))
 
+    def switch(self, at, fate, task, runnable):
+        self.close(at, fate)
+        self.timeline.switches.append((at, self.number, self.running, fate, task, runnable))
+        self.running, self.since = task, at
+
     def add(self, at, kind, task, value):
         # A record may carry the instant at which what it tells of was due: a little before what was written last.
         if at < self.last - TOLERATED_NS:
             self.timeline.warnings.append(f"cpu {self.number}: time goes back from {self.last} to {at} ns")
         at = self.last = max(self.last, at)
         if kind == KIND["Switch"]:
-            fate = FATES[value & 0xFF] if (value & 0xFF) < len(FATES) else "none"
-            self.close(at, fate)
-            self.timeline.switches.append((at, self.number, self.running, fate, task, value >> 8))
-            self.running, self.since = task, at
+            self.switch(at, FATES[value & 0xFF] if (value & 0xFF) < len(FATES) else "none", task, value >> 8)
+            return
+        if kind == KIND["Wait"]:
+            # As if the call had told that it waits, and then the switch what became of the task.
+            if self.running:
+                self.timeline.events.append(Event(at, self.number, "CallSlow", self.running, value >> 16))
+            self.switch(at, "blocked", task, value & 0xFFFF)
             return
         self.notes.append((at, kind, task, value))
         if kind == KIND["Start"]:

@@ -33,12 +33,15 @@ enum class TraceKind : std::uint8_t {
     Lag = 13,
     // The CPU time task was charged so far. value: microseconds, lower 32 bits. When it ends, and in dumps.
     Charged = 14,
+    // As Switch, from a task that waits in a system call. value: bits 0..15 how many tasks are then runnable
+    // on this CPU, bits 16..31 the call's number.
+    Wait = 15,
     IpiSent = 20,  // task: the CPU it is sent to
     IpiTaken = 21,
     Timer = 22,     // the CPU's timer interrupt
     External = 23,  // an interrupt of a device
-    // A system call that left the short way: it waits, goes on in pieces, or ends the task's turn. value: its
-    // number
+    // A system call that left the short way: it waits, or ends the task. value: its number. Of one that waits
+    // it is written where switches are not, which tell it otherwise (Wait).
     CallSlow = 30,
     CallAgain = 31,  // a call goes on where it left off. value: its number
     PageFault = 32,  // value: the page's number, lower 32 bits
@@ -50,7 +53,7 @@ enum class TraceKind : std::uint8_t {
 enum class TraceFate : std::uint8_t { None, Preempted, Yielded, Blocked, Moved, Ended, Throttled };
 
 // Kinds are switched on by category.
-inline constexpr std::uint32_t kTraceSched = 1U << 0;   // Switch .. Name3, Throttle, Ended
+inline constexpr std::uint32_t kTraceSched = 1U << 0;   // Switch .. Name3, Charged, Wait
 inline constexpr std::uint32_t kTraceAttr = 1U << 1;    // SetClass, SetShares, SetMask
 inline constexpr std::uint32_t kTraceLag = 1U << 2;     // Lag
 inline constexpr std::uint32_t kTraceIrq = 1U << 3;     // IpiSent .. External

@@ -23,6 +23,7 @@ struct alignas(64) CpuLocal {
     CpuId cpu{};
     HartId hart{};
     void* scheduling{nullptr};  // task::Hart of this hart; the task layer's
+    void* trace{nullptr};       // trace::Ring of this hart, once that has memory; the trace layer's
 };
 static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
 static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);
