@@ -40,10 +40,10 @@ class CAPABILITY("spinlock") SpinLock {
 #endif
     }
     bool try_lock() TRY_ACQUIRE(true) {
-        auto ticket = serving_.load(std::memory_order_relaxed);
-        // Pairs with the release in unlock() of the previous holder.
-        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_acquire,
-                                           std::memory_order_relaxed)) {
+        // Pairs with the release in unlock() of the previous holder. Taking the ticket need not: it succeeds
+        // only if nobody took one since.
+        auto ticket = serving_.load(std::memory_order_acquire);
+        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed)) {
             return false;
         }
 #ifdef NEURON_DEBUG

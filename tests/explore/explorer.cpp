@@ -18,7 +18,7 @@ namespace explore {
 namespace {
 
 constexpr std::size_t kStackBytes = 256U << 10;
-constexpr std::uint32_t kMaxHarts = 8;
+constexpr std::uint32_t kMaxHarts = memory::kHartsMax;
 
 enum class Mode : std::uint8_t { Ready, Waiting, Spinning };
 
@@ -35,10 +35,9 @@ struct Choice {
     std::uint32_t options{1};
 };
 
-struct Range {
-    std::uintptr_t start;
-    std::uintptr_t end;
-};
+// A hart that made so many steps in a row may be looping until another one has done something: then those
+// that can go on have their turn first, as they would on a machine.
+constexpr std::uint32_t kPatience = 200;
 
 struct State {
     const Program* program{nullptr};
@@ -49,22 +48,23 @@ struct State {
     bool on_fiber{false};
     bool failed{false};
     std::string violation;
-    std::vector<Range> watched;
     std::uint64_t progress{0};
     std::uint32_t steps{0};
+    std::uint32_t steps_in_a_row{0};
     // The schedule: the first `forced` choices repeat the last execution's.
     std::vector<Choice> choices;
     std::size_t next_choice{0};
-    std::uint32_t preemptions{0};
+    std::uint32_t deviations{0};
     std::optional<std::mt19937_64> random;
     bool tracing{false};
+    bool checks_races{false};
     std::vector<std::string> trace;
 };
 State state;
 
-// Which of `options` ways to go on. The first `free` of them cost nothing, the others a preemption.
+// Which of `options` ways to go on. The first `free` of them cost nothing, the others a deviation.
 std::uint32_t decide(std::uint32_t options, std::uint32_t free) {
-    const bool is_spent = !state.random && state.preemptions >= state.bounds.preemptions;
+    const bool is_spent = !state.random && state.deviations >= state.bounds.deviations;
     const std::uint32_t open = is_spent ? free : options;
     if (open == 1) {
         return 0;
@@ -83,7 +83,7 @@ std::uint32_t decide(std::uint32_t options, std::uint32_t free) {
         std::fprintf(stderr, "explorer: an execution is not a function of its choices\n");
         std::abort();
     }
-    state.preemptions += choice.taken >= free ? 1 : 0;
+    state.deviations += choice.taken >= free ? 1 : 0;
     return choice.taken;
 }
 
@@ -127,14 +127,15 @@ void run_fiber(std::uint32_t hart) {
 
 void execute() {
     state.next_choice = 0;
-    state.preemptions = 0;
+    state.deviations = 0;
     state.steps = 0;
+    state.steps_in_a_row = 0;
     state.progress = 0;
     state.running = 0;
     state.failed = false;
     state.violation.clear();
-    state.watched.clear();
     const Program& program = *state.program;
+    memory::reset(program.harts, state.checks_races);
     program.begin();
     for (std::uint32_t i = 0; i < program.harts; ++i) {
         Fiber& fiber = state.fibers[i];
@@ -155,12 +156,20 @@ void execute() {
         // Option 0: the running hart, if it can go on; then the others in order, then events.
         std::uint32_t count = 0;
         const std::uint32_t last = state.running;
-        const bool goes_on = state.steps != 0 && can_run(last);
-        for (std::uint32_t step = 0; step < program.harts; ++step) {
+        const bool is_stuck = state.steps_in_a_row >= kPatience;
+        const bool goes_on = state.steps != 0 && !is_stuck && can_run(last);
+        for (std::uint32_t step = is_stuck ? 1 : 0; step < program.harts; ++step) {
             const std::uint32_t hart = (last + step) % program.harts;
             if (can_run(hart)) {
                 enabled[count++] = hart;
             }
+        }
+        if (count == 0 && is_stuck && can_run(last)) {
+            enabled[count++] = last;
+        }
+        if (count == 0 && memory::settle()) {
+            ++state.progress;  // who spins looks again
+            continue;
         }
         const std::uint32_t events = program.events();
         if (count == 0 && (events == 0 || program.is_done())) {
@@ -176,6 +185,7 @@ void execute() {
             program.happen(taken - count);
             ++state.progress;
         } else {
+            state.steps_in_a_row = enabled[taken] == last ? state.steps_in_a_row + 1 : 0;
             run_fiber(enabled[taken]);
         }
     }
@@ -204,6 +214,7 @@ Outcome explore(const Program& program, const Bounds& bounds) {
     state.random.reset();
     Outcome outcome;
     const auto run_one = [&outcome] {
+        state.checks_races = state.random || outcome.executions % state.bounds.races_in_one_of == 0;
         execute();
         ++outcome.executions;
         outcome.steps += state.steps;
@@ -241,8 +252,10 @@ Outcome explore(const Program& program, const Bounds& bounds) {
 }
 
 void watch(const void* start, std::size_t bytes) {
-    const auto address = reinterpret_cast<std::uintptr_t>(start);
-    state.watched.push_back({address, address + bytes});
+    memory::watch(start, bytes);
+}
+void track(const void* start, std::size_t bytes) {
+    memory::track(start, bytes);
 }
 
 void wait() {
@@ -293,17 +306,54 @@ void note(std::string line) {
     }
 }
 
-// Called before an operation on an atomic.
-void before_atomic(const volatile void* address);
 void before_atomic(const volatile void* address) {
-    if (!state.on_fiber) {
-        return;
+    if (state.on_fiber && memory::is_watched(address)) {
+        to_scheduler();
     }
-    const auto at = reinterpret_cast<std::uintptr_t>(address);
-    for (const Range& range : state.watched) {
-        if (at >= range.start && at < range.end) {
-            to_scheduler();
-            return;
+}
+
+std::uint64_t atomic_load(const volatile void* address, std::uint64_t newest, memory::Order order) {
+    if (!state.on_fiber) {
+        return newest;
+    }
+    const std::uint64_t value = memory::load(state.running, address, newest, order,
+                                             [](std::uint32_t options) { return decide(options, 1); });
+    if (value != newest) {
+        note("reads what was there before");
+    }
+    return value;
+}
+
+void atomic_store(const volatile void* address, std::uint64_t before, std::uint64_t value,
+                  memory::Order order) {
+    if (state.on_fiber) {
+        memory::store(state.running, address, before, value, order);
+    }
+}
+
+void atomic_exchange(const volatile void* address, std::uint64_t before, std::uint64_t value,
+                     memory::Order order) {
+    if (state.on_fiber) {
+        memory::exchange(state.running, address, before, value, order);
+    }
+}
+
+void atomic_failed_exchange(const volatile void* address, memory::Order order) {
+    if (state.on_fiber) {
+        memory::failed_exchange(state.running, address, order);
+    }
+}
+
+void atomic_fence(memory::Order order) {
+    if (state.on_fiber) {
+        memory::fence(state.running, order);
+    }
+}
+
+void plain_access(const volatile void* address, bool is_write, const void* code) {
+    if (state.on_fiber && state.checks_races) {
+        if (std::string race = memory::access(state.running, address, is_write, code); !race.empty()) {
+            fail(std::move(race));
         }
     }
 }

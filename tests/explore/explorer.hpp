@@ -3,12 +3,10 @@
 // step ends before each operation on a watched atomic, a lock acquisition among them; there the explorer may
 // let another hart go first. An execution is a function of its choices, so every schedule can be repeated.
 //
-// Search: depth first over all schedules with at most `preemptions` switches away from a hart that could have
-// gone on (Musuvathi and Qadeer, "Iterative Context Bounding", PLDI 2007: most races need one or two);
-// switches where the running hart has to wait cost nothing and are all tried. With `samples` set, random
-// schedules follow.
-//
-// Memory is sequentially consistent: what is found are wrong orders of steps, not missing fences.
+// Search: depth first over all schedules with at most `deviations`: switches away from a hart that could have
+// gone on (Musuvathi and Qadeer, "Iterative Context Bounding", PLDI 2007: most races need one or two), and
+// loads that get something older than the newest value (memory.hpp). Switches where the running hart has to
+// wait cost nothing and are all tried. With `samples` set, random schedules follow.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +14,17 @@
 #include <string>
 #include <vector>
 
+#include "memory.hpp"
+
 namespace explore {
 
 struct Bounds {
-    std::uint32_t preemptions{2};
+    std::uint32_t deviations{2};
     std::uint64_t executions{200'000};  // the search ends here; Outcome::complete is then false
     std::uint64_t samples{0};           // random schedules after the search
     std::uint64_t seed{1};
+    // Every so manieth execution of the search looks for data races, which show in most orders if in any.
+    std::uint32_t races_in_one_of{16};
     std::uint32_t steps{20'000};  // of one execution; more is a livelock
 };
 
@@ -55,8 +57,11 @@ struct Program {
 
 // ---- For the code of a Program ----
 
-// Operations on this memory end a step, from now to the end of the execution.
+// Operations on atomics in this memory end a step and may read what is not the newest, from now to the end of
+// the execution.
 void watch(const void* start, std::size_t bytes);
+// Plain accesses of two harts to this memory must be ordered by something.
+void track(const void* start, std::size_t bytes);
 // The hart goes on when can_resume() says so. Pre: on a hart's fiber.
 void wait();
 // The hart spins: it goes on after some other hart has.
@@ -71,5 +76,18 @@ void fail(std::string what);
 // A line of the trace; made only when a violation is being repeated.
 [[nodiscard]] bool is_tracing();
 void note(std::string line);
+
+// ---- For atomics.cpp: what the code under exploration is about to do ----
+
+void before_atomic(const volatile void* address);
+[[nodiscard]] std::uint64_t atomic_load(const volatile void* address, std::uint64_t newest,
+                                        memory::Order order);
+void atomic_store(const volatile void* address, std::uint64_t before, std::uint64_t value,
+                  memory::Order order);
+void atomic_exchange(const volatile void* address, std::uint64_t before, std::uint64_t value,
+                     memory::Order order);
+void atomic_failed_exchange(const volatile void* address, memory::Order order);
+void atomic_fence(memory::Order order);
+void plain_access(const volatile void* address, bool is_write, const void* code);
 
 }  // namespace explore

@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The explorer itself: it finds what it should, counts what it should, and repeats what it found.
-#include "explorer.hpp"
-
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdint>
 
+#include "steps.hpp"
+
 namespace explore {
 namespace {
-
-// Harts that run a few steps each and then wait for ever.
-struct Steps {
-    std::uint32_t harts;
-    std::function<void(std::uint32_t)> body;
-    std::function<void()> at_end;
-
-    [[nodiscard]] Outcome run(const Bounds& bounds) const {
-        return explore({.harts = harts,
-                        .begin = [] {},
-                        .hart =
-                            [this](std::uint32_t hart) {
-                                body(hart);
-                                while (true) {
-                                    wait();
-                                }
-                            },
-                        .can_resume = [](std::uint32_t) { return false; },
-                        .events = [] { return 0U; },
-                        .happen = [](std::uint32_t) {},
-                        .is_done = [] { return false; },
-                        .end = at_end},
-                       bounds);
-    }
-};
 
 TEST(Explorer, FindsALostUpdate) {
     static int value;
@@ -52,9 +27,9 @@ TEST(Explorer, FindsALostUpdate) {
                                 }
                                 value = 0;
                             }};
-    EXPECT_EQ(program.run({.preemptions = 0}).violation, "");
-    EXPECT_EQ(program.run({.preemptions = 1}).violation, "lost");
-    const Outcome sampled = program.run({.preemptions = 0, .samples = 1000, .seed = 7});
+    EXPECT_EQ(program.run({.deviations = 0}).violation, "");
+    EXPECT_EQ(program.run({.deviations = 1}).violation, "lost");
+    const Outcome sampled = program.run({.deviations = 0, .samples = 1000, .seed = 7});
     EXPECT_NE(sampled.violation.find("lost (seed "), std::string::npos);
 }
 
@@ -68,11 +43,11 @@ TEST(Explorer, TriesEveryOrderOnce) {
                             },
                         .at_end = [] {}};
     // Three pieces each: 6! / (3! 3!) merges.
-    const Outcome outcome = program.run({.preemptions = 10});
+    const Outcome outcome = program.run({.deviations = 10});
     EXPECT_EQ(outcome.executions, 20U);
     EXPECT_TRUE(outcome.complete);
-    EXPECT_EQ(program.run({.preemptions = 0}).executions, 2U) << "who begins is free";
-    EXPECT_FALSE(program.run({.preemptions = 10, .executions = 5}).complete);
+    EXPECT_EQ(program.run({.deviations = 0}).executions, 2U) << "who begins is free";
+    EXPECT_FALSE(program.run({.deviations = 10, .executions = 5}).complete);
 }
 
 TEST(Explorer, SpinningWaitsForTheOthers) {
@@ -87,7 +62,7 @@ TEST(Explorer, SpinningWaitsForTheOthers) {
                                 }
                             },
                         .at_end = [] { arrived = {}; }};
-    const Outcome outcome = program.run({.preemptions = 3});
+    const Outcome outcome = program.run({.deviations = 3});
     EXPECT_EQ(outcome.violation, "");
     EXPECT_TRUE(outcome.complete);
 }

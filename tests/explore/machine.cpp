@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "machine.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "explorer.hpp"
 #include "mm/address_space.hpp"
 #include "mm/frames.hpp"
+#include "sync/lock_rank.hpp"
 #include "task/dispatcher.hpp"
 
 namespace explore::machine {
@@ -31,6 +34,7 @@ constexpr std::int64_t kStart = 1'000'000;
 struct HartState {
     bool software{false};
     Instant timer{Instant::never()};
+    std::vector<kernel::LockRank> locks;
 };
 std::array<HartState, kernel::kMaxCpus> harts;
 std::uint32_t hart_count = 0;
@@ -55,6 +59,10 @@ void reset(std::uint32_t count) {
     for (std::uint32_t i = 0; i < kernel::kMaxCpus; ++i) {
         kernel::arch::cpu_locals[i].cpu = CpuId{i};
     }
+}
+
+void track_memory() {
+    track(ram, kRamBytes);
 }
 
 kernel::task::Process& process() {
@@ -142,6 +150,9 @@ void wait_for_interrupt() {
         explore::wait();
     }
 }
+bool can_touch_user_pages() {
+    return false;
+}
 bool fp_is_dirty() {
     return false;
 }
@@ -165,3 +176,25 @@ std::uint64_t physmap_base() {
 }
 
 }  // namespace kernel::arch
+
+namespace kernel {
+
+void note_lock_acquired(LockRank rank) {
+    auto& locks = explore::machine::harts[explore::current_hart()].locks;
+    if (!locks.empty() && locks.back() >= rank) {
+        explore::fail("a lock is taken out of order");
+    }
+    locks.push_back(rank);
+}
+
+void note_lock_released(LockRank rank) {
+    auto& locks = explore::machine::harts[explore::current_hart()].locks;
+    const auto newest = std::find(locks.rbegin(), locks.rend(), rank);
+    if (newest == locks.rend()) {
+        explore::fail("a lock is given back that was not taken");
+        return;
+    }
+    locks.erase(std::next(newest).base());
+}
+
+}  // namespace kernel

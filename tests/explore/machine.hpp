@@ -13,6 +13,8 @@ namespace explore::machine {
 
 // Time zero, no interrupts, `harts` harts.
 void reset(std::uint32_t harts);
+// Has the explorer look for data races in everything that was allocated.
+void track_memory();
 // The process all tasks belong to; its memory is empty.
 [[nodiscard]] kernel::task::Process& process();
 

@@ -26,12 +26,12 @@ void expect_none(std::uint32_t harts, const std::function<void(World&)>& build, 
 
 // The bounds: two preemptions cover every pair of steps of two protocols; with three harts one does, plus
 // random schedules.
-constexpr Bounds kTwoHarts{.preemptions = 2, .executions = 60'000, .samples = 2'000};
+constexpr Bounds kTwoHarts{.deviations = 2, .executions = 60'000, .samples = 2'000};
 // What goes wrong takes three preemptions: random schedules have to come across it.
-constexpr Bounds kTwoHartsDeep{.preemptions = 2, .executions = 60'000, .samples = 12'000};
+constexpr Bounds kTwoHartsDeep{.deviations = 2, .executions = 60'000, .samples = 12'000};
 // Two harts, but several times as many steps.
-constexpr Bounds kLongPath{.preemptions = 1, .executions = 60'000, .samples = 4'000};
-constexpr Bounds kThreeHarts{.preemptions = 1, .executions = 60'000, .samples = 4'000};
+constexpr Bounds kLongPath{.deviations = 1, .executions = 60'000, .samples = 4'000};
+constexpr Bounds kThreeHarts{.deviations = 1, .executions = 60'000, .samples = 4'000};
 
 TEST(Explore, WakeAgainstBlock) {
     expect_none(

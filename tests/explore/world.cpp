@@ -240,6 +240,8 @@ void World::begin_run() {
         watch_lock(hart.gone.lock());
     }
     watch(&kernel::task::idle_cpus, sizeof(kernel::task::idle_cpus));
+    track(&kernel::task::harts, sizeof(kernel::task::harts));
+    machine::track_memory();
     for (Actor& actor : actors_) {
         watch(&actor.task->run_state, sizeof(actor.task->run_state));
         watch(&actor.task->wait.token, sizeof(actor.task->wait.token));
@@ -268,8 +270,9 @@ void World::hart(std::uint32_t index) {
     }
 }
 
-// From the return to user mode to the next trap, and the call it makes.
-void World::user_mode(std::uint32_t index) {
+// From the return to user mode to the next trap, and the call it makes. It looks at what other harts write,
+// as nobody in the kernel may.
+[[gnu::no_sanitize("thread")]] void World::user_mode(std::uint32_t index) {
     Actor& actor = actor_of(kernel::task::current_task());
     if (actor.in_user_on >= 0) {
         fail(actor.name + " runs on two harts");
