@@ -282,6 +282,28 @@ void OpenDirectory::close() {
     open_directories.destroy(this);
 }
 
+// Not inlined: nearly always there is nothing to be given back, and whoever finds that needs no registers.
+[[gnu::noinline]] bool clean_up_one() {
+    Node* node = nullptr;
+    {
+        const LockGuard guard{tree};
+        node = gone.pop_front();
+        if (node == nullptr) {
+            return true;
+        }
+    }
+    node->contents.cut_to(0);
+    if (!node->contents.shrink_step()) {
+        const LockGuard guard{tree};
+        gone.push_back(*node);
+        return false;
+    }
+    discard_named_pipe(*node);
+    pool.destroy(node);
+    uncharge_node();
+    return gone_count.fetch_sub(1, std::memory_order_relaxed) == 1;
+}
+
 }  // namespace
 
 // ---- Nodes
@@ -318,27 +340,7 @@ void Node::last_reference_gone(Node& node) {
 }
 
 bool clean_up_step() {
-    if (gone_count.load(std::memory_order_relaxed) == 0) {
-        return true;
-    }
-    Node* node = nullptr;
-    {
-        const LockGuard guard{tree};
-        node = gone.pop_front();
-        if (node == nullptr) {
-            return true;
-        }
-    }
-    node->contents.cut_to(0);
-    if (!node->contents.shrink_step()) {
-        const LockGuard guard{tree};
-        gone.push_back(*node);
-        return false;
-    }
-    discard_named_pipe(*node);
-    pool.destroy(node);
-    uncharge_node();
-    return gone_count.fetch_sub(1, std::memory_order_relaxed) == 1;
+    return gone_count.load(std::memory_order_relaxed) == 0 || clean_up_one();
 }
 
 std::uint64_t pages_allowed() {
