@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 
+#include "lib/check.hpp"
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
 #include "lib/units.hpp"
@@ -189,6 +190,11 @@ class RunQueue {
     [[nodiscard]] Entity* current() const { return current_; }
     [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
     [[nodiscard]] std::uint32_t runnable() const { return runnable_ + (woken_ != nullptr ? 1 : 0); }
+    // The same when nothing is put off (wake_later()): right after a decision.
+    [[nodiscard]] std::uint32_t runnable_after_decision() const {
+        DCHECK(woken_ == nullptr);
+        return runnable_;
+    }
     // Entities of this hart that wait for their budget; not counted in runnable().
     [[nodiscard]] std::uint32_t throttled() const { return throttled_.size(); }
     // The one whose budget returns first, or null.

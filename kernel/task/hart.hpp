@@ -231,14 +231,14 @@ void lift_budget(Task& task);
 [[gnu::always_inline]] inline void write_plain_switch(const Hart& hart, const Task* next, trace::Fate fate,
                                                       Instant now) REQUIRES(hart.lock) {
     trace::put(now, trace::Kind::Switch, next == nullptr ? 0 : next->tid().value(),
-               static_cast<std::uint32_t>(fate) | hart.queue.runnable() << 8U);
+               static_cast<std::uint32_t>(fate) | hart.queue.runnable_after_decision() << 8U);
 }
 // The same from a task that waits in a system call.
 [[gnu::always_inline]] inline void write_wait(const Hart& hart, const Task& before, const Task* next,
                                               Instant now) REQUIRES(hart.lock) {
     trace::put(now, trace::Kind::Wait, next == nullptr ? 0 : next->tid().value(),
-               (hart.queue.runnable() & 0xffffU) | static_cast<std::uint32_t>(before.frame.syscall_number())
-                                                       << 16U);
+               (hart.queue.runnable_after_decision() & 0xffffU) |
+                   static_cast<std::uint32_t>(before.frame.syscall_number()) << 16U);
 }
 [[gnu::noinline]] void write_birth(const Task& task, Instant now);
 [[gnu::always_inline]] inline void write_wake(const Task& task, CpuId to, Instant now) {
