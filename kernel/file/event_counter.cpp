@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "file/event_counter.hpp"
 
-#include <array>
 #include <atomic>
 #include <bit>
 #include <span>
-#include <utility>
 
+#include "file/number_transfer.hpp"
 #include "file/poll.hpp"
 #include "mm/slab.hpp"
-#include "mm/user_memory.hpp"
 #include "task/process.hpp"
 #include "task/wait.hpp"
 
@@ -24,8 +22,6 @@ using task::Task;
 // Beyond those of pipes and sockets.
 constexpr std::uint64_t kFirstInode = std::uint64_t{1} << 35;
 constinit std::atomic<std::uint64_t> next_inode{kFirstInode};
-
-using Bytes = std::array<char, sizeof(std::uint64_t)>;
 
 // Concurrency: the number is guarded by the lock of those who wait. A wake-up is passed on by whoever it
 // reached as long as there is something left to do.
@@ -61,7 +57,7 @@ class EventCounter final : public task::OpenFile {
     const bool counts_down_;
     task::WaitQueue waiters_;
     std::uint64_t value_ GUARDED_BY(waiters_.lock());
-    bool is_watched_ GUARDED_BY(waiters_.lock()){false};
+    PollMark mark_ GUARDED_BY(waiters_.lock());
 };
 
 constinit mm::ObjectPool<EventCounter> counters;
@@ -85,13 +81,12 @@ bool EventCounter::tell() {
     if (value_ < kMost) {
         waiters_.wake_one_locked(kWriter, 0);
     }
-    return std::exchange(is_watched_, false);
+    return mark_.take();
 }
 
 SysResult EventCounter::read(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) {
-    const auto room = buffers.count_up_to(sizeof(Bytes));
-    if (!room.ok() || *room < sizeof(Bytes)) {
-        return room.ok() ? Error::InvalidArgument : room.error();
+    if (const auto room = check_number_room(buffers); !room.ok()) {
+        return room.error();
     }
     std::uint64_t taken = 0;
     bool was_watched = false;
@@ -107,23 +102,11 @@ SysResult EventCounter::read(Task& caller, UserBuffers& buffers, std::optional<s
     if (was_watched) {
         poll_changed(this);
     }
-    const auto bytes = std::bit_cast<Bytes>(taken);
-    for (std::size_t done = 0; done < bytes.size();) {
-        const auto piece = buffers.next(bytes.size() - done);
-        if (!piece.ok()) {
-            return piece.error();
-        }
-        const auto part = std::as_bytes(std::span{bytes}).subspan(done, piece->bytes);
-        if (const auto copied = mm::copy_to_user(buffers.space(), piece->start, part); !copied.ok()) {
-            return copied.error();
-        }
-        done += piece->bytes;
-    }
-    return std::uint64_t{bytes.size()};
+    return give_number(buffers, taken);
 }
 
 SysResult EventCounter::write(Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) {
-    Bytes bytes{};
+    NumberBytes bytes{};
     const auto given = buffers.gather(bytes);
     if (!given.ok() || *given < bytes.size()) {
         return given.ok() ? Error::InvalidArgument : given.error();
@@ -148,9 +131,8 @@ SysResult EventCounter::write(Task& caller, UserBuffers& buffers, std::optional<
 }
 
 std::uint32_t EventCounter::poll(PollWatch& watch) {
-    watch.add(this);
     const LockGuard guard{waiters_.lock()};
-    is_watched_ = true;
+    mark_.look(watch, this);
     return (value_ > 0 ? task::kPollIn : 0) | (value_ < kMost ? task::kPollOut : 0);
 }
 

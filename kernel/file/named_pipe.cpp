@@ -26,7 +26,9 @@ Result<void> Pipe::join(std::uint32_t flags) {
             ++writers_ever_;
             wake_one(Side::ReaderThatOpens);
         }
-        was_watched = take_mark();
+        const bool has_reader_looked = reader_mark_.take();
+        const bool has_writer_looked = writer_mark_.take();
+        was_watched = has_reader_looked || has_writer_looked;
     }
     if (was_watched) {
         poll_changed(name_);

@@ -104,7 +104,7 @@ void Pipe::end_read(std::uint64_t bytes) {
         // Less room is of no use to those who wait for room for a whole message.
         if (ring_.room() >= kAtomicBytes) {
             wake_one(Side::Writer);
-            was_watched = take_mark();
+            was_watched = writer_mark_.take();
         }
     }
     if (was_watched) {
@@ -120,7 +120,7 @@ void Pipe::end_write(std::uint64_t bytes) {
         ring_.add(bytes);
         if (ring_.used() > 0) {
             wake_one(Side::Reader);
-            was_watched = take_mark();
+            was_watched = reader_mark_.take();
         }
         if (ring_.room() >= kAtomicBytes || readers_ == 0) {
             wake_one(Side::Writer);
@@ -298,8 +298,9 @@ void Pipe::close(Side side, bool all) {
         std::uint32_t& left = side == Side::Reader ? readers_ : writers_;
         left = all ? 0 : left - 1;
         if (left == 0) {
-            wake_one(side == Side::Reader ? Side::Writer : Side::Reader);
-            was_watched = take_mark();
+            const Side other = side == Side::Reader ? Side::Writer : Side::Reader;
+            wake_one(other);
+            was_watched = mark_of(other).take();
         }
     }
     if (was_watched) {
@@ -308,16 +309,14 @@ void Pipe::close(Side side, bool all) {
 }
 
 std::uint32_t Pipe::poll_reader(PollWatch& watch) {
-    watch.add(name_);
     const LockGuard guard{waiters_.lock()};
-    is_watched_ = true;
+    reader_mark_.look(watch, name_);
     return (ring_.used() > 0 ? task::kPollIn : 0) | (writers_ > 0 ? 0 : task::kPollHangUp);
 }
 
 std::uint32_t Pipe::poll_writer(PollWatch& watch) {
-    watch.add(name_);
     const LockGuard guard{waiters_.lock()};
-    is_watched_ = true;
+    writer_mark_.look(watch, name_);
     return (ring_.room() >= kAtomicBytes ? task::kPollOut : 0) | (readers_ > 0 ? 0 : task::kPollError);
 }
 

@@ -115,8 +115,10 @@ class Pipe : public RefCounted<Pipe> {
     }
     // One of the side, or all of it.
     void close(Side side, bool all) EXCLUDES(waiters_.lock());
-    // Takes the pollers' mark away; true: call poll_changed(name_) once the lock is free.
-    [[nodiscard]] bool take_mark() REQUIRES(waiters_.lock()) { return std::exchange(is_watched_, false); }
+    // The pollers' mark of a side.
+    [[nodiscard]] PollMark& mark_of(Side side) REQUIRES(waiters_.lock()) {
+        return side == Side::Reader ? reader_mark_ : writer_mark_;
+    }
 
     const void* const name_;
     task::WaitQueue waiters_;
@@ -128,7 +130,8 @@ class Pipe : public RefCounted<Pipe> {
     PipeRing ring_;                                            // see there: what of it is guarded
     bool is_reading_ GUARDED_BY(waiters_.lock()){false};
     bool is_writing_ GUARDED_BY(waiters_.lock()){false};
-    bool is_watched_ GUARDED_BY(waiters_.lock()){false};
+    PollMark reader_mark_ GUARDED_BY(waiters_.lock());
+    PollMark writer_mark_ GUARDED_BY(waiters_.lock());
     std::uint32_t readers_ GUARDED_BY(waiters_.lock());
     std::uint32_t writers_ GUARDED_BY(waiters_.lock());
     std::uint64_t readers_ever_ GUARDED_BY(waiters_.lock()){0};

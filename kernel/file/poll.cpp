@@ -47,7 +47,8 @@ std::uint64_t number_of(const void* name) {
 
 PollWatch::PollWatch() : generation_{pollers.generation.load()} {}
 
-void PollWatch::add(const void* name) {
+void PollWatch::add(const void* name, std::uint64_t changes) {
+    changes_ += changes;
     is_several_ = is_several_ || (name_ != kNameless && name_ != number_of(name));
     name_ = number_of(name);
 }
@@ -58,6 +59,7 @@ bool PollWatch::begin_wait(task::Task& task, const task::WaitOptions& options) c
         return false;
     }
     task::WaitOptions wait = options;
+    wait.deadline = std::min(wait.deadline, moment_);
     wait.key = is_several_ ? kNameless : name_;
     task::begin_wait(task, &pollers.queue, wait);
     return true;

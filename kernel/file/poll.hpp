@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waiting for any of several files (ppoll). A task has one wait and no list of what it waits for, so it looks
-// at its files, waits, and looks again whenever something it looked at has changed.
+// Waiting for any of several files (ppoll, epoll). A task has one wait and no list of what it waits for, so
+// it looks at its files, waits, and looks again whenever something it looked at has changed.
 //
 // A file that can change is watched: who looks at it sets a mark in it, under the file's own lock; who
 // changes it takes the mark away under the same lock and, if there was one, calls changed() afterwards. Files
@@ -13,8 +13,11 @@
 // there at the time, so no call does more than that.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
+#include "lib/units.hpp"
+#include "task/open_file.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
 
@@ -25,16 +28,59 @@ class PollWatch {
   public:
     // Notes the generation: whatever changes from now on is noticed.
     PollWatch();
-    // A file that can change; `name` is the same address for all its parts.
-    void add(const void* name);
+    // A file that can change; `name` is the same address for all its parts. `changes` is a number that only
+    // grows, and does with each change somebody was watching for.
+    void add(const void* name, std::uint64_t changes);
+    // Another part of that number.
+    void add_changes(std::uint64_t changes) { changes_ += changes; }
+    // What it looked at changes by itself then.
+    void add_moment(Instant moment) { moment_ = std::min(moment_, moment); }
+    // Of all it looked at: another number means that something has changed.
+    [[nodiscard]] std::uint64_t changes() const { return changes_; }
+    // Nothing it looked at can change.
+    [[nodiscard]] bool is_empty() const { return name_ == 0; }
     // Waits for a change. False: something has changed meanwhile, look again.
     [[nodiscard]] bool begin_wait(task::Task& task, const task::WaitOptions& options) const;
 
   private:
     std::uint64_t generation_;
     std::uint64_t name_{0};
+    std::uint64_t changes_{0};
+    Instant moment_{Instant::never()};
     bool is_several_{false};
 };
+
+// What a file that can change, or one side of it, has for those who look at it.
+// Concurrency: guarded by the file's lock.
+class PollMark {
+  public:
+    // Somebody looks, and may wait for a change.
+    void look(PollWatch& watch, const void* name) {
+        state_ |= kWatched;
+        watch.add(name, state_);
+    }
+    // It has changed. True: somebody had looked, so call poll_changed() once the lock is free.
+    [[nodiscard]] bool take() {
+        if ((state_ & kWatched) == 0) {
+            return false;
+        }
+        ++state_;
+        return true;
+    }
+
+  private:
+    static constexpr std::uint32_t kWatched = 1;
+    // Odd while watched; above that bit how many changes were watched for.
+    std::uint32_t state_{0};
+};
+
+// POLLRDNORM and POLLWRNORM say the same as POLLIN and POLLOUT.
+[[nodiscard]] constexpr std::uint32_t with_normal_bits(std::uint32_t events) {
+    constexpr std::uint32_t kReadNormal = 0x40;
+    constexpr std::uint32_t kWriteNormal = 0x100;
+    return events | ((events & task::kPollIn) != 0 ? kReadNormal : 0) |
+           ((events & task::kPollOut) != 0 ? kWriteNormal : 0);
+}
 
 // The file with this name has changed and was watched. Pre: no lock of a rank above WaitQueue is held, nor
 // one of rank WaitQueue.

@@ -20,6 +20,8 @@ enum class LockRank : std::uint8_t {
     FileTable = 55,             // descriptors of a process
     FileTree = 58,              // names of files in memory
     PageCache = 60,             // frames of one file
+    EventList = 62,             // what an event list watches; then the lists a file is on
+    Watched = 63,               // the event lists some files are on
     WaitQueue = 65,             // sleepers of one console, child list or completion; wakes under it
     Alarm = 68,                 // a timer that sends signals, or the table of a process's; then a hart's lock
     Hart = 70,                  // run queue and timers of one hart

@@ -36,7 +36,7 @@ constinit ConsoleOps ops{};  // immutable after boot
 constinit task::WaitQueue readers;
 constinit task::WaitQueue writers;
 // Somebody polls the terminal. Guarded by readers.lock().
-constinit bool is_watched = false;
+constinit file::PollMark mark;
 // The process that read from the terminal last. Atomic; 0 = none.
 constinit std::atomic<std::uint32_t> last_reader{0};
 
@@ -51,7 +51,7 @@ void console_input_ready() {
     bool was_watched = false;
     {
         const LockGuard guard{readers.lock()};
-        was_watched = std::exchange(is_watched, false);
+        was_watched = mark.take();
     }
     if (was_watched) {
         file::poll_changed(&readers);
@@ -323,9 +323,8 @@ class ConsoleFile final : public task::OpenFile {
     Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return console::open(flags); }
     // Output goes to a buffer that empties by itself.
     [[nodiscard]] std::uint32_t poll(file::PollWatch& watch) override {
-        watch.add(&readers);
         const LockGuard guard{readers.lock()};
-        is_watched = true;
+        mark.look(watch, &readers);
         return (ops.has_input() ? task::kPollIn : 0) | task::kPollOut;
     }
 

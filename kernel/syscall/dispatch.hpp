@@ -23,6 +23,7 @@ using task::SysResult;
 // The prototypes of syscalls.def name ABI types without a namespace.
 using nexus_abi::abi_info;
 using nexus_abi::audit_record;
+using nexus_abi::epoll_event;
 using nexus_abi::futex_waitv_t;
 using nexus_abi::In;
 using nexus_abi::InOut;

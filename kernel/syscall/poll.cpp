@@ -10,9 +10,9 @@
 #include "arch/contract.hpp"
 #include "mm/user_memory.hpp"
 #include "syscall/dispatch.hpp"
+#include "syscall/poll_wait.hpp"
 #include "syscall/time_values.hpp"
 #include "task/file_table.hpp"
-#include "task/signal.hpp"
 
 namespace kernel::syscall {
 
@@ -20,22 +20,13 @@ namespace {
 
 // Reported whether or not they were asked for.
 constexpr std::uint32_t kAlwaysReported = task::kPollError | task::kPollHangUp | task::kPollInvalid;
-// POLLRDNORM and POLLWRNORM say the same as POLLIN and POLLOUT.
-constexpr std::uint32_t kPollReadNormal = 0x40;
-constexpr std::uint32_t kPollWriteNormal = 0x100;
-
-// Task::call_progress: 0 at first, then when to give up, in nanoseconds since boot.
-constexpr std::uint64_t kNoDeadline = ~std::uint64_t{0} >> 1;
 
 std::uint32_t look_at(Caller& caller, const pollfd& wanted, file::PollWatch& watch) {
     const auto file = caller.files().find(wanted.fd);
     if (!file.ok()) {
         return task::kPollInvalid;
     }
-    std::uint32_t events = (*file)->poll(watch);
-    events |= (events & task::kPollIn) != 0 ? kPollReadNormal : 0;
-    events |= (events & task::kPollOut) != 0 ? kPollWriteNormal : 0;
-    return events & (wanted.events | kAlwaysReported);
+    return file::with_normal_bits((*file)->poll(watch)) & (wanted.events | kAlwaysReported);
 }
 
 // How many of the files have something to report; that is written to them.
@@ -53,59 +44,34 @@ Result<std::uint64_t> look_at_all(Caller& caller, InOut<pollfd> files, std::uint
     return ready;
 }
 
-// When the call gives up, from the timeout of its first run.
-Result<std::uint64_t> deadline_of(Caller& caller, InOut<timespec> timeout, Instant now) {
-    if (caller.task.call_progress != 0) {
-        return std::min(caller.task.call_progress, kNoDeadline);
+// How long the call is patient; max() without a timeout. It is read once: the call's later runs find a time
+// left there.
+Result<Duration> patience(Caller& caller, InOut<timespec> timeout) {
+    if (caller.task.call_progress != 0 || timeout.is_null()) {
+        return Duration::max();
     }
-    if (timeout.is_null()) {
-        return kNoDeadline;
-    }
-    const timespec given = TRY(mm::copy_in(caller.space(), timeout));
-    const Duration length = TRY(from_timespec(given));
-    const auto end = static_cast<std::uint64_t>(now.ns()) + static_cast<std::uint64_t>(length.ns());
-    return std::clamp<std::uint64_t>(end, 1, kNoDeadline);
+    return from_timespec(TRY(mm::copy_in(caller.space(), timeout)));
 }
 
 // As Linux; that it cannot be written is no error.
-void write_time_left(Caller& caller, InOut<timespec> timeout, std::uint64_t deadline, Instant now) {
+void write_time_left(Caller& caller, InOut<timespec> timeout, const PollDeadline& deadline) {
     if (!timeout.is_null()) {
-        const auto left = static_cast<std::int64_t>(deadline) - now.ns();
-        static_cast<void>(mm::copy_out(caller.space(), timeout,
-                                       to_timespec(Duration::nanoseconds(std::max<std::int64_t>(left, 0)))));
+        static_cast<void>(mm::copy_out(caller.space(), timeout, to_timespec(deadline.left())));
     }
 }
 
-// Waits until `look`, which is given a PollWatch, finds a file ready (and returns how many), or the time is
-// up.
 template <class Look>
 SysResult wait_for_files(Caller& caller, InOut<timespec> timeout, Look&& look) {
-    const Instant now = arch::now();
-    const bool is_first = caller.task.call_progress == 0;
-    const auto deadline = deadline_of(caller, timeout, now);
-    if (!deadline.ok()) {
-        return deadline.error();
+    const auto length = patience(caller, timeout);
+    if (!length.ok()) {
+        return length.error();
     }
-    if (!is_first) {
-        file::pass_poll_on(caller.task);
+    const PollDeadline deadline{caller, *length};
+    const SysResult result = wait_until_ready(caller, deadline, look);
+    if (result.has_value()) {
+        write_time_left(caller, timeout, deadline);
     }
-    file::PollWatch watch;
-    const Result<std::uint64_t> ready = look(watch);
-    // No deadline is 0, so that a call without patience is over at once even at the beginning of time.
-    const bool is_over = *deadline != kNoDeadline &&
-                         std::max<std::uint64_t>(static_cast<std::uint64_t>(now.ns()), 1) >= *deadline;
-    if (!ready.ok() || *ready > 0 || is_over) {
-        write_time_left(caller, timeout, *deadline, now);
-        return ready;
-    }
-    caller.task.call_progress = *deadline;
-    const Instant end = *deadline == kNoDeadline
-                            ? Instant::never()
-                            : Instant{} + Duration::nanoseconds(static_cast<std::int64_t>(*deadline));
-    return watch.begin_wait(caller.task,
-                            {.deadline = end, .run_again = true, .on_signal = task::OnSignal::Fails})
-               ? SysResult::blocked()
-               : SysResult::again();
+    return result;
 }
 
 // ---- pselect6
@@ -195,22 +161,11 @@ SysResult select(Caller& caller, Selection& selection, InOut<timespec> timeout) 
     return written.ok() ? result : SysResult{written};
 }
 
-// The mask that holds while the call waits.
-Result<void> set_mask(Caller& caller, In<std::uint64_t> mask, std::uint64_t set_size) {
-    if (!mask.is_null()) {
-        if (set_size != sizeof(std::uint64_t)) {
-            return Error::InvalidArgument;
-        }
-        task::set_temporary_mask(caller.task, TRY(mm::copy_in(caller.space(), mask)));
-    }
-    return {};
-}
-
 }  // namespace
 
 SysResult sys_ppoll(Caller& caller, InOut<pollfd> files, std::uint32_t count, InOut<timespec> timeout,
                     In<std::uint64_t> mask, std::uint64_t set_size) {
-    if (const auto masked = set_mask(caller, mask, set_size); !masked.ok()) {
+    if (const auto masked = set_waiting_mask(caller, mask, set_size); !masked.ok()) {
         return masked.error();
     }
     if (count > caller.files().limit.load()) {
@@ -228,7 +183,7 @@ SysResult sys_pselect6(Caller& caller, std::int32_t count, InOut<std::uint64_t> 
         if (!wanted.ok()) {
             return wanted.error();
         }
-        const auto masked = set_mask(caller, In<std::uint64_t>{wanted->mask}, wanted->set_size);
+        const auto masked = set_waiting_mask(caller, In<std::uint64_t>{wanted->mask}, wanted->set_size);
         if (!masked.ok()) {
             return masked.error();
         }

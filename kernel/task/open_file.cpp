@@ -11,6 +11,9 @@ namespace {
 using Step = bool (*)();
 constinit Step clean_up = nullptr;
 
+// Null until the first file is watched.
+constinit std::atomic<void (*)(OpenFile&)> forget_watched{nullptr};
+
 }  // namespace
 
 void set_clean_up_hook(bool (*step)()) {
@@ -22,10 +25,19 @@ bool clean_up_step() {
 }
 
 void OpenFile::last_reference_gone(OpenFile& file) {
-    if (file.is_locked_.load() != 0) {
+    const std::uint32_t concerns = file.concerns_.load();
+    if ((concerns & kLocked) != 0) {
         file_locks::file_closed(file);
     }
+    if ((concerns & kWatched) != 0) {
+        forget_watched.load()(file);
+    }
     file.close();
+}
+
+void OpenFile::set_watched(void (*forget)(OpenFile&)) {
+    forget_watched.store(forget);
+    concerns_.fetch_or(kWatched);
 }
 
 SysResult OpenFile::read(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {

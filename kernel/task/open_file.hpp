@@ -20,7 +20,9 @@ class FileObject;
 }  // namespace kernel::mm
 
 namespace kernel::file {
+class EventList;
 class PollWatch;
+class TimerFile;
 }  // namespace kernel::file
 
 namespace kernel::task {
@@ -87,7 +89,9 @@ class OpenFile : public RefCounted<OpenFile> {
   public:
     static void last_reference_gone(OpenFile& file);
     // Somebody asks for a lock on it (file_locks.hpp).
-    void set_locked() { is_locked_.store(1); }
+    void set_locked() { concerns_.fetch_or(kLocked); }
+    // It is on an event list: `forget` is told when it goes. One function for all files.
+    void set_watched(void (*forget)(OpenFile&));
 
     // As given to open, without what counts only there.
     [[nodiscard]] std::uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
@@ -147,6 +151,9 @@ class OpenFile : public RefCounted<OpenFile> {
     // and is to look again then. A signal that ends the wait has `undo` called
     // (OnSignal::IsUndone); null: it is only asked, no wait begins.
     [[nodiscard]] virtual bool begin_wait_for_partner(Task& caller, void (*undo)(Task&));
+    // What epoll_ctl and epoll_pwait are for, and timerfd_settime; null: it is something else.
+    [[nodiscard]] virtual file::EventList* event_list() { return nullptr; }
+    [[nodiscard]] virtual file::TimerFile* timer() { return nullptr; }
     // The capacity of a pipe. Errors: BadDescriptor for anything else.
     [[nodiscard]] virtual Result<std::uint64_t> pipe_bytes() const;
 
@@ -162,7 +169,10 @@ class OpenFile : public RefCounted<OpenFile> {
     virtual void close() = 0;
 
     std::atomic<std::uint32_t> flags_;
-    std::atomic<std::uint32_t> is_locked_{0};
+    // Who is to be told when it goes.
+    static constexpr std::uint32_t kLocked = 1;
+    static constexpr std::uint32_t kWatched = 2;
+    std::atomic<std::uint32_t> concerns_{0};
 };
 
 // Files that are closed may leave memory behind that takes long to give back: `step` gives some of it back

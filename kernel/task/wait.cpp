@@ -154,7 +154,8 @@ void finish_wait_by_signal(Wait& wait) {
     }
     if (wait.has_deadline) {
         cancel_timer(task.wait.timer);
-        if (wait.on_signal == OnSignal::Fails) {
+        // A call that keeps its deadline there itself may have waited for something earlier.
+        if (wait.on_signal == OnSignal::Fails && task.call_progress == 0) {
             task.call_progress = static_cast<std::uint64_t>(wait.deadline.ns());
         }
     }

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Timers that send signals: setitimer, alarm and timer_create, to the process, to a thread, to nobody.
+// Timers that send signals: setitimer, alarm and timer_create, to the process, to a thread, to nobody; and
+// timers that are read.
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstdint>
+#include <thread>
 
 #include "checks.hpp"
 
 namespace {
 
+using checks::bad_pointer;
 using checks::equal;
 using checks::fails;
 using checks::succeeds;
@@ -251,6 +260,98 @@ void refuse() {
     fails("none", syscall(SYS_timer_getoverrun, 0), EINVAL);
 }
 
+std::uint64_t expirations(int timer) {
+    std::uint64_t times = 0;
+    return read(timer, &times, sizeof(times)) == sizeof(times) ? times : 0;
+}
+
+void timer_files() {
+    const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    succeeds("timerfd_create", timer);
+    equal("closed by execve", fcntl(timer, F_GETFD), FD_CLOEXEC);
+    std::array<char, 8> bytes{};
+    fails("it is off", read(timer, bytes.data(), 8), EAGAIN);
+    itimerspec time{};
+    succeeds("gettime", timerfd_gettime(timer, &time));
+    equal("nothing is left", time.it_value.tv_sec + time.it_value.tv_nsec, 0);
+    time.it_value = {.tv_sec = 100, .tv_nsec = 0};
+    time.it_interval = {.tv_sec = 7, .tv_nsec = 0};
+    itimerspec old{{1, 1}, {1, 1}};
+    succeeds("settime", timerfd_settime(timer, 0, &time, &old));
+    equal("it was off", old.it_value.tv_sec + old.it_value.tv_nsec, 0);
+    succeeds("gettime", timerfd_gettime(timer, &time));
+    truth("what is left", time.it_value.tv_sec == 99 || time.it_value.tv_sec == 100);
+    equal("the interval", time.it_interval.tv_sec, 7);
+    fails("not yet", read(timer, bytes.data(), 8), EAGAIN);
+    pollfd file{timer, POLLIN, 0};
+    equal("poll says so", poll(&file, 1, 0), 0);
+    time = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 1}};
+    succeeds("settime", timerfd_settime(timer, TFD_TIMER_ABSTIME, &time, &old));
+    truth("what was left", old.it_value.tv_sec == 99 || old.it_value.tv_sec == 100);
+    equal("long past", poll(&file, 1, -1), 1);
+    equal("once", static_cast<std::int64_t>(expirations(timer)), 1);
+    fails("no more", read(timer, bytes.data(), 8), EAGAIN);
+    succeeds("settime", timerfd_settime(timer, 0, &time, nullptr));
+    equal("poll waits", poll(&file, 1, -1), 1);
+    fails("too little room", read(timer, bytes.data(), 7), EINVAL);
+    fails("to the kernel", read(timer, bad_pointer<char>(), 8), EFAULT);
+    time.it_value = {};
+    succeeds("off", timerfd_settime(timer, 0, &time, nullptr));
+    fails("what was not read is forgotten", read(timer, bytes.data(), 8), EAGAIN);
+    fails("it is not written to", write(timer, bytes.data(), 8), EINVAL);
+    time.it_value.tv_nsec = 1'000'000'000;
+    fails("no time", timerfd_settime(timer, 0, &time, nullptr), EINVAL);
+    time.it_value.tv_nsec = 0;
+    fails("another flag", timerfd_settime(timer, 4, &time, nullptr), EINVAL);
+    fails("no descriptor", timerfd_settime(99, 0, &time, nullptr), EBADF);
+    fails("no timer", timerfd_settime(0, 0, &time, nullptr), EINVAL);
+    fails("no timer", timerfd_gettime(0, &time), EINVAL);
+    fails("of the kernel's", timerfd_settime(timer, 0, bad_pointer<itimerspec>(), nullptr), EFAULT);
+    fails("to the kernel", timerfd_gettime(timer, bad_pointer<itimerspec>()), EFAULT);
+    fails("no clock", timerfd_create(CLOCK_PROCESS_CPUTIME_ID, 0), EINVAL);
+    fails("another flag", timerfd_create(CLOCK_MONOTONIC, 1), EINVAL);
+    close(timer);
+}
+
+void timer_files_wait() {
+    const int timer = timerfd_create(CLOCK_REALTIME, 0);
+    const itimerspec often{.it_interval = {0, kMillisecond}, .it_value = {0, kMillisecond}};
+    succeeds("settime", timerfd_settime(timer, 0, &often, nullptr));
+    std::uint64_t times = 0;
+    const std::int64_t start = now_ns();
+    while (times < 10) {
+        const std::uint64_t more = expirations(timer);
+        truth("read waits until there is one", more > 0);
+        times += more;
+    }
+    // The first may have been due already when the clock was read.
+    truth("no more often than told", now_ns() - start >= static_cast<std::int64_t>(times - 2) * kMillisecond);
+    const int list = epoll_create1(0);
+    epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
+    succeeds("add", epoll_ctl(list, EPOLL_CTL_ADD, timer, &event));
+    for (int i = 0; i < 3; ++i) {
+        equal("epoll waits for it", epoll_wait(list, &event, 1, -1), 1);
+        truth("it went off", expirations(timer) > 0);
+    }
+    const itimerspec off{};
+    succeeds("off", timerfd_settime(timer, 0, &off, nullptr));
+    // Two readers of a timer that is off; a new setting reaches both.
+    std::atomic<std::uint64_t> seen{0};
+    std::thread other{[&] { seen += expirations(timer); }};
+    std::thread setter{[&] { timerfd_settime(timer, 0, &often, nullptr); }};
+    seen += expirations(timer);
+    other.join();
+    setter.join();
+    truth("both read it", seen >= 2);
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const itimerspec in_time{.it_interval = {}, .it_value = {.tv_sec = now.tv_sec, .tv_nsec = 0}};
+    succeeds("an hour of the day", timerfd_settime(timer, TFD_TIMER_ABSTIME, &in_time, nullptr));
+    equal("long past", static_cast<std::int64_t>(expirations(timer)), 1);
+    close(timer);
+    close(list);
+}
+
 constexpr checks::Case kCases[]{
     {"use the interval timer", use_the_interval_timer},
     {"end by default", end_by_default},
@@ -259,6 +360,8 @@ constexpr checks::Case kCases[]{
     {"tell a thread or nobody", tell_a_thread_or_nobody},
     {"count CPU time", count_cpu_time},
     {"refuse", refuse},
+    {"timer files", timer_files},
+    {"timer files wait", timer_files_wait},
 };
 
 }  // namespace

@@ -80,6 +80,14 @@ struct pollfd {
     std::uint16_t revents;
 };
 
+// struct epoll_event: what to wait for on a file, and what came.
+struct epoll_event {
+    std::uint32_t events;
+    std::uint32_t reserved;
+    std::uint64_t data;  // the program's
+};
+static_assert(sizeof(epoll_event) == 16 && offsetof(epoll_event, data) == 8);
+
 // The last argument of pselect6.
 struct select_mask {
     std::uint64_t mask;  // user address
