@@ -16,7 +16,7 @@ void TimerFile::close() {
     timers.destroy(this);
 }
 
-TimerFile::Passed TimerFile::passed(Instant now) const {
+TimerFile::Passed TimerFile::passed(Instant now) {
     if (due_.is_never() || now < due_) {
         return {.next = due_};
     }
@@ -28,7 +28,7 @@ TimerFile::Passed TimerFile::passed(Instant now) const {
             .next = (due_ + interval_ * more).plus_saturating(interval_)};
 }
 
-TimerFile::Time TimerFile::time_at(Instant now) const {
+TimerFile::Time TimerFile::time_at(Instant now) {
     const Instant next = passed(now).next;
     return {.left = next.is_never() ? Duration{} : next - now, .interval = interval_};
 }

@@ -53,8 +53,8 @@ class TimerFile final : public task::OpenFile {
         std::uint64_t times{0};
         Instant next{Instant::never()};
     };
-    [[nodiscard]] Passed passed(Instant now) const REQUIRES(waiters_.lock());
-    [[nodiscard]] Time time_at(Instant now) const REQUIRES(waiters_.lock());
+    [[nodiscard]] Passed passed(Instant now) REQUIRES(waiters_.lock());
+    [[nodiscard]] Time time_at(Instant now) REQUIRES(waiters_.lock());
     // Wakes one who waits for a moment that is no longer set; who passes it on when he looks again.
     void pass_setting_on() REQUIRES(waiters_.lock());
 

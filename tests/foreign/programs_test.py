@@ -74,13 +74,17 @@ class ProgramsTest(unittest.TestCase):
             self.assertRegex(printed, r"successful run completed in ")
 
     def test_go(self):
-        """A static Go program prints its version, and translates from one language to another with all its threads."""
+        """A static Go program prints its version, and translates from one language to another with all its threads, text and files."""
         source = "let answer: number = 6 * 7; export const say = (): number => answer"
-        version, translated = self.run_script(
+        version, translated, bundled = self.run_script(
             "go", ["/opt/esbuild/bin/esbuild"], "/opt/esbuild/bin/esbuild --version",
-            f'echo "{source}" | /opt/esbuild/bin/esbuild --loader=ts --minify')
+            f'echo "{source}" | /opt/esbuild/bin/esbuild --loader=ts --minify',
+            f'echo "{source}" > /tmp/a.ts; printf "import {{say}} from \\042./a\\042; say()" > /tmp/b.ts; '
+            "/opt/esbuild/bin/esbuild /tmp/b.ts --bundle --minify --log-level=error")
         self.assertRegex(version, r"^\d+\.\d+\.\d+\n$")
         self.assertEqual(translated, "let e=42;export const say=()=>e;\n")
+        # Files it opens are polled: its runtime makes an event list.
+        self.assertEqual(bundled, "(()=>{var e=42,r=()=>e;r();})();\n")
 
 
 if __name__ == "__main__":
