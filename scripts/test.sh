@@ -15,14 +15,14 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build    560 set-up, host build, release and debug image"
+    "build    640 set-up, host build, release and debug image"
     "host      70 unit tests with sanitizers"
-    "fuzz      60 parsers under libFuzzer, the decoders of traces; planted defects they must find"
-    "proofs   190 the scheduler's invariants in the simulator, every interleaving, seeded defects"
-    "lint     300 house rules, clang-tidy, thread-safety analysis"
+    "fuzz      30 parsers under libFuzzer, the decoders of traces; planted defects they must find"
+    "proofs   205 the scheduler's invariants in the simulator, every interleaving, seeded defects"
+    "lint     260 house rules, clang-tidy, thread-safety analysis"
     "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
-    "figures   60 shares, lag, latency, budgets and costs in figures, against their limits"
-    "scale     60 ten thousand threads, a thousand processes, what independent harts share"
+    "figures   45 shares, lag, latency, budgets and costs in figures, against their limits"
+    "scale     50 ten thousand threads, a thousand processes, what independent harts share"
     "mttcg     95 boots with a host thread per hart"
     "debug    100 boots of the debug image, system calls"
     "boards   35 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const auto parsed = std::make_unique<kernel::init::CommandLine>();
     parsed->parse({copy.get(), size});
-    require(parsed->log_level <= 7, "log levels are 0..7");
+    require(parsed->log_level <= 8, "log levels are 0..8");
     require(parsed->max_cpus >= 1 && parsed->max_cpus <= kernel::kMaxCpus, "maxcpus is 1..64");
     require(parsed->watchdog.ns() >= 0 && parsed->watchdog.ns() <= 3'600'000'000'000,
             "watchdog is 0..3600 s");
