@@ -385,9 +385,11 @@ void kill_newborns() {
                 pause();
             }
         }
+        // Each round's kill meets another moment of the storm of forks.
         usleep(static_cast<useconds_t>(100 + 37 * (round % 16)));
         equal("everybody is killed", kill(-1, SIGKILL), 0);
-        // Whoever is left is so for ever.
+        // Whoever is left is so for ever: he sleeps in pause(), so no time would be enough, and 0.2 s without
+        // anybody's end is more than what is killed needs. Between two looks others have the hart.
         pid_t ended = 0;
         for (int patience = 2000; patience > 0 && (ended = waitpid(-1, nullptr, WNOHANG)) >= 0;) {
             if (ended == 0) {
