@@ -108,6 +108,15 @@ class Frames(unittest.TestCase):
     def test_a_line_of_other_letters_is_damaged(self):
         self.assertEqual(len(frames.from_log(frames.PREFIX + "\ufffd\u00e4")[0].damaged), 1)
 
+    def test_a_letter_changed_in_the_padding_is_damaged(self):
+        good = next(line(frame) for frame in two_tasks() if line(frame).endswith("="))
+        at = len(good.rstrip("=")) - 1
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        changed = good[:at] + letters[letters.index(good[at]) + 1] + good[at + 1:]
+        self.assertEqual(frames.decode(base64.b64decode(changed[len(frames.PREFIX):])),
+                         frames.decode(base64.b64decode(good[len(frames.PREFIX):])))
+        self.assertEqual(len(frames.from_log(changed)[0].damaged), 1)
+
     def test_a_log_may_hold_several_dumps(self):
         text = "\n".join(map(line, two_tasks() + two_tasks()))
         self.assertEqual(len(frames.from_log(text)), 2)

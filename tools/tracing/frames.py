@@ -47,6 +47,15 @@ def encode(frame):
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
+def decode_word(word):
+    """The frame of a line. Raises ValueError: no base64, BadFrame."""
+    data = base64.b64decode(word, validate=True)
+    # The bits behind the last byte are no byte's: the checksum does not see a change there.
+    if base64.b64encode(data) != word.encode():
+        raise BadFrame("bits are set behind the last byte")
+    return decode(data)
+
+
 @dataclasses.dataclass
 class Dump:
     """All frames of one dump, and what is wrong with it."""
@@ -74,7 +83,7 @@ def from_log(text):
             continue
         words = line[at + len(PREFIX):].split()
         try:
-            frame = decode(base64.b64decode(words[0] if words else "", validate=True))
+            frame = decode_word(words[0] if words else "")
         except ValueError as why:  # no base64, or BadFrame
             if not dumps:
                 dumps.append(Dump())
