@@ -129,13 +129,12 @@ std::string Supervisor::status_line(const Slot& slot) const {
 }
 
 ControlAnswer Supervisor::logs_of(const Slot& slot) const {
-    ControlAnswer answer;
-    if (const auto kept = kept_lines_.find(slot.planned.service.name); kept != kept_lines_.end()) {
-        for (const std::string& line : kept->second) {
-            answer.text += line + '\n';
-        }
+    const std::string& service = slot.planned.service.name;
+    std::vector<LogLine> lines = lines_of(kernel_->output(service));
+    if (const auto kept = kept_lines_.find(service); kept != kept_lines_.end()) {
+        lines.insert(lines.begin(), kept->second.begin(), kept->second.end());
     }
-    return answer;
+    return {.text = to_text(lines, kMaxAnswerBytes)};
 }
 
 // KEY VALUE FILE:LINE, separated by tabs; "-" for what is built in.
@@ -216,14 +215,8 @@ void Supervisor::kill_overdue() {
 }
 
 void Supervisor::keep_line(const std::string& service, const std::string& what, Level level) {
-    constexpr std::array<std::string_view, 4> kNames{"err", "warn", "notice", "info"};
-    const auto since_boot =
-        std::chrono::duration_cast<std::chrono::microseconds>(kernel_->now().time_since_epoch()).count();
-    std::string stamp = std::to_string(since_boot % 1'000'000);
-    stamp.insert(0, 6 - stamp.size(), '0');
-    std::deque<std::string>& lines = kept_lines_[service];
-    lines.push_back('[' + std::to_string(since_boot / 1'000'000) + '.' + stamp + "] " +
-                    std::string{kNames[static_cast<std::size_t>(level)]} + ": " + what);
+    std::deque<LogLine>& lines = kept_lines_[service];
+    lines.push_back({.at = kernel_->now(), .level = level, .text = what});
     if (lines.size() > kMaxKeptLines) {
         lines.pop_front();
     }

@@ -20,7 +20,7 @@ inline constexpr int kControlUnknown = 4;
 
 // Half of what a socket buffers, so that an answer never waits for its reader.
 inline constexpr std::size_t kMaxAnswerBytes = std::size_t{32} << 10;
-// Of each service's events.
+// Of each service's events; a crash is some twenty.
 inline constexpr std::size_t kMaxKeptLines = 100;
 // From SIGTERM to SIGKILL.
 inline constexpr std::chrono::seconds kStopPatience{5};

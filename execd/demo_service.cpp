@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // demo NAME [PERIODS [MILLISECONDS]]: a service to try recipes on. It works in short bursts with pauses
 // between them, as one that plays sound or draws would, says what it did, and ends.
+// demo NAME crash reads address 0; demo NAME flood writes lines for ever.
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "clock.hpp"
 #include "console.hpp"
@@ -17,10 +20,34 @@ constexpr int kPeriods = 20;
 constexpr int kPeriodMs = 10;
 constexpr int kUnitsPerMs = 5;  // about a twentieth of the time at one instruction per nanosecond
 
+// A function of its own, so that the report of the crash names it.
+[[gnu::noinline]] int read_from(const volatile int* address) {
+    return *address;
+}
+
+[[gnu::noinline]] int crash(const std::string& name) {
+    const volatile int* volatile address = nullptr;
+    user::write_line("demo: " + name + " reads address 0");
+    return read_from(address) + 1;
+}
+
+[[noreturn]] void flood(const std::string& name) {
+    for (std::uint64_t line = 0;; ++line) {
+        user::write_line("demo: " + name + " writes line " + std::to_string(line));
+    }
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
     const std::string name = argument_count > 1 ? arguments[1] : "unnamed";
+    const std::string_view what = argument_count > 2 ? arguments[2] : "";
+    if (what == "crash") {
+        return crash(name);
+    }
+    if (what == "flood") {
+        flood(name);
+    }
     const int periods = argument_count > 2 ? std::atoi(arguments[2]) : kPeriods;
     const std::chrono::milliseconds period_length{argument_count > 3 ? std::atoi(arguments[3]) : kPeriodMs};
     user::Instant next = user::now();

@@ -15,6 +15,7 @@
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
 #include "restart.hpp"
+#include "service_log.hpp"
 
 namespace execd {
 
@@ -22,6 +23,7 @@ using nexus_abi::Error;
 using nexus_abi::Result;
 
 struct StartRequest {
+    std::string service{};  // whose output() keeps what it writes
     std::string program;
     std::vector<std::string> argv;
     std::vector<std::string> envp;                    // "KEY=value"
@@ -69,6 +71,11 @@ class Kernel {
     // Errors: those of sched_set_limits.
     virtual Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) = 0;
     virtual void send_signal(std::int32_t pid, int signal) = 0;
+    // What the service's processes wrote, as much of it as is kept; nothing is taken away.
+    virtual std::vector<OutputPart> output(const std::string& service) = 0;
+    virtual void forget_output(const std::string& service) = 0;
+    // What the kernel has logged, as much of it as is kept.
+    virtual std::string kernel_log() = 0;
     // To a service's control channel; it never blocks, and one that does not take its answer loses the
     // channel.
     virtual void answer(std::int32_t pid, const std::string& text) = 0;

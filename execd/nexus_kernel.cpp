@@ -2,6 +2,7 @@
 #include "nexus_kernel.hpp"
 
 #include <poll.h>
+#include <sys/klog.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,18 +68,23 @@ Result<std::int32_t> NexusKernel::create(const StartRequest& request) {
     const auto argv = c_strings(request.argv);
     const auto envp = c_strings(request.envp);
     const int control = request.has_control ? channels_.open() : -1;
+    const std::array<int, 2> output = outputs_.open(request.service);
     const std::array<nexus_abi::spawn_fd, 4> descriptors{{{.from = 0, .to = 0},
-                                                          {.from = 1, .to = 1},
-                                                          {.from = 2, .to = 2},
+                                                          {.from = output[0], .to = 1},
+                                                          {.from = output[1], .to = 2},
                                                           {.from = control, .to = kControlDescriptor}}};
-    const auto pid = nexus_abi::spawn(
-        {.path = request.program.c_str(),
-         .argv = argv.data(),
-         .envp = envp.data(),
-         .attributes = request.attributes ? &*request.attributes : nullptr,
-         .rights = request.rights,
-         .descriptors = control < 0 ? std::span<const nexus_abi::spawn_fd>{} : std::span{descriptors},
-         .flags = nexus_abi::kSpawnHeld});
+    const auto pid = nexus_abi::spawn({.path = request.program.c_str(),
+                                       .argv = argv.data(),
+                                       .envp = envp.data(),
+                                       .attributes = request.attributes ? &*request.attributes : nullptr,
+                                       .rights = request.rights,
+                                       .descriptors = std::span{descriptors}.first(control < 0 ? 3 : 4),
+                                       .flags = nexus_abi::kSpawnHeld});
+    for (const int descriptor : output) {
+        if (descriptor > STDERR_FILENO) {
+            ::close(descriptor);
+        }
+    }
     if (control >= 0) {
         ::close(control);
         channels_.assign(pid.ok() ? std::optional{*pid} : std::nullopt);
@@ -110,6 +116,16 @@ void NexusKernel::send_signal(std::int32_t pid, int signal) {
 
 void NexusKernel::answer(std::int32_t pid, const std::string& text) {
     channels_.answer(pid, text);
+}
+
+std::string NexusKernel::kernel_log() {
+    constexpr int kReadAll = 3;
+    constexpr int kSizeBuffer = 10;
+    const int size = klogctl(kSizeBuffer, nullptr, 0);
+    std::string text(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
+    const int bytes = klogctl(kReadAll, text.data(), size);
+    text.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
+    return text;
 }
 
 bool NexusKernel::take_reload() {

@@ -5,6 +5,7 @@
 
 #include "control_channels.hpp"
 #include "kernel.hpp"
+#include "service_outputs.hpp"
 
 namespace execd {
 
@@ -22,6 +23,9 @@ class NexusKernel final : public Kernel {
     Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attributes) override;
     Result<void> limit(std::int32_t pid, const nexus_abi::sched_attr& limits) override;
     void send_signal(std::int32_t pid, int signal) override;
+    std::vector<OutputPart> output(const std::string& service) override { return outputs_.read(service); }
+    void forget_output(const std::string& service) override { outputs_.forget(service); }
+    std::string kernel_log() override;
     void answer(std::int32_t pid, const std::string& text) override;
     Result<Event> wait(std::optional<Instant> deadline) override;
     Instant now() override;
@@ -35,6 +39,7 @@ class NexusKernel final : public Kernel {
     sigset_t awaited_{};
     sigset_t others_{};  // what is blocked but for those
     ControlChannels channels_;
+    ServiceOutputs outputs_;
     std::string asked_;                 // the last request
     std::optional<EndedChild> reaped_;  // not yet told
 };

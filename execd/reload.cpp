@@ -143,6 +143,9 @@ bool Supervisor::reload(std::vector<PlannedService> services, std::string_view f
             old.planned.service.restart = RestartPolicy::No;
             old.is_removed = true;
             slots.push_back(std::move(old));
+        } else {
+            kernel_->forget_output(old.planned.service.name);
+            kept_lines_.erase(old.planned.service.name);
         }
     }
     slots_ = std::move(slots);

@@ -2,6 +2,7 @@
 #include "restart.hpp"
 
 #include <algorithm>
+#include <csignal>
 
 namespace execd {
 
@@ -12,6 +13,11 @@ Duration Backoff::next(Duration run_time) {
         pause_ = std::min(pause_ * 2, kLongestBackoff);
     }
     return pause_;
+}
+
+bool ExitReason::was_killed_by_fault() const {
+    const auto signal = static_cast<int>(wait_status_ & 0x7fU);
+    return signal == SIGILL || signal == SIGTRAP || signal == SIGBUS || signal == SIGFPE || signal == SIGSEGV;
 }
 
 std::string ExitReason::describe() const {

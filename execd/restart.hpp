@@ -37,6 +37,8 @@ class ExitReason {
 
     [[nodiscard]] bool is_success() const { return (wait_status_ & 0xffffU) == 0; }
     [[nodiscard]] bool was_killed() const { return (wait_status_ & 0x7fU) != 0; }
+    // By the machine's word, not somebody's: an illegal instruction, a bad address and their like.
+    [[nodiscard]] bool was_killed_by_fault() const;
     // "exited (status 3)" or "killed by signal 11"
     [[nodiscard]] std::string describe() const;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "crash_report.hpp"
 #include "notation.hpp"
 
 namespace execd {
@@ -66,6 +67,9 @@ void Supervisor::child_ended(const EndedChild& child) {
     }
     log_service(*slot, reason.describe(), level);
     slot->last_end = reason.describe();
+    if (reason.was_killed_by_fault()) {
+        note_crash(*slot);
+    }
     slot->kill_at.reset();
     if (slot->end_wanted == EndWanted::No) {
         pause_or_end(*slot, reason.is_success(), kernel_->now() - slot->started_at);
@@ -119,7 +123,8 @@ bool Supervisor::is_ready(const Reference& reference) const {
 
 StartRequest Supervisor::request_for(const PlannedService& planned) const {
     const Service& service = planned.service;
-    StartRequest request{.program = service.program,
+    StartRequest request{.service = service.name,
+                         .program = service.program,
                          .argv = {service.program},
                          .envp = {},
                          .attributes = to_attr(planned.hints),
@@ -247,6 +252,17 @@ void Supervisor::end_as_wanted(Slot& slot) {
         start(slot);
     } else {
         slot.state = State::Ended;
+    }
+}
+
+void Supervisor::note_crash(Slot& slot) {
+    const auto report = read_crash(kernel_->kernel_log(), slot.pid, names_from_files());
+    if (!report) {
+        return;
+    }
+    slot.last_end += " (" + report->summary + ')';
+    for (const std::string& line : report->lines) {
+        keep_line(slot.planned.service.name, line, Level::Err);
     }
 }
 

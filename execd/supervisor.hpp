@@ -18,6 +18,7 @@
 #include "kernel.hpp"
 #include "plan.hpp"
 #include "restart.hpp"
+#include "service_log.hpp"
 
 namespace execd {
 
@@ -112,8 +113,9 @@ class Supervisor {
     void pause_or_end(Slot& slot, bool is_success, Duration run_time);
     // The end of one that was told to.
     void end_as_wanted(Slot& slot);
-    // How bad it is, as the kernel's log names it.
-    enum class Level : std::uint8_t { Err, Warn, Notice, Info };
+    // The cause of a fault that killed it, its registers and callers go to its log; its last_end names the
+    // cause.
+    void note_crash(Slot& slot);
     // Writes a line, and keeps it for `svc logs`.
     void log_service(const Slot& slot, const std::string& what, Level level = Level::Notice);
     void keep_line(const std::string& service, const std::string& what, Level level);
@@ -134,7 +136,7 @@ class Supervisor {
     Kernel* kernel_;
     LineSink log_;
     bool finish_logged_{false};
-    std::map<std::string, std::deque<std::string>> kept_lines_;  // by service
+    std::map<std::string, std::deque<LogLine>> kept_lines_;  // by service
 };
 
 }  // namespace execd

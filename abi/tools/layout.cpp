@@ -6,6 +6,7 @@
 #include "nexus_abi/audit.hpp"
 #include "nexus_abi/error.hpp"
 #include "nexus_abi/linux.hpp"
+#include "nexus_abi/output_log.hpp"
 #include "nexus_abi/sched.hpp"
 #include "nexus_abi/system.hpp"
 #include "nexus_abi/trace.hpp"

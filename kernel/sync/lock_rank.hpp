@@ -31,6 +31,7 @@ enum class LockRank : std::uint8_t {
     Slab = 80,                  // object caches; refill from Frames
     Frames = 90,                // the buddy allocator
     Terminal = 95,              // line discipline of the console; echoes what is typed
+    OutputLog = 98,             // leaf: one record into the copy of what a program wrote
     Log = 100,                  // one line into the log ring
     InterruptController = 105,  // leaf: one enable word
     HostLine = 107,             // leaf: one buffer to the host

@@ -15,6 +15,7 @@
 #include "nexus_abi/user_ptr.hpp"
 #include "syscall/caller.hpp"
 #include "syscall/console_ops.hpp"
+#include "syscall/output_log.hpp"
 #include "task/lifecycle.hpp"
 #include "task/process_group.hpp"
 #include "task/signal.hpp"
@@ -164,9 +165,21 @@ SysResult read(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
     return copied.ok() ? SysResult{std::uint64_t{*taken}} : SysResult{copied.error()};
 }
 
+// Where what is written is kept beside.
+struct Copy {
+    Ref<OutputLog> log;  // empty: nowhere
+    nexus_abi::OutputStream stream{nexus_abi::OutputStream::Output};
+
+    void keep(std::span<const char> text) const {
+        if (log) {
+            log->add(stream, text);
+        }
+    }
+};
+
 // Writes everything, in chunks that each appear in one piece; waits while there is no room, or returns what
 // was written so far (TryAgain for nothing) when `is_nonblocking`.
-SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
+SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking, const Copy& copy) {
     const std::uint64_t before = caller.task.call_progress;
     if (before == 0 && (ops.attributes().c_lflag & nexus_abi::lflag::kTostop) != 0) {
         if (const auto refused = refuse_background(caller, task::signal::kTerminalOutput)) {
@@ -193,6 +206,10 @@ SysResult write(Caller& caller, UserBuffers& buffers, bool is_nonblocking) {
         if (!taken.ok() && taken.error() == Error::TryAgain && !is_nonblocking) {
             task::begin_wait(caller.task, &writers, {.run_again = true});
             return SysResult::blocked();
+        }
+        // Here, so that the copy has the order in which it appears.
+        if (taken.ok()) {
+            copy.keep(std::span{chunk}.first(*taken));
         }
     }
     if (!taken.ok()) {
@@ -293,10 +310,15 @@ SysResult control(Caller& caller, std::uint32_t request, std::uint64_t argument)
                                        argument == 1 && caller.has_right(nexus_abi::kRightSchedAdmin));
         case nexus_abi::kTiocnotty:
             return task::give_up_terminal(caller.process);
+        case nexus_abi::kOutputLogNew:
+            return open_output_log(caller);
         default:
             return Error::NotTerminal;
     }
 }
+
+Result<Ref<task::OpenFile>> open_copied(std::uint32_t flags, Ref<OutputLog> log,
+                                        nexus_abi::OutputStream stream);
 
 class ConsoleFile final : public task::OpenFile {
   public:
@@ -306,7 +328,7 @@ class ConsoleFile final : public task::OpenFile {
     }
     SysResult write(task::Task& caller, UserBuffers& buffers, std::optional<std::uint64_t>) override {
         Caller called{caller};
-        return console::write(called, buffers, is_nonblocking());
+        return console::write(called, buffers, is_nonblocking(), copy_);
     }
     SysResult control(task::Task& caller, std::uint32_t request, std::uint64_t argument) override {
         Caller called{caller};
@@ -320,7 +342,9 @@ class ConsoleFile final : public task::OpenFile {
         }
         return std::string_view{to.data(), kPath.copy(to.data(), to.size())};
     }
-    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override { return console::open(flags); }
+    Result<Ref<OpenFile>> reopen(std::uint32_t flags) override {
+        return open_copied(flags, copy_.log.clone(), copy_.stream);
+    }
     // Output goes to a buffer that empties by itself.
     [[nodiscard]] std::uint32_t poll(file::PollWatch& watch) override {
         const LockGuard guard{readers.lock()};
@@ -331,15 +355,23 @@ class ConsoleFile final : public task::OpenFile {
   private:
     template <class T>
     friend class mm::ObjectPool;
-    explicit ConsoleFile(std::uint32_t flags) : OpenFile{flags} {}
+    ConsoleFile(std::uint32_t flags, Ref<OutputLog> log, nexus_abi::OutputStream stream)
+        : OpenFile{flags}, copy_{.log = std::move(log), .stream = stream} {}
     ~ConsoleFile() = default;
     void close() override;
+
+    const Copy copy_;
 };
 
 constinit mm::ObjectPool<ConsoleFile> pool;
 
 void ConsoleFile::close() {
     pool.destroy(this);
+}
+
+Result<Ref<task::OpenFile>> open_copied(std::uint32_t flags, Ref<OutputLog> log,
+                                        nexus_abi::OutputStream stream) {
+    return Ref<task::OpenFile>::adopt(*TRY(pool.create(flags, std::move(log), stream)));
 }
 
 }  // namespace
@@ -352,7 +384,11 @@ task::FileStatus status() {
 }
 
 Result<Ref<task::OpenFile>> open(std::uint32_t flags) {
-    return Ref<task::OpenFile>::adopt(*TRY(pool.create(flags)));
+    return open_copied(flags, {}, nexus_abi::OutputStream::Output);
+}
+
+Result<Ref<task::OpenFile>> open_logged(Ref<OutputLog> log, nexus_abi::OutputStream stream) {
+    return open_copied(task::kOpenReadWrite, std::move(log), stream);
 }
 
 Result<void> open_standard_files(task::FileTable& table) {

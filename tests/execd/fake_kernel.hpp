@@ -56,6 +56,9 @@ class FakeKernel : public execd::Kernel {
     void release(std::int32_t pid) override { released.push_back(pid); }
 
     void send_signal(std::int32_t pid, int signal) override { signals.emplace_back(pid, signal); }
+    std::vector<execd::OutputPart> output(const std::string& service) override { return outputs[service]; }
+    void forget_output(const std::string& service) override { outputs.erase(service); }
+    std::string kernel_log() override { return log; }
     void answer(std::int32_t pid, const std::string& text) override { answers.emplace_back(pid, text); }
 
     execd::Result<void> change(std::int32_t pid, const nexus_abi::sched_attr& attr) override {
@@ -122,6 +125,8 @@ class FakeKernel : public execd::Kernel {
     std::vector<std::pair<std::int32_t, int>> signals;
     std::vector<std::pair<std::int32_t, std::string>> answers;
     std::map<std::int32_t, nexus_abi::sched_attr> limits;
+    std::map<std::string, std::vector<execd::OutputPart>> outputs;  // by service
+    std::string log;                                                // the kernel's
     int changes{0};
     std::int32_t next_pid{2};
     execd::Instant clock;

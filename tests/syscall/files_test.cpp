@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "fake_task.hpp"
+#include "mm/frames.hpp"
 #include "nexus_abi/linux.hpp"
+#include "nexus_abi/output_log.hpp"
+#include "nexus_abi/terminal.hpp"
 #include "syscall/file_system.hpp"
 
 namespace kernel {
@@ -175,6 +179,103 @@ TEST_F(Files, AWriteWaitsForRoomAndLosesNothing) {
     syscall::console_space_ready();
     EXPECT_EQ(resume(0), 5000);
     EXPECT_EQ(fake::record().console, whole);
+}
+
+// A ring's records from where its reader is: "NUMBER:STREAM:TEXT|...".
+class OutputLogs : public Files {
+  protected:
+    OutputLogs() : ring_{*call(Syscall::ioctl, 1, nexus_abi::kOutputLogNew, 0)} {}
+    std::int64_t writer(nexus_abi::OutputStream stream) {
+        return *call(Syscall::ioctl, ring_, nexus_abi::kOutputLogWriter, std::to_underlying(stream));
+    }
+    void write(std::int64_t fd, const std::string& text) {
+        put_text(kBuffer, text);
+        EXPECT_EQ(call(Syscall::write, fd, kBuffer, text.size()), text.size());
+    }
+    std::string read_all() {
+        std::string told;
+        for (;;) {
+            const std::int64_t count = *call(Syscall::read, ring_, kBuffer, 4096);
+            EXPECT_GE(count, 0);
+            if (count <= 0) {
+                return told;
+            }
+            for (std::uint64_t at = 0; at < static_cast<std::uint64_t>(count);) {
+                const auto record = get<nexus_abi::output_record>(kBuffer + at);
+                std::string text(record.bytes, '\0');
+                get(kBuffer + at + sizeof(record), std::as_writable_bytes(std::span{text}));
+                told +=
+                    std::to_string(record.number) + ':' + std::to_string(record.stream) + ':' + text + '|';
+                at += sizeof(record) + record.bytes;
+            }
+        }
+    }
+    static constexpr std::uint64_t kBuffer = kMemory + 0x4000;
+    const std::int64_t ring_;
+};
+
+TEST_F(OutputLogs, KeepWhatGoesToTheTerminal) {
+    const std::int64_t out = writer(nexus_abi::OutputStream::Output);
+    const std::int64_t errors = writer(nexus_abi::OutputStream::Errors);
+    EXPECT_EQ(read_all(), "");
+    write(out, "one\n");
+    write(errors, "two\n");
+    write(1, "of somebody else\n");
+    EXPECT_EQ(fake::record().console, "one\ntwo\nof somebody else\n");
+    EXPECT_EQ(read_all(), "0:1:one\n|1:2:two\n|");
+    EXPECT_EQ(call(Syscall::ioctl, out, nexus_abi::kTcgets, kBuffer), 0) << "it is a terminal";
+    // Its last writer is gone; what was written stays.
+    EXPECT_EQ(call(Syscall::close, out), 0);
+    EXPECT_EQ(call(Syscall::close, errors), 0);
+    EXPECT_EQ(read_all(), "");
+    EXPECT_EQ(call(Syscall::lseek, ring_, 0, 0), 0);
+    EXPECT_EQ(read_all(), "0:1:one\n|1:2:two\n|");
+}
+
+TEST_F(OutputLogs, KeepTheNewestAndCountTheRest) {
+    const std::int64_t out = writer(nexus_abi::OutputStream::Output);
+    std::string all;
+    for (int i = 0; i < 3000; ++i) {
+        const std::string line =
+            "line " + std::to_string(i) + std::string(static_cast<std::size_t>(i % 700), '.');
+        write(out, line);
+        all += std::to_string(i) + ":1:" + line + '|';
+    }
+    const std::string kept = read_all();
+    EXPECT_TRUE(all.ends_with(kept));
+    EXPECT_GT(kept.size(), nexus_abi::kOutputLogBytes - 2048);
+    EXPECT_LT(kept.size(), nexus_abi::kOutputLogBytes);
+    // A longer write is several records of what the terminal takes at once.
+    write(out, std::string(2500, 'x'));
+    EXPECT_EQ(read_all().size(), 2500 + 3 * std::string_view{"3000:1:|"}.size());
+}
+
+TEST_F(OutputLogs, RefuseWhatMakesNoSense) {
+    EXPECT_EQ(call(Syscall::ioctl, ring_, nexus_abi::kOutputLogWriter, 0), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::ioctl, ring_, nexus_abi::kOutputLogWriter, 3), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::ioctl, ring_, nexus_abi::kTcgets, kBuffer), error(Error::NotTerminal));
+    EXPECT_EQ(call(Syscall::ioctl, 1, nexus_abi::kOutputLogWriter, 1), error(Error::NotTerminal));
+    EXPECT_EQ(call(Syscall::write, ring_, kBuffer, 1), error(Error::BadDescriptor));
+    EXPECT_EQ(call(Syscall::lseek, ring_, 1, 0), error(Error::InvalidArgument));
+    EXPECT_EQ(call(Syscall::lseek, ring_, 0, 2), error(Error::InvalidArgument));
+    write(writer(nexus_abi::OutputStream::Output), "text");
+    EXPECT_EQ(call(Syscall::read, ring_, kBuffer, 19), error(Error::InvalidArgument)) << "one is 20 bytes";
+    EXPECT_EQ(call(Syscall::read, ring_, 0x10, 4096), error(Error::BadAddress));
+    EXPECT_EQ(read_all(), "0:1:text|") << "it was not given away";
+}
+
+TEST_F(OutputLogs, GiveTheirMemoryBack) {
+    const auto use_one = [&] {
+        const std::int64_t ring = *call(Syscall::ioctl, 1, nexus_abi::kOutputLogNew, 0);
+        const std::int64_t out = *call(Syscall::ioctl, ring, nexus_abi::kOutputLogWriter, 1);
+        EXPECT_EQ(call(Syscall::close, ring), 0);
+        write(out, "nobody can read it");
+        EXPECT_EQ(call(Syscall::close, out), 0);
+    };
+    use_one();  // caches of objects keep a page
+    const auto free_before = mm::frames().stats().free;
+    use_one();
+    EXPECT_EQ(mm::frames().stats().free, free_before);
 }
 
 TEST_F(Files, ANonBlockingConsoleDoesNotWait) {
