@@ -243,9 +243,13 @@ class Report(unittest.TestCase):
         self.assertIn("No test has left a result.", told)
         self.assertNotIn("pass", told)
         missing = run("document.getElementById('missing').innerText")
-        for words in ("Stage times: scripts/test.sh", "A trace of the shares case", "Coverage: gcovr", "scripts/bench.sh"):
+        for words in ("Stage times: scripts/test.sh", "A trace of the shares case", "Coverage: scripts/coverage.sh", "scripts/bench.sh"):
             self.assertIn(words, missing)
         self.assertEqual(run("document.querySelectorAll('svg').length"), 0)
+        # What the documents recorded is said to be that.
+        coverage = run("document.getElementById('coverage').innerText")
+        self.assertRegex(coverage, r"not measured in this run.*(?s:.*)From docs/reliability.md: last measured, .* lines")
+        self.assertRegex(coverage, r"(?m)^execd\s+\d[\d.]* %")
 
     def test_fits_a_desk_and_a_hand(self):
         for name in self.pages:
@@ -307,6 +311,7 @@ class Command(unittest.TestCase):
             (logs / "stages.tsv").write_text("began\t99999999999\nstage\tbuild\t3\t620\tok\tcompiles\ntotal\t1\t0\n")
             text = make(logs, base, base / "page.html").read_text(encoding="utf-8")
             self.assertNotIn("boot.icount-2", text)
+            self.assertIn("Nothing was measured.", text)
             self.assertIn("Nothing failed.", text.replace("No test has left a result.", "Nothing failed."))
 
 

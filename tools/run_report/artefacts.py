@@ -230,7 +230,7 @@ def recorded_costs(document):
     return found
 
 
-def costs(logs):
+def costs(logs, run):
     """The rows of bench/budgets.toml with what this run measured; [] when it measured nothing."""
     boots_by_name, rows = bench_table.load(ROOT / "bench/budgets.toml")
     recorded = recorded_costs((ROOT / "docs/perf/bench.md").read_text(encoding="utf-8"))
@@ -239,7 +239,7 @@ def costs(logs):
         log = bench_table.Log()
         for suffix in ("", "-firmware"):
             path = logs / "bench" / f"neuron-{name}{suffix}.uart.log"
-            if path.is_file():
+            if fresh(path, run):
                 part = bench_table.read_log(read_lines(path))
                 if suffix:
                     bench_table.add_boot_time(log, part)
@@ -301,3 +301,14 @@ def coverage(build):
         return None
     summary = json.loads(path.read_text(encoding="utf-8"))
     return summary if summary.get("line_total") else None
+
+
+def recorded_coverage(document):
+    """(folder, what is said of it) in the table below the heading `Coverage` of docs/reliability.md, and the sentence above it."""
+    part = document.partition("\n## Coverage\n")[2].partition("\n## ")[0]
+    rows = []
+    for line in part.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
+        rows += [(name, value) for name, value in zip(cells, cells[1:]) if re.match(r"[\d.]+ (%|to )", value) and name]
+    said = re.search(r"(?m)^Last measured.*$", part)
+    return rows, said[0] if said else ""

@@ -64,7 +64,7 @@ class Page:
         self.boots = artefacts.boots(logs, self.run)
         self.panics = artefacts.panics(logs, self.run)
         self.gates = artefacts.gated_figures(logs, self.run)
-        self.costs = artefacts.costs(logs)
+        self.costs = artefacts.costs(logs, self.run)
         self.trace = artefacts.trace(logs, self.run)
         self.histograms = artefacts.histograms(logs, self.run)
         self.proofs = artefacts.proofs(logs, self.run)
@@ -135,7 +135,7 @@ class Page:
             (self.trace, "A trace of the shares case", "ctest --preset riscv-release -R trace.shares"),
             (self.histograms, "Histograms of wake-ups", "scripts/test.sh --only figures"),
             (self.proofs, "The proofs' figures", "scripts/test.sh --only proofs"),
-            (self.coverage, "Coverage", "gcovr --json-summary build/coverage/summary.json"),
+            (self.coverage, "Coverage", "scripts/coverage.sh"),
         ]
         return [(what, how) for there, what, how in wanted if not there]
 
@@ -293,9 +293,19 @@ class Page:
                      [[escape(cell) for cell in row[:4]] + [status_word(row[4])] for row in self.proofs],
                      failed=[number for number, row in enumerate(self.proofs) if row[4] != "ok"])
 
+    @staticmethod
+    def recorded_coverage():
+        """What the documents say of the last time it was measured."""
+        rows, said = artefacts.recorded_coverage((artefacts.ROOT / "docs/reliability.md").read_text(encoding="utf-8"))
+        if not rows:
+            return ""
+        shown = [[f"<b>{escape(name)}</b>", escape(value), meter(float(value.split()[0]) / 100, False)] for name, value in rows]
+        return (f"<p>From docs/reliability.md: {escape(said[:1].lower() + said[1:])}</p>" + table(["folder", "lines", ""], shown,
+                                                                                                numbers=(1,)))
+
     def coverage_section(self):
         if not self.coverage:
-            return absent("Coverage was not measured.", "gcovr --json-summary build/coverage/summary.json")
+            return absent("Coverage was not measured in this run.", "scripts/coverage.sh") + self.recorded_coverage()
         folders = {}
         for file in self.coverage.get("files", []):
             folder = "/".join(file["filename"].split("/")[:2])
