@@ -175,7 +175,7 @@ void Console::flush() {
 void Console::begin_panic() {
     panicking_.store(true, std::memory_order_release);
     for (std::uint32_t tries = 0; tries < kPanicLockTries; ++tries) {
-        const TryLockGuard guard{lock_};
+        const PanicLockGuard guard{lock_};
         if (guard) {
             break;
         }

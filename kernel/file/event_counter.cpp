@@ -63,6 +63,7 @@ class EventCounter final : public task::OpenFile {
 constinit mm::ObjectPool<EventCounter> counters;
 
 void EventCounter::close() {
+    waiters_.end_all(0);  // they look for their descriptor again: EBADF
     counters.destroy(this);
 }
 

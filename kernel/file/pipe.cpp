@@ -48,6 +48,7 @@ Result<Ref<Pipe>> Pipe::create(const void* name, std::uint32_t ends) {
 }
 
 void Pipe::last_reference_gone(Pipe& pipe) {
+    pipe.waiters_.end_all(0);
     pipes.destroy(&pipe);
 }
 

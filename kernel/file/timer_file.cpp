@@ -13,6 +13,7 @@ constinit mm::ObjectPool<TimerFile> timers;
 }  // namespace
 
 void TimerFile::close() {
+    waiters_.end_all(0);  // they look for their descriptor again: EBADF
     timers.destroy(this);
 }
 

@@ -28,6 +28,7 @@ class CAPABILITY("spinlock") SpinLock {
   private:
     friend class LockGuard;
     friend class TryLockGuard;
+    friend class PanicLockGuard;
 
     void lock() ACQUIRE() {
         const auto ticket = next_.fetch_add(1, std::memory_order_relaxed);
@@ -39,11 +40,16 @@ class CAPABILITY("spinlock") SpinLock {
         note_lock_acquired(rank_);
 #endif
     }
-    bool try_lock() TRY_ACQUIRE(true) {
+    // What nobody keeps a record of.
+    bool take_if_free() {
         // Pairs with the release in unlock() of the previous holder. Taking the ticket need not: it succeeds
         // only if nobody took one since.
         auto ticket = serving_.load(std::memory_order_acquire);
-        if (!next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed)) {
+        return next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed);
+    }
+    void give_back() { arch::store_release(serving_, serving_.load(std::memory_order_relaxed) + 1); }
+    bool try_lock() TRY_ACQUIRE(true) {
+        if (!take_if_free()) {
             return false;
         }
 #ifdef NEURON_DEBUG
@@ -55,7 +61,7 @@ class CAPABILITY("spinlock") SpinLock {
 #ifdef NEURON_DEBUG
         note_lock_released(rank_);
 #endif
-        arch::store_release(serving_, serving_.load(std::memory_order_relaxed) + 1);
+        give_back();
     }
     // Not inlined: taking a free lock is a few instructions, and there are many places that do.
     [[gnu::noinline]] void wait_for(std::uint32_t ticket) const {
@@ -91,6 +97,25 @@ class TryLockGuard {
     }
     TryLockGuard(const TryLockGuard&) = delete;
     TryLockGuard& operator=(const TryLockGuard&) = delete;
+    explicit operator bool() const { return held_; }
+
+  private:
+    SpinLock& lock_;
+    bool held_;
+};
+
+// The same for the report of a panic, which must come whatever the hart holds: ranks are neither checked nor
+// recorded.
+class PanicLockGuard {
+  public:
+    explicit PanicLockGuard(SpinLock& lock) : lock_{lock}, held_{lock.take_if_free()} {}
+    ~PanicLockGuard() {
+        if (held_) {
+            lock_.give_back();
+        }
+    }
+    PanicLockGuard(const PanicLockGuard&) = delete;
+    PanicLockGuard& operator=(const PanicLockGuard&) = delete;
     explicit operator bool() const { return held_; }
 
   private:

@@ -86,6 +86,16 @@ void WaitQueue::give_up(Wait& wait) {
     }
 }
 
+void WaitQueue::end_all(std::int64_t result) {
+    while (true) {
+        wake(~std::uint32_t{0}, result);
+        const LockGuard guard{lock_};
+        if (waits_.empty()) {
+            return;
+        }
+    }
+}
+
 void begin_wait(Task& task, WaitQueue* queue, const WaitOptions& options) {
     begin_wait_in_line(task, queue, options);
 }

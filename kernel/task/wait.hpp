@@ -125,6 +125,11 @@ class WaitQueue {
     // Takes a claimed wait off that ended without its event. Takes the lock.
     void give_up(Wait& wait);
 
+    // Ends every wait, as wake() does, and returns once nobody is in the queue, which may then go. Whoever
+    // claimed a wait is about to take it off and is waited for: a few instructions of another hart. Pre: no
+    // wait can begin any more. Takes the lock.
+    void end_all(std::int64_t result);
+
   private:
     SpinLock lock_;
     GivenUp given_up_;

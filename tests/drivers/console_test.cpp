@@ -278,6 +278,19 @@ class RecursiveDevice final : public kernel::drivers::ConsoleDevice {
     bool acknowledge_interrupt() override { return false; }
 };
 
+// A lock whose rank was overwritten is taken for one above the console's.
+TEST_F(ConsoleTest, PanicIsReportedWhateverItsHartHolds) {
+    kernel::SpinLock damaged{static_cast<kernel::LockRank>(0xd5)};
+    uart_.steps_when_polled = true;
+    {
+        const kernel::LockGuard guard{damaged};
+        console_->begin_panic();
+        console_->write_panic("report\n");
+    }
+    console_->flush();
+    EXPECT_EQ(uart_.wire, "report\r\n");
+}
+
 TEST(ConsolePanic, BreaksTheLockOfItsOwnHart) {
     auto console = std::make_unique<Console>();
     RecursiveDevice device;

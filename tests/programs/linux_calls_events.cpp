@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -431,6 +432,25 @@ void children_share_lists() {
     close_all({list, ends[0], ends[1]});
 }
 
+// Whoever waits on a descriptor that another thread closes.
+void counters_close_while_somebody_waits() {
+    const int counter = eventfd(0, 0);
+    std::uint64_t value = 0;
+    std::thread other = after_main_sleeps([&] { close(counter); });
+    fails("read of a counter that is closed", read(counter, &value, sizeof value), EBADF);
+    other.join();
+    const int full = eventfd(0, 0);
+    value = ~std::uint64_t{0} - 1;
+    equal("fill", write(full, &value, sizeof value), 8);
+    other = after_main_sleeps([&] { close(full); });
+    fails("write to a counter that is closed", write(full, &value, sizeof value), EBADF);
+    other.join();
+    const int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    other = after_main_sleeps([&] { close(timer); });
+    fails("read of a timer that is closed", read(timer, &value, sizeof value), EBADF);
+    other.join();
+}
+
 constexpr checks::Case kCases[]{
     {"event lists", event_lists},
     {"edges", edges},
@@ -442,6 +462,7 @@ constexpr checks::Case kCases[]{
     {"threads share a list", threads_share_a_list},
     {"files go while others look", files_go_while_others_look},
     {"children share lists", children_share_lists},
+    {"counters close while somebody waits", counters_close_while_somebody_waits},
 };
 
 }  // namespace
