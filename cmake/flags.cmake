@@ -43,6 +43,11 @@ if(NEURON_TARGET)
         $<$<BOOL:${NEURON_DEBUG}>:-fsanitize=undefined -fsanitize-undefined-trap-on-error -fstack-protector-strong
             -mstack-protector-guard=global>
         $<$<NOT:$<BOOL:${NEURON_DEBUG}>>:-fno-stack-protector>)
+    # What the fuzzer of calls is guided by (kernel/trace/coverage.hpp). Assembly has no blocks, and what the compiler calls
+    # for single instructions (lib/bits.cpp, lib/string.cpp) says nothing about calls.
+    target_compile_options(neuron_kernel INTERFACE
+        $<$<BOOL:${NEURON_COVERAGE}>:$<$<COMPILE_LANGUAGE:CXX>:-fsanitize-coverage=trace-pc>>)
+    target_compile_definitions(neuron_kernel INTERFACE $<$<BOOL:${NEURON_COVERAGE}>:NEURON_COVERAGE>)
     # The release kernel is optimised as a whole: most of what a system call calls is a line or two in another file.
     # Debug builds keep one object per source, whose backtraces name every function.
     if(NOT NEURON_DEBUG AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

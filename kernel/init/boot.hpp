@@ -67,6 +67,10 @@ void check_harts();
 
 // boot_programs.cpp
 void read_initrd();
+#ifdef NEURON_COVERAGE
+// Starts to watch which edges calls reach, for /proc/coverage. A part of read_initrd().
+void add_coverage_file();
+#endif
 void start_init();
 
 }  // namespace kernel::init

@@ -35,6 +35,13 @@ namespace {
 
 constinit mm::ObjectPool<mm::FileObject> file_objects;
 
+// Of builds that watch what calls reach: /proc/coverage.
+#ifdef NEURON_COVERAGE
+constexpr std::size_t kOwnEntries = 1;
+#else
+constexpr std::size_t kOwnEntries = 0;
+#endif
+
 Result<void> register_entry(const InitrdEntry& entry) {
     switch (entry.kind()) {
         case FileKind::Directory:
@@ -132,7 +139,7 @@ void read_initrd() {
         static_cast<const std::byte*>(phys_to_virt(machine().initrd->start)), machine().initrd->bytes};
     const std::size_t count = count_entries(bytes);
     const std::span<InitrdEntry> storage = allocate_index(count);
-    if (storage.size() < count || !syscall::file_system::reserve(count).ok()) {
+    if (storage.size() < count || !syscall::file_system::reserve(count + kOwnEntries).ok()) {
         log::error("initrd: no memory for an index of ", count, " entries");
         give_up();
     }
@@ -146,6 +153,9 @@ void read_initrd() {
                        static_cast<std::uint32_t>(added.error()));
         }
     }
+#ifdef NEURON_COVERAGE
+    add_coverage_file();
+#endif
     log::info("initrd: ", index.entries().size(), " entries, ", ByteCount{bytes.size()});
 }
 

@@ -13,10 +13,11 @@ namespace kernel::syscall {
 
 // Deliberate defects (neuron.break=, docs/testing.md) in what the calls check. Boot, one hart.
 struct Faults {
-    bool all_rights{false};       // every caller holds every right
-    bool keep_hints{false};       // a spawned child starts with its parent's hints
-    bool accept_any_mask{false};  // a mask that leaves no hart is taken for a success
-    bool leak_address{false};     // sysinfo tells where the kernel's stack is
+    bool all_rights{false};        // every caller holds every right
+    bool keep_hints{false};        // a spawned child starts with its parent's hints
+    bool accept_any_mask{false};   // a mask that leaves no hart is taken for a success
+    bool leak_address{false};      // sysinfo tells where the kernel's stack is
+    bool planted_sequence{false};  // five certain calls of a task end the kernel (planted.hpp)
 };
 void set_faults(const Faults& faults);
 [[nodiscard]] const Faults& faults();

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "lib/log.hpp"
+#include "syscall/planted.hpp"
 #include "task/dispatcher.hpp"
+#include "trace/coverage.hpp"
 #include "trace/trace.hpp"
 
 namespace kernel::syscall {
@@ -157,6 +159,15 @@ Entry find_entry(std::uint64_t number) {
     return index < kNeuronTable<Saved>.size() ? kNeuronTable<Saved>[index] : &refuse;
 }
 
+template <Frame Saved>
+SysResult run_call(task::Task& task) {
+    [[maybe_unused]] const trace::CoverageScope scope{task.tid()};
+#ifdef NEURON_COVERAGE
+    note_planted_step(task);
+#endif
+    return find_entry<Saved>(task.frame.syscall_number())(task);
+}
+
 constexpr std::uint64_t kEcallBytes = 4;  // there is no compressed ecall
 
 [[gnu::noinline]] void write_slow_call(const task::Task& caller, SysResult outcome) {
@@ -190,11 +201,11 @@ void report_refused_calls(bool on) {
 }
 
 SysResult dispatch(task::Task& task) {
-    return find_entry<Frame::Whole>(task.frame.syscall_number())(task);
+    return run_call<Frame::Whole>(task);
 }
 
 SysResult dispatch_with_part_of_frame(task::Task& task) {
-    return find_entry<Frame::Part>(task.frame.syscall_number())(task);
+    return run_call<Frame::Part>(task);
 }
 
 void handle_syscall(task::Task& caller) {

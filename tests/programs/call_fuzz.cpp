@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // System calls at random, from four tasks at once.
 //
-//     call_fuzz SEED FIRST ROUNDS CALLS [TASKS [FROM TO]]      as init
+//     call_fuzz [guided] SEED FIRST ROUNDS CALLS [TASKS [FROM TO]]      as init
 //     qemu-riscv64 call_fuzz list SEED FIRST ROUNDS CALLS ...  on a Linux host: prints the calls, makes none
 //
 // Each round is a process of its own, whose calls depend on SEED and the round's number alone: four threads,
@@ -10,6 +10,10 @@
 // kernel that must not panic, hang, or write addresses of its own memory into a program's. TASKS (a mask of
 // the four), FROM and TO leave calls out, which is how tests/fuzz/shrink.py makes a failing run small: what
 // the other calls' arguments are stays the same.
+//
+// `guided` wants a kernel that tells which of its edges calls reach (call_fuzz_guide.hpp). What it keeps is
+// printed, a line "call_fuzz: kept ..." each; a round's calls then depend on what was kept before, too, and
+// TASKS, FROM and TO are about the last round.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -24,6 +28,7 @@
 #include <thread>
 
 #include "call_fuzz_arguments.hpp"
+#include "call_fuzz_guide.hpp"
 #include "console.hpp"
 #include "nexus_abi/sched_calls.hpp"
 
@@ -35,6 +40,7 @@ using user::write_line;
 
 constexpr const char* kProgram = "/bin/call_fuzz";
 constexpr const char* kBoard = "/dev/shm/call_fuzz";
+constexpr const char* kCorpus = "/corpus/calls";
 
 struct Plan {
     std::uint64_t seed{1};
@@ -45,6 +51,7 @@ struct Plan {
     std::uint64_t from{0};
     std::uint64_t to{~std::uint64_t{0}};
     bool is_list{false};
+    bool is_guided{false};
 };
 
 // What all processes see.
@@ -53,14 +60,15 @@ struct Board {
     std::atomic<std::uint64_t> accepted;
     std::atomic<std::uint64_t> leaked;
     std::atomic<std::uint64_t> leaking_call;
+    std::array<TaskPlan, kTasks> plans;  // of a guided round
 };
 
 Board* open_board(bool create) {
     const int file = open(kBoard, create ? O_RDWR | O_CREAT : O_RDWR, 0600);
-    if (file < 0 || (create && ftruncate(file, 4096) != 0)) {
+    if (file < 0 || (create && ftruncate(file, sizeof(Board)) != 0)) {
         return nullptr;
     }
-    void* const memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* const memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     return memory == MAP_FAILED ? nullptr : static_cast<Board*>(memory);
 }
@@ -88,22 +96,35 @@ std::int64_t raw_call(std::uint64_t number, const std::array<std::uint64_t, 6>& 
     return static_cast<std::int64_t>(a0);
 }
 
+// Which call of the table comes next, and what its arguments are made from.
+struct Choice {
+    std::size_t row;
+    std::uint64_t seed;
+};
+Choice choose(const std::vector<Row>& rows, std::uint64_t weights, Random& random) {
+    std::uint64_t place = random.below(weights);
+    std::size_t row = 0;
+    while (place >= rows[row].weight) {
+        place -= rows[row++].weight;
+    }
+    return {.row = row, .seed = random.next()};
+}
+
 void make_calls(const Plan& plan, std::uint64_t task, const std::vector<Row>& rows, Arena& arena,
-                Tasks& tasks, Board& board, Random random) {
-    tasks[task] = static_cast<std::int32_t>(*nexus_abi::call::gettid());
+                Tasks& tasks, Board& board, const Coverage& coverage, Random random) {
+    const auto tid = static_cast<std::int32_t>(*nexus_abi::call::gettid());
+    tasks[task] = tid;
+    TaskPlan& mine = board.plans[task];
     std::uint64_t weights = 0;
     for (const Row& row : rows) {
         weights += row.weight;
     }
     for (std::uint64_t i = 0; i < plan.calls; ++i) {
-        std::uint64_t place = random.below(weights);
-        std::size_t chosen = 0;
-        while (place >= rows[chosen].weight) {
-            place -= rows[chosen++].weight;
-        }
-        const Row& row = rows[chosen];
+        const Choice choice = plan.is_guided ? Choice{.row = mine.calls[i].row, .seed = mine.calls[i].seed}
+                                             : choose(rows, weights, random);
+        const Row& row = rows[choice.row];
         std::array<std::uint64_t, 6> arguments{};
-        Random own{random.next()};
+        Random own{choice.seed};
         for (std::size_t n = 0; n < row.arguments.size(); ++n) {
             arguments[n] = argument(row.arguments[n], arena, tasks, own);
         }
@@ -121,8 +142,13 @@ void make_calls(const Plan& plan, std::uint64_t task, const std::vector<Row>& ro
             continue;
         }
         board.calls.fetch_add(1);
+        const std::uint32_t edges = coverage.edges_of(tid);
         if (raw_call(row.number, arguments) >= 0) {
             board.accepted.fetch_add(1);
+        }
+        if (coverage.edges_of(tid) != edges && mine.find_count < TaskPlan::kMaxFinds) {
+            mine.finds[mine.find_count] = static_cast<std::uint16_t>(i);
+            mine.find_count += 1;  // last: the task may end at any time
         }
         if (const std::uint64_t leaked = arena.leaked(); leaked != 0) {
             board.leaking_call.store(row.number);
@@ -141,8 +167,9 @@ int be_round(const Plan& plan, Board& board) {
     const std::vector<Row> rows = read_table();
     Random random{plan.seed * 1'000'003 + plan.first};
     Arena arena;
+    Coverage coverage;
     static Tasks tasks{};
-    if (!arena.map()) {
+    if (!arena.map() || (plan.is_guided && !coverage.map())) {
         return 1;
     }
     const std::uint64_t seeds[] = {random.next(), random.next(), random.next(), random.next()};
@@ -152,8 +179,8 @@ int be_round(const Plan& plan, Board& board) {
         mine = 2;
     }
     std::thread other{
-        [&] { make_calls(plan, mine + 1, rows, arena, tasks, board, Random{seeds[mine + 1]}); }};
-    make_calls(plan, mine, rows, arena, tasks, board, Random{seeds[mine]});
+        [&] { make_calls(plan, mine + 1, rows, arena, tasks, board, coverage, Random{seeds[mine + 1]}); }};
+    make_calls(plan, mine, rows, arena, tasks, board, coverage, Random{seeds[mine]});
     other.join();
     while (second > 0 && waitpid(second, nullptr, 0) == -1 && errno == EINTR) {
     }
@@ -167,7 +194,7 @@ std::string text(std::uint64_t value) {
 std::int32_t start_round(const Plan& plan, std::uint64_t round) {
     const std::string words[] = {text(plan.seed),  text(round),     text(1),      text(plan.calls),
                                  text(plan.tasks), text(plan.from), text(plan.to)};
-    const char* arguments[10] = {"call_fuzz", "round"};
+    const char* arguments[10] = {"call_fuzz", plan.is_guided ? "guided-round" : "round"};
     for (std::size_t i = 0; i < std::size(words); ++i) {
         arguments[i + 2] = words[i].c_str();
     }
@@ -209,6 +236,38 @@ void clean_up() {
     }
 }
 
+// How far the kernel's edges were reached, where it tells.
+std::string progress(const Coverage& coverage, const Guide& guide) {
+    return coverage.is_mapped()
+               ? format(", %s edges, %s entries read, %s kept", text(coverage.edges()).c_str(),
+                        text(guide.read_count()).c_str(), text(guide.kept_count()).c_str())
+               : "";
+}
+
+// All of a file; empty: there is none.
+std::string read_file(const char* path) {
+    std::string text;
+    const int file = open(path, O_RDONLY);
+    std::array<char, 4096> piece;
+    for (ssize_t bytes = 0; file >= 0 && (bytes = read(file, piece.data(), piece.size())) > 0;) {
+        text.append(piece.data(), static_cast<std::size_t>(bytes));
+    }
+    close(file);
+    return text;
+}
+
+// The round's part of the plan: of a guided run's rounds the last alone leaves calls out, since the others
+// decide what it does.
+Plan part_of(const Plan& plan, std::uint64_t round) {
+    Plan part = plan;
+    if (plan.is_guided && round + 1 != plan.first + plan.rounds) {
+        part.tasks = Plan{}.tasks;
+        part.from = Plan{}.from;
+        part.to = Plan{}.to;
+    }
+    return part;
+}
+
 int be_init(const Plan& plan) {
     // A round's tasks may send process 1 whatever they like.
     sigset_t all{};
@@ -222,18 +281,38 @@ int be_init(const Plan& plan) {
     write_line(format("call_fuzz: seed %s, rounds %s to %s, 4 tasks of %s calls", text(plan.seed).c_str(),
                       text(plan.first).c_str(), text(plan.first + plan.rounds - 1).c_str(),
                       text(plan.calls).c_str()));
+    Coverage coverage;
+    const std::vector<Row> rows = read_table();
+    Guide guide{rows};
+    if (!coverage.map() && plan.is_guided) {
+        write_line("call_fuzz: WRONG: this kernel has no /proc/coverage to be guided by");
+        return 1;
+    }
+    if (const std::string wrong = guide.read(read_file(kCorpus)); plan.is_guided && !wrong.empty()) {
+        write_line(format("call_fuzz: WRONG: %s: %s", kCorpus, wrong.c_str()));
+        return 1;
+    }
     for (std::uint64_t round = plan.first; round < plan.first + plan.rounds; ++round) {
         if (round % 16 == 0) {
-            write_line(format("call_fuzz: round %s, %s calls", text(round).c_str(),
-                              text(board->calls.load()).c_str()));
+            write_line(format("call_fuzz: round %s, %s calls%s", text(round).c_str(),
+                              text(board->calls.load()).c_str(), progress(coverage, guide).c_str()));
         }
-        const std::int32_t pid = start_round(plan, round);
+        if (plan.is_guided) {
+            guide.plan(round, plan.calls, Random{plan.seed * 1'000'033 + round}, board->plans);
+        }
+        const std::int32_t pid = start_round(part_of(plan, round), round);
         if (pid < 0) {
             write_line(format("call_fuzz: WRONG: round %s cannot be started", text(round).c_str()));
             return 1;
         }
         wait_for_round(pid, *board);
         clean_up();
+        if (plan.is_guided) {
+            const char* const what = guide.is_repeating() ? "again" : "kept";
+            for (const std::string& line : guide.learn(board->plans)) {
+                write_line(format("call_fuzz: %s %s", what, line.c_str()));
+            }
+        }
         if (board->leaked.load() != 0) {
             write_line(format("call_fuzz: WRONG: call %s wrote 0x%llx of the kernel's in round %s",
                               text(board->leaking_call.load()).c_str(),
@@ -241,8 +320,8 @@ int be_init(const Plan& plan) {
             return 1;
         }
     }
-    write_line(format("call_fuzz: good: %s calls, %s accepted", text(board->calls.load()).c_str(),
-                      text(board->accepted.load()).c_str()));
+    write_line(format("call_fuzz: good: %s calls, %s accepted%s", text(board->calls.load()).c_str(),
+                      text(board->accepted.load()).c_str(), progress(coverage, guide).c_str()));
     return 0;
 }
 
@@ -255,11 +334,11 @@ int list(const Plan& plan) {
         for (std::uint64_t task = 0; task < 4; ++task) {
             Arena arena;
             Tasks tasks{};
-            Board board{};
+            static Board board{};
             if (!arena.map()) {
                 return 1;
             }
-            make_calls(plan, task, rows, arena, tasks, board, Random{seeds[task]});
+            make_calls(plan, task, rows, arena, tasks, board, Coverage{}, Random{seeds[task]});
         }
     }
     return 0;
@@ -270,17 +349,22 @@ int list(const Plan& plan) {
 
 int main(int argc, char** argv) {
     using call_fuzz::Plan;
-    const bool is_round = argc > 1 && std::string_view{argv[1]} == "round";
-    const bool is_list = argc > 1 && std::string_view{argv[1]} == "list";
-    const int first = is_round || is_list ? 2 : 1;
+    const std::string_view word = argc > 1 ? argv[1] : "";
+    const bool is_round = word == "round" || word == "guided-round";
+    const bool is_list = word == "list";
+    const int first = is_round || is_list || word == "guided" ? 2 : 1;
     if (argc < first + 4 || (getpid() != 1 && !is_round && !is_list)) {
         return 2;
     }
     Plan plan;
+    plan.is_guided = word.starts_with("guided");
     std::uint64_t* const fields[] = {&plan.seed,  &plan.first, &plan.rounds, &plan.calls,
                                      &plan.tasks, &plan.from,  &plan.to};
     for (int i = 0; i < 7 && first + i < argc; ++i) {
         *fields[i] = std::strtoull(argv[first + i], nullptr, 0);
+    }
+    if (plan.is_guided && plan.calls > call_fuzz::TaskPlan::kMaxCalls) {
+        return 2;
     }
     if (is_list) {
         plan.is_list = true;
