@@ -22,9 +22,10 @@ readonly backports_line="deb http://deb.debian.org/debian $backports_suite main"
 run_packages=(cmake ninja-build ccache g++ g++-riscv64-linux-gnu git python3 xz-utils linux-source-6.12
               libtomlplusplus-dev googletest device-tree-compiler)
 # Testing: libfdt as the host's oracle, the second compiler, its tools and its libFuzzer, U-Boot, what makes the SD card image,
-# debuggers, and a browser that looks at the page of scripts/report.sh.
+# debuggers, protoc, which reads traces, and a browser that looks at the page of scripts/report.sh.
 test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr u-boot-qemu
-               mtools dosfstools genimage gdb-multiarch openocd qemu-user cpio chromium-headless-shell)
+               mtools dosfstools genimage gdb-multiarch openocd qemu-user cpio chromium-headless-shell
+               protobuf-compiler)
 # name=oldest version that works
 backports_packages=(qemu-system-riscv=1:8.1 qemu-system-common=1:8.1 qemu-system-data=1:8.1 opensbi=1.5)
 

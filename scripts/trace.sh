@@ -15,7 +15,8 @@ PROGRAM: a program of the archive with its whole path, such as /bin/demo
   --only CATEGORIES  sched,attr,lag,irq,calls,faults (default: all)
   --from-ms N        where the picture begins, from the begin of the trace; --span-ms N: how much it shows (default: all)
   --help             this text
-Leaves build/trace/NAME.pftrace (open it in ui.perfetto.dev), NAME.svg, NAME.txt (the summary, also printed), NAME.log.
+Leaves build/trace/NAME.pftrace (open it in ui.perfetto.dev), NAME.svg, NAME.txt (the summary, also printed), NAME.log; sim-NAME
+of a simulated one.
 Exit status: 0, or 1 when the run or the trace failed, or records were lost.
 TEXT
 }
@@ -56,7 +57,7 @@ if [ ${#program[@]} -gt 0 ]; then
     [ -z "$scenario" ] || fail "a scenario or a program, not both"
     name=$(basename "${program[0]}")
 elif [ -n "$scenario" ]; then
-    name=${scenario#sim:}
+    name=${scenario/:/-}
     program=(/bin/selftest "$scenario,stay")
 else
     usage >&2
@@ -72,9 +73,9 @@ if [[ $scenario == sim:* ]]; then
     simulator=tools/sched-sim/sched-sim
     [ -x "$root/build/$preset/$simulator" ] || [ ! -x "$root/build/host/$simulator" ] || preset=host
     [ -f "$root/build/$preset/build.ninja" ] || cmake --preset $preset -S "$root" >&2
-    ninja -C "$root/build/$preset" sched-sim >&2
+    [ -n "${NEURON_NO_BUILD-}" ] || ninja -C "$root/build/$preset" sched-sim >&2
     input=$out/$name.ntrace
-    "$root/build/$preset/$simulator" --scenario "$name" --quiet --trace "$input"
+    "$root/build/$preset/$simulator" --scenario "${scenario#sim:}" --quiet --trace "$input"
 else
     "$root/scripts/setup.sh" run >&2
     "$root/scripts/build.sh" riscv-release >&2

@@ -160,7 +160,7 @@ class Document:
             # The session's log is the one that scripts/run.sh would have left.
             line = command.replace(RUN_LOG, str(self.shell.log)) if self.shell else command
             done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-                                  env={**os.environ, "NEURON_GDB_PORT": port})
+                                  env={**os.environ, "NEURON_GDB_PORT": port, "NEURON_NO_BUILD": "1"})
             if done.returncode:
                 raise Mismatch(f"{command}: status {done.returncode}: {done.stdout}{done.stderr}")
             self.printed += done.stdout

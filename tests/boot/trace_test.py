@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(ROOT / "tests/trace"))
 
+import protoc_reader  # noqa: E402
 from test_tracing import values  # noqa: E402
 from tracing import frames, perfetto, summary, timeline  # noqa: E402
 
@@ -60,6 +61,26 @@ def threads_of(data):
     """tid -> name, out of a .pftrace's process tree."""
     return {values(thread, 1)[0]: values(thread, 2)[0].decode() for packet in values(data, 1)
             for tree in values(packet, perfetto.PROCESS_TREE) for thread in values(tree, 2)}
+
+
+def check_by_protoc(data, charges):
+    """The same by another reader: CPU tracks whose slices add up to what was charged, threads with names, wake-ups of tasks that
+    then run where they were woken to."""
+    found = protoc_reader.packets(data)
+    slices, threads = protoc_reader.slices_of(found), protoc_reader.threads_of(found)
+    assert {cpu for cpu, _, _, _ in slices} == {0, 1}, "two CPU tracks"
+    told = {int(match[1]): values[-1][1] * 1000 for name, values in protoc_reader.counters_of(found).items()
+            if (match := re.fullmatch(r".* \((\d+)\) charged us", name))}
+    for tid, charged in charges.items():
+        ran = sum(end - begin for _, task, begin, end in slices if task == tid)
+        assert told[tid] == charged and abs(ran - charged) <= TOLERANCE * charged, f"{threads[tid]}: {ran} ns, charged {charged}"
+    waking = [(protoc_reader.one(event, "timestamp"), protoc_reader.one(event["sched_wakeup"][0], "pid"),
+               protoc_reader.one(event["sched_wakeup"][0], "target_cpu", 0)) for packet in found
+              for bundle in packet.get("ftrace_events", []) for event in bundle.get("event", []) if "sched_wakeup" in event]
+    began = {(tid, cpu, begin) for cpu, tid, begin, _ in slices}
+    assert waking and all(any(task == tid and place == cpu and begin >= at for task, place, begin in began)
+                          for at, tid, cpu in waking if at < max(begin for _, _, begin in began) - 10_000_000), "wake-ups lead to slices"
+    print(f"protoc: {len(found)} packets, {len(slices)} slices, {len(waking)} wake-ups")
 
 
 def tracks_of(svg):
@@ -130,6 +151,7 @@ def main():
         print(f"{threads[tid]} ({tid}): {ran[tid][0] / 1e6:.4f} ms in slices, {charged / 1e6:.4f} ms charged, {off:.5f} off")
         assert off <= TOLERANCE
     assert all(ran[tid][1] == {1} for tid in workers), "the workers ran elsewhere than on the case's CPU"
+    check_by_protoc(data, charges)
     check_picture(options.log)
     check_host_line(options)
     late = [delay for delays in summary.wake_delays(told).values() for delay in delays]

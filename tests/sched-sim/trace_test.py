@@ -8,8 +8,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/trace")]
 
+import protoc_reader  # noqa: E402
+from test_tracing import line, two_tasks  # noqa: E402
 from tracing import frames, summary, timeline  # noqa: E402
 
 WORKLOAD = """
@@ -44,7 +46,25 @@ def main():
     assert 2e9 - total < 6e6, total
     assert abs(ran["three"] / total - 0.75) < 6e6 / 2e9, ran
     assert {told.task(tid).shares for tid in told.tasks} == {100, 300}
+    check_beside(output)
     return 0
+
+
+def check_beside(output):
+    """A real run and this one in one trace, as protoc reads it: CPUs and tasks of their own, the same slices as alone."""
+    real = pathlib.Path(output).with_suffix(".log")
+    both = pathlib.Path(output).with_suffix(".pftrace")
+    real.write_text("\n".join(map(line, two_tasks())), encoding="utf-8")
+    subprocess.run([ROOT / "scripts/trace2perfetto", real, "--beside", output, "--perfetto", both], check=True)
+    found = protoc_reader.packets(both.read_bytes())
+    threads = protoc_reader.threads_of(found)
+    assert sorted(threads.values()) == ["hog", "sim:one", "sim:three", "ui"], threads
+    slices = protoc_reader.slices_of(found)
+    assert {(cpu, threads[tid]) for cpu, tid, _, _ in slices} == {(0, "hog"), (0, "ui"), (2, "sim:one"), (2, "sim:three")}
+    assert min(begin for cpu, _, begin, _ in slices if cpu == 0) == min(begin for cpu, _, begin, _ in slices if cpu == 2) == 0
+    ran = {name: sum(end - begin for _, tid, begin, end in slices if threads[tid] == name) for name in threads.values()}
+    assert (ran["hog"], ran["ui"]) == (9_000_000, 1_000_000), ran
+    assert abs(ran["sim:three"] / (ran["sim:one"] + ran["sim:three"]) - 0.75) < 6e6 / 2e9, ran
 
 
 if __name__ == "__main__":
