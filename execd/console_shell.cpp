@@ -6,23 +6,12 @@
 
 #include "nexus_abi/system.hpp"
 #include "options.hpp"
+#include "words.hpp"
 
 namespace execd {
 namespace {
 
 constexpr std::string_view kSelftestProgram = "/bin/selftest";
-
-// Whether one of the words between commas is `wanted`.
-bool has_word(std::string_view list, std::string_view wanted) {
-    while (!list.empty()) {
-        const std::string_view word = list.substr(0, list.find(','));
-        if (word == wanted) {
-            return true;
-        }
-        list.remove_prefix(std::min(list.size(), word.size() + 1));
-    }
-    return false;
-}
 
 void leave_out_selftest(Plan& plan) {
     std::vector<std::string> left_out;
@@ -62,7 +51,7 @@ void add_console_shell(Plan& plan, const std::vector<std::string>& environment) 
     const auto asked = find_variable(environment, "neuron.shell");
     const auto selftest = find_variable(environment, "neuron.selftest");
     const bool is_first = asked.has_value() && *asked == "1";
-    const bool stays = selftest.has_value() && has_word(*selftest, "stay");
+    const bool stays = selftest.has_value() && user::has_word(*selftest, "stay");
     if (asked && *asked != "0" && *asked != "1") {
         plan.notes.push_back("neuron.shell=" + *asked + " ignored: it is 0 or 1");
     }

@@ -9,6 +9,7 @@
 #include "json.hpp"
 #include "table.hpp"
 #include "tools.hpp"
+#include "words.hpp"
 
 namespace shell {
 namespace {
@@ -52,23 +53,11 @@ std::string in_columns(const std::vector<std::vector<std::string>>& rows,
     return table.text();
 }
 
-// Whether one of the words between commas is `wanted`.
-bool has_word(std::string_view list, std::string_view wanted) {
-    while (!list.empty()) {
-        const std::string_view word = list.substr(0, list.find(','));
-        if (word == wanted) {
-            return true;
-        }
-        list.remove_prefix(std::min(list.size(), word.size() + 1));
-    }
-    return false;
-}
-
 bool are_levels(std::string_view list) {
     constexpr std::string_view kLevels = "err,warn,notice,info";
     while (!list.empty()) {
         const std::string_view word = list.substr(0, list.find(','));
-        if (!has_word(kLevels, word)) {
+        if (!user::has_word(kLevels, word)) {
             return false;
         }
         list.remove_prefix(std::min(list.size(), word.size() + 1));
@@ -84,7 +73,7 @@ std::string lines_of(std::string_view text, std::string_view levels) {
         text.remove_prefix(std::min(text.size(), line.size()));
         const std::size_t begin = line.find("] ");
         const std::string_view rest = begin == std::string_view::npos ? "" : line.substr(begin + 2);
-        if (has_word(levels, rest.substr(0, rest.find(':')))) {
+        if (user::has_word(levels, rest.substr(0, rest.find(':')))) {
             kept += line;
         }
     }
