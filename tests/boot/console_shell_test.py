@@ -173,7 +173,10 @@ class ConsoleShellTest(unittest.TestCase):
         rows = self.json("sched stat")
         self.assertEqual([row["cpu"] for row in rows], list(range(HARTS)))
         self.assertTrue(all(row["online"] and row["switches"] > 0 and row["busy_ns"] > 0 for row in rows), rows)
-        self.matches("sched stat", r"^CPU HART STATE .*\n +0 +\d+ online ")
+        # Each hart has taken interrupts and calls that leave the short way, and some time passed in the longest of them.
+        self.assertTrue(all(0 < row["section_max_ns"] < row["busy_ns"] for row in rows), rows)
+        self.assertTrue(all(re.search(r" (call|trap) \d+$", row["section_max_what"]) for row in rows), rows)
+        self.matches("sched stat", r"^CPU HART STATE .*\n +0 +\d+ online .* (call|trap) \d+\n")
 
     def top(self):
         """One picture after the other, a bar per hart, and the hog on top of the list."""
