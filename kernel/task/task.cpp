@@ -43,8 +43,8 @@ Task::Task(TaskId tid, Process& process, const Task* original)
 Task::~Task() = default;
 
 void Task::set_cpu_count(std::uint32_t cpus) {
-    // With up to six harts, seventeen tasks fit in a slab: less than 2 KiB for each.
-    static_assert(sizeof(Task) + 6 * sizeof(Duration) <= 1920);
+    // With up to eight harts, seventeen tasks fit in a slab: less than 2 KiB for each.
+    static_assert(sizeof(Task) + 8 * sizeof(Duration) <= 1920);
     static_assert(alignof(Task) % alignof(Duration) == 0);
     pool.set_tail_bytes(std::size_t{cpus} * sizeof(Duration));
     cpu_count = cpus;

@@ -136,26 +136,26 @@ class Task : public RefCounted<Task> {
     mm::AddressSpace* spare_space{nullptr};
     std::uint32_t exec_files{0};
     Error unborn_error{};  // why it will not be born; set with unborn_fails
-    bool unborn_fails{false};
-    bool in_stop{false};                     // it waits for SIGCONT, in no call
-    bool has_saved_mask{false};              // saved_mask holds one
-    OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
-    std::int32_t exit_code{0};               // of exit(2); counts when this is the last thread
 
     std::uint64_t clear_child_tid{0};  // user address; written only by the task itself
     std::uint64_t robust_list{0};      // as above; 0 = none. See futex_robust.hpp
     // Written only by the task itself, under the lock of its process's signals, which guards the rest.
     std::atomic<std::uint64_t> signal_mask{0};
-    PendingSignals pending_signals;   // sent to this task
+    [[no_unique_address]] PendingSignals pending_signals;  // sent to this task; its last bytes are free
+    std::int32_t exit_code{0};        // of exit(2); counts when this is the last thread. The task's own
     ListNode signal_node;             // on ProcessSignals::open or ::masked
     std::uint64_t waited_signals{0};  // what its rt_sigtimedwait is for
     SignalInfo taken_info;            // with taken_signal
     // The rest is the task's own.
     std::uint64_t saved_mask{0};             // in force again behind rt_sigsuspend; see kMaskWork
     void (*on_interrupted)(Task&){nullptr};  // Wait::on_interrupted of that call
-    AlternateStack alternate_stack;
-    ListNode thread_node;       // on Process::threads
-    std::uint64_t fp_epoch{0};  // names what fp holds; 0 = has no name yet
+    [[no_unique_address]] AlternateStack alternate_stack;  // its last bytes are free
+    bool unborn_fails{false};
+    bool in_stop{false};                     // it waits for SIGCONT, in no call
+    bool has_saved_mask{false};              // saved_mask holds one
+    OnSignal interruption{OnSignal::Stays};  // Stays: no call was interrupted
+    ListNode thread_node;                    // on Process::threads
+    std::uint64_t fp_epoch{0};               // names what fp holds; 0 = has no name yet
     arch::FpState fp;
 
   private:

@@ -131,13 +131,13 @@ class WaitQueue {
     void end_all(std::int64_t result);
 
   private:
-    SpinLock lock_;
-    GivenUp given_up_;
     struct Order {
         static bool before(const Wait& a, const Wait& b);
         static void update(Wait&, const Wait*, const Wait*) {}  // no augment
     };
-    AvlTree<Wait, &Wait::node, Order> waits_;
+    [[no_unique_address]] AvlTree<Wait, &Wait::node, Order> waits_;  // its last bytes are the lock's first
+    SpinLock lock_;
+    GivenUp given_up_;
     std::uint64_t last_sequence_{0};
 };
 
