@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <tuple>
 #include <utility>
 
 namespace kernel::file {
@@ -211,6 +212,18 @@ Result<void> EventList::remove(const task::OpenFile& file, std::int32_t fd) {
 
 // ---- looking
 
+PollWatch::Place EventList::place_of(const Key& at, const Key& end) {
+    constexpr unsigned kBits = 32;
+    return {at.file, end.file,
+            std::uint64_t{static_cast<std::uint32_t>(at.fd)} << kBits | static_cast<std::uint32_t>(end.fd)};
+}
+
+std::pair<EventList::Key, EventList::Key> EventList::keys_of(const PollWatch::Place& place) {
+    constexpr unsigned kBits = 32;
+    return {{.fd = static_cast<std::int32_t>(place[2] >> kBits), .file = place[0]},
+            {.fd = static_cast<std::int32_t>(place[2]), .file = place[1]}};
+}
+
 std::optional<EventList::Candidate> EventList::next_candidate(const Key& after) {
     const LockGuard guard{lock_};
     Item* item = first_behind(after);
@@ -246,6 +259,7 @@ EventList::Finding EventList::look_at(const Candidate& candidate, PollWatch& wat
     if ((candidate.wanted & ~kHows) == 0) {
         return {};
     }
+    watch.count_look();
     const std::uint64_t before = watch.changes();
     const std::uint32_t events = with_normal_bits(candidate.file->poll(watch));
     Finding finding{.events = events & candidate.wanted, .changes = watch.changes() - before};
@@ -283,7 +297,12 @@ Result<std::uint64_t> EventList::take(mm::AddressSpace& space, nexus_abi::Out<ne
     std::uint64_t taken = 0;
     // From behind the last one reported to the end, then from the beginning to it.
     Key at = end;
-    for (bool is_second = false; taken < most;) {
+    bool is_second = false;
+    if (const PollWatch::Place* const place = watch.resumed_at()) {
+        std::tie(at, end) = keys_of(*place);
+        is_second = !(end < at);
+    }
+    while (taken < most) {
         auto candidate = next_candidate(at);
         if (candidate && is_second && end < candidate->key) {
             break;
@@ -295,6 +314,13 @@ Result<std::uint64_t> EventList::take(mm::AddressSpace& space, nexus_abi::Out<ne
             is_second = true;
             at = Key{};
             continue;
+        }
+        if (watch.is_tired()) {
+            // What was found is enough; the rest has its turn next time.
+            if (taken == 0) {
+                watch.stop_at(place_of(at, end));
+            }
+            break;
         }
         at = candidate->key;
         const Finding finding = look_at(*candidate, watch);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A list of files to wait for, kept by the kernel: what epoll_create1 opens. Each look goes through all of
-// it: a list holds at most kMaxItems files.
+// it, in pieces when it is long (file/poll.hpp); as a file of another list, ppoll or select it is looked at
+// in one piece: a list holds at most kMaxItems files.
 //
 // A list does not keep its files open. A file that is on one knows that it is on some (OpenFile::
 // set_watched()) and says so when its last reference goes: its items, which are found by the file's address,
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "file/poll.hpp"
 #include "lib/avl_tree.hpp"
@@ -52,7 +54,8 @@ class EventList final : public task::OpenFile {
     // Errors: NoEntry.
     Result<void> remove(const task::OpenFile& file, std::int32_t fd) EXCLUDES(lock_);
     // Writes to `to` up to `most` events of files that are ready, and takes them: edges are no news
-    // afterwards. Returns how many. Errors: BadAddress; what could not be written is not taken.
+    // afterwards. Returns how many; 0 too when `watch` says that it is not finished. Errors: BadAddress; what
+    // could not be written is not taken.
     Result<std::uint64_t> take(mm::AddressSpace& space, nexus_abi::Out<nexus_abi::epoll_event> to,
                                std::uint32_t most, PollWatch& watch) EXCLUDES(lock_);
 
@@ -125,6 +128,9 @@ class EventList final : public task::OpenFile {
         std::uint64_t changes{0};
     };
     static Finding look_at(const Candidate& candidate, PollWatch& watch);
+    // Where a look in pieces is: behind `at`, on its way around to `end`.
+    static PollWatch::Place place_of(const Key& at, const Key& end);
+    static std::pair<Key, Key> keys_of(const PollWatch::Place& place);
     // The first item behind `after` whose file is there.
     [[nodiscard]] std::optional<Candidate> next_candidate(const Key& after) EXCLUDES(lock_);
     // False: it has been changed or reported meanwhile.

@@ -47,6 +47,21 @@ std::uint64_t number_of(const void* name) {
 
 PollWatch::PollWatch() : generation_{pollers.generation.load()} {}
 
+PollWatch::PollWatch(const task::Task& task)
+    : generation_{task.wait.key},
+      moment_{task.wait.deadline},
+      place_{task.wait.key_high, task.wait.sequence, static_cast<std::uint64_t>(task.wait.on_timeout)},
+      is_several_{true},
+      is_resumed_{true} {}
+
+void PollWatch::keep(task::Task& task) const {
+    task.wait.key = generation_;
+    task.wait.deadline = moment_;
+    task.wait.key_high = place_[0];
+    task.wait.sequence = place_[1];
+    task.wait.on_timeout = static_cast<std::int64_t>(place_[2]);
+}
+
 void PollWatch::add(const void* name, std::uint64_t changes) {
     changes_ += changes;
     is_several_ = is_several_ || (name_ != kNameless && name_ != number_of(name));

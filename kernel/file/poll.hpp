@@ -11,9 +11,14 @@
 // A poller of one file waits under that file's name; pollers of several wait under no name and are woken by
 // every change. A change wakes kWokenPerChange of each kind; each of them wakes as many of those that were
 // there at the time, so no call does more than that.
+//
+// Event lists may hold event lists, so a call may have very many files to look at. It does so in pieces: once
+// a look is tired, it says how far it came and goes on there, with the generation of its beginning, after
+// others had their turn. What it knows meanwhile is kept where the wait will be that follows (task::Wait).
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "lib/units.hpp"
@@ -26,8 +31,26 @@ namespace kernel::file {
 // What one look at files saw. Concurrency: lives on the stack of the hart that handles the call.
 class PollWatch {
   public:
+    // How far a look has come, in its own terms. A program may arrange for any values to be there.
+    using Place = std::array<std::uint64_t, 3>;
+
     // Notes the generation: whatever changes from now on is noticed.
     PollWatch();
+    // Goes on with a look that keep() has kept.
+    explicit PollWatch(const task::Task& task);
+    void keep(task::Task& task) const;
+
+    // One more file was looked at. A list that is a file goes on when tired: no more than kMaxItems of it.
+    void count_look() { ++looks_; }
+    [[nodiscard]] bool is_tired() const { return looks_ >= kLooksPerPiece; }
+    // The look ends here for now.
+    void stop_at(const Place& place) {
+        place_ = place;
+        is_unfinished_ = true;
+    }
+    [[nodiscard]] bool is_unfinished() const { return is_unfinished_; }
+    // Where to go on; null: at the beginning.
+    [[nodiscard]] const Place* resumed_at() const { return is_resumed_ ? &place_ : nullptr; }
     // A file that can change; `name` is the same address for all its parts. `changes` is a number that only
     // grows, and does with each change somebody was watching for.
     void add(const void* name, std::uint64_t changes);
@@ -43,11 +66,17 @@ class PollWatch {
     [[nodiscard]] bool begin_wait(task::Task& task, const task::WaitOptions& options) const;
 
   private:
+    static constexpr std::uint32_t kLooksPerPiece = 256;
+
     std::uint64_t generation_;
     std::uint64_t name_{0};
     std::uint64_t changes_{0};
     Instant moment_{Instant::never()};
+    Place place_{};
+    std::uint32_t looks_{0};
     bool is_several_{false};
+    bool is_unfinished_{false};
+    bool is_resumed_{false};
 };
 
 // What a file that can change, or one side of it, has for those who look at it.

@@ -26,22 +26,42 @@ std::uint32_t look_at(Caller& caller, const pollfd& wanted, file::PollWatch& wat
     if (!file.ok()) {
         return task::kPollInvalid;
     }
+    watch.count_look();
     return file::with_normal_bits((*file)->poll(watch)) & (wanted.events | kAlwaysReported);
 }
+
+// Where a look that is done in pieces is: the next file, and how many before it are ready.
+struct Progress {
+    std::uint32_t next{0};
+    std::uint32_t ready{0};
+
+    explicit Progress(const file::PollWatch& watch) {
+        if (const auto* const place = watch.resumed_at()) {
+            next = static_cast<std::uint32_t>((*place)[0]);
+            ready = static_cast<std::uint32_t>((*place)[1]);
+        }
+    }
+    void stop(file::PollWatch& watch) const { watch.stop_at({next, ready, 0}); }
+};
 
 // How many of the files have something to report; that is written to them.
 Result<std::uint64_t> look_at_all(Caller& caller, InOut<pollfd> files, std::uint32_t count,
                                   file::PollWatch& watch) {
-    std::uint64_t ready = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
+    Progress progress{watch};
+    for (; progress.next < count; ++progress.next) {
+        if (watch.is_tired()) {
+            progress.stop(watch);
+            break;
+        }
+        const std::uint32_t i = progress.next;
         const InOut<pollfd> at{mm::user_address(files).value() + i * sizeof(pollfd)};
         pollfd entry = TRY(mm::copy_in(caller.space(), at));
         const std::uint32_t events = entry.fd < 0 ? 0 : look_at(caller, entry, watch);
         entry.revents = static_cast<std::uint16_t>(events);
-        ready += events != 0 ? 1 : 0;
+        progress.ready += events != 0 ? 1 : 0;
         TRY(mm::copy_out(caller.space(), at, entry));
     }
-    return ready;
+    return std::uint64_t{progress.ready};
 }
 
 // How long the call is patient; max() without a timeout. It is read once: the call's later runs find a time
@@ -116,12 +136,15 @@ Result<void> write_sets(Caller& caller, const Selection& selection) {
     return {};
 }
 
-// Leaves in the sets what is ready. Errors: BadDescriptor.
+// Leaves in the sets what is ready. Errors: BadDescriptor, BadAddress. A look in pieces leaves the program's
+// sets as they are until something is ready, as a wait may follow; from then on they hold what is ready of
+// the files before the next one.
 Result<std::uint64_t> look_at_sets(Caller& caller, Selection& selection, file::PollWatch& watch) {
-    std::uint64_t ready = 0;
-    for (std::uint32_t number = 0; number < selection.files; ++number) {
-        const std::uint32_t word = number / kBitsPerWord;
-        const std::uint64_t bit = std::uint64_t{1} << (number % kBitsPerWord);
+    Progress progress{watch};
+    const std::uint32_t first = progress.next;  // the ones before it are not ready, unless the sets say so
+    for (progress.next = progress.ready > 0 ? first : 0; progress.next < selection.files; ++progress.next) {
+        const std::uint32_t word = progress.next / kBitsPerWord;
+        const std::uint64_t bit = std::uint64_t{1} << (progress.next % kBitsPerWord);
         std::uint64_t wanted = 0;
         for (const FileSet& set : selection.sets) {
             wanted |= set[word] & bit;
@@ -129,18 +152,29 @@ Result<std::uint64_t> look_at_sets(Caller& caller, Selection& selection, file::P
         if (wanted == 0) {
             continue;
         }
-        const auto file = TRY(caller.files().find(static_cast<std::int32_t>(number)));
-        const std::uint32_t events = file->poll(watch);
+        std::uint32_t events = 0;
+        if (progress.next >= first) {
+            if (watch.is_tired()) {
+                progress.stop(watch);
+                if (progress.ready > 0) {
+                    TRY(write_sets(caller, selection));
+                }
+                break;
+            }
+            watch.count_look();
+            const auto file = TRY(caller.files().find(static_cast<std::int32_t>(progress.next)));
+            events = file->poll(watch);
+        }
         for (std::uint32_t i = 0; i < kSets; ++i) {
             std::uint64_t& place = selection.sets[i][word];
             if ((place & bit) != 0 && (events & kEventsOfSet[i]) != 0) {
-                ++ready;
+                ++progress.ready;
             } else {
                 place &= ~bit;
             }
         }
     }
-    return ready;
+    return std::uint64_t{progress.ready};
 }
 
 SysResult select(Caller& caller, Selection& selection, InOut<timespec> timeout) {

@@ -17,7 +17,8 @@
 
 namespace kernel::syscall {
 
-// When the call gives up. Task::call_progress: 0 at first, then that, in nanoseconds since boot.
+// When the call gives up. Task::call_progress: 0 at first, then that, in nanoseconds since boot, and kInLook
+// between two pieces of a look.
 class PollDeadline {
   public:
     // `patience` counts in the call's first run; max(): without end. Pre: patience >= 0.
@@ -25,8 +26,9 @@ class PollDeadline {
         : now_{arch::now()}, is_first_{caller.task.call_progress == 0} {
         const auto end = static_cast<std::uint64_t>(now_.ns()) + static_cast<std::uint64_t>(patience.ns());
         // Never 0, so that a call without patience is over at once even at the beginning of time.
-        ns_ = std::clamp<std::uint64_t>(is_first_ ? end : caller.task.call_progress, 1, kNever);
+        ns_ = std::clamp<std::uint64_t>(is_first_ ? end : caller.task.call_progress & ~kInLook, 1, kNever);
     }
+    static constexpr std::uint64_t kInLook = std::uint64_t{1} << 63;
     [[nodiscard]] bool is_first_run() const { return is_first_; }
     [[nodiscard]] bool is_over() const {
         return ns_ != kNever && std::max<std::uint64_t>(static_cast<std::uint64_t>(now_.ns()), 1) >= ns_;
@@ -51,20 +53,37 @@ class PollDeadline {
 // is up.
 template <class Look>
 SysResult wait_until_ready(Caller& caller, const PollDeadline& deadline, Look&& look) {
-    if (!deadline.is_first_run()) {
-        file::pass_poll_on(caller.task);
+    task::Task& task = caller.task;
+    const bool is_in_look = (task.call_progress & PollDeadline::kInLook) != 0;
+    if (!deadline.is_first_run() && !is_in_look) {
+        file::pass_poll_on(task);
     }
-    file::PollWatch watch;
+    file::PollWatch watch = is_in_look ? file::PollWatch{task} : file::PollWatch{};
     const Result<std::uint64_t> ready = look(watch);
-    if (!ready.ok() || *ready > 0 || deadline.is_over()) {
+    if (!ready.ok()) {
         return ready;
     }
-    caller.task.call_progress = deadline.progress();
-    return watch.begin_wait(
-               caller.task,
-               {.deadline = deadline.instant(), .run_again = true, .on_signal = task::OnSignal::Fails})
-               ? SysResult::blocked()
-               : SysResult::again();
+    if (watch.is_unfinished()) {
+        watch.keep(task);
+        task.call_progress = deadline.progress() | PollDeadline::kInLook;
+        return SysResult::again();
+    }
+    if (*ready > 0 || deadline.is_over()) {
+        return ready;
+    }
+    task.call_progress = deadline.progress();
+    task::WaitOptions wait{
+        .deadline = deadline.instant(), .run_again = true, .on_signal = task::OnSignal::Fails};
+    if (watch.begin_wait(task, wait)) {
+        return SysResult::blocked();
+    }
+    if ((task.exit_work.load() & task::Task::kSignalWork) == 0) {
+        return SysResult::again();
+    }
+    // Signals end waits, and where files change all the time there might never be one: the signal that is
+    // there ends this one before anything else is done.
+    task::begin_wait(task, nullptr, wait);
+    return SysResult::blocked();
 }
 
 // The mask of signals that holds while the call waits. Errors: InvalidArgument, BadAddress.

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "checks.hpp"
+#include "nested_lists.hpp"
 
 namespace {
 
@@ -342,6 +344,118 @@ void lists_wait() {
     close_all({list, ends[0], ends[1], counter});
 }
 
+// More files than are looked at in one piece, of which none, some and the last are ready.
+int poll_lists(const nested_lists::Lists& lists, std::array<pollfd, nested_lists::kInner>& files,
+               int patience) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        files[i] = {lists.inner[i], POLLIN, -1};
+    }
+    return poll(files.data(), files.size(), patience);
+}
+
+int select_lists(const nested_lists::Lists& lists, fd_set& set, timeval* patience) {
+    FD_ZERO(&set);
+    for (const int list : lists.inner) {
+        FD_SET(list, &set);
+    }
+    return select(lists.inner.back() + 1, &set, nullptr, nullptr, patience);
+}
+
+void look_at_very_many() {
+    const nested_lists::Lists lists = nested_lists::make();
+    equal("all was made", lists.wrong, 0);
+    fails("no more fits on one", put(lists.inner[0], EPOLL_CTL_ADD, lists.own[1], EPOLLIN), ENOSPC);
+    std::array<pollfd, nested_lists::kInner> files{};
+    fd_set set;
+    timeval none{};
+    equal("epoll: nothing is ready", look(lists.outer).count, 0);
+    equal("poll", poll_lists(lists, files, 0), 0);
+    equal("select", select_lists(lists, set, &none), 0);
+    for (const std::size_t first : {lists.inner.size() - 1, std::size_t{7}, std::size_t{0}}) {
+        succeeds("more is ready", eventfd_write(lists.own[first], 1));
+        const int ready = first == 0 ? 3 : first == 7 ? 2 : 1;
+        int found = 0;
+        for (int i = 0; i < ready; ++i) {
+            found += look(lists.outer).count;
+        }
+        equal("epoll finds one a time", found, ready);
+        const int polled = poll_lists(lists, files, -1);
+        equal("poll finds all", polled, ready);
+        const int selected = select_lists(lists, set, nullptr);
+        equal("select finds all", selected, ready);
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            const bool is_ready =
+                i == lists.inner.size() - 1 || (i == 7 && ready > 1) || (i == 0 && ready > 2);
+            equal("poll says which", files[i].revents, is_ready ? POLLIN : 0);
+            equal("select says which", FD_ISSET(lists.inner[i], &set), is_ready);
+        }
+    }
+    std::set<std::uint64_t> seen;
+    for (int i = 0; i < 3; ++i) {
+        seen.insert(look(lists.outer).data);
+    }
+    truth("each had its turn", seen == std::set<std::uint64_t>{0, 7, nested_lists::kInner - 1});
+    for (const int counter : lists.own) {
+        drain(counter);
+    }
+
+    const int last = lists.own.back();
+    std::thread other = after_main_sleeps([last] { eventfd_write(last, 1); });
+    truth("epoll waits for the last", look(lists.outer, -1).data == nested_lists::kInner - 1);
+    other.join();
+    drain(last);
+    other = after_main_sleeps([last] { eventfd_write(last, 1); });
+    equal("so does poll", poll_lists(lists, files, -1), 1);
+    other.join();
+    drain(last);
+    other = after_main_sleeps([last] { eventfd_write(last, 1); });
+    equal("and select", select_lists(lists, set, nullptr), 1);
+    truth("which is found", FD_ISSET(lists.inner.back(), &set));
+    other.join();
+    drain(last);
+    equal("the time is up", look(lists.outer, 1).count, 0);
+    timeval soon{.tv_sec = 0, .tv_usec = 1000};
+    equal("for select, too", select_lists(lists, set, &soon), 0);
+    truth("which leaves nothing", !FD_ISSET(lists.inner[0], &set) && !FD_ISSET(lists.inner.back(), &set));
+    const pthread_t self = pthread_self();
+    signals_seen = 0;
+    other = after_main_sleeps([self] { pthread_kill(self, SIGUSR1); });
+    epoll_event event{};
+    fails("a signal ends it", epoll_wait(lists.outer, &event, 1, -1), EINTR);
+    other.join();
+
+    // Files change all the time, so that a round of looks hardly ever ends as it began; a signal still comes
+    // through.
+    std::atomic<bool> is_over{false};
+    const Ends ends = make_pipe();
+    std::thread changer{[&] {
+        const int list = epoll_create1(0);
+        put(list, EPOLL_CTL_ADD, ends[0], EPOLLIN);
+        while (!is_over) {
+            static_cast<void>(!write(ends[1], "x", 1));
+            look(list);
+            drain(ends[0]);
+            sched_yield();
+        }
+        close(list);
+    }};
+    std::thread signaller{[&, self] {
+        for (int i = 0; i < 100; ++i) {
+            sched_yield();
+        }
+        do {
+            pthread_kill(self, SIGUSR1);
+            usleep(1000);
+        } while (!is_over);
+    }};
+    fails("a signal ends it still", epoll_wait(lists.outer, &event, 1, -1), EINTR);
+    is_over = true;
+    changer.join();
+    signaller.join();
+    close_all({ends[0], ends[1]});
+    lists.close_all();
+}
+
 // Each byte wakes one of the threads, whatever the list says of the edges, and none is lost.
 void threads_share_a_list() {
     constexpr int kThreads = 4;
@@ -459,6 +573,7 @@ constexpr checks::Case kCases[]{
     {"all have their turn", all_have_their_turn},
     {"lists on lists", lists_on_lists},
     {"lists wait", lists_wait},
+    {"look at very many", look_at_very_many},
     {"threads share a list", threads_share_a_list},
     {"files go while others look", files_go_while_others_look},
     {"children share lists", children_share_lists},
