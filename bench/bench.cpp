@@ -119,21 +119,30 @@ void prepare_as_init() {
     static_cast<void>(::mount("proc", "/proc", "proc", 0, nullptr));
 }
 
+void print_operations() {
+    for (const Operation& operation : kOperations) {
+        std::printf(" %.*s", static_cast<int>(operation.name.size()), operation.name.data());
+    }
+    print("\n");
+}
+
 int run_all(std::span<char*> names) {
     if (!names.empty() && std::strcmp(names.front(), "settle") == 0) {
         constexpr std::uint64_t kSettle = 15'000'000'000;
         sleep_until_ns(now_ns() + kSettle);
         names = names.subspan(1);
     }
+    if (!names.empty() && std::strcmp(names.front(), "--help") == 0) {
+        print("usage: bench [OPERATION...]\nWhat operations cost; all of them:");
+        print_operations();
+        return 0;
+    }
     std::vector<const Operation*> wanted;
     for (const char* name : names) {
         wanted.push_back(find(name));
         if (wanted.back() == nullptr) {
             print("bench: no operation '" + std::string{name} + "'; there are:");
-            for (const Operation& operation : kOperations) {
-                std::printf(" %.*s", static_cast<int>(operation.name.size()), operation.name.data());
-            }
-            print("\n");
+            print_operations();
             return 1;
         }
     }

@@ -126,6 +126,19 @@ int finish(const Tally& tally, const Options& options, int exit_code) {
     return exit_code;
 }
 
+int help() {
+    std::string text =
+        "usage: selftest [CASE[:MILLISECONDS]][,stay]\n"
+        "Observes that the scheduler does what it promises; all cases, or one. Then the machine is powered "
+        "off,\n"
+        "unless it shall stay on. Cases:";
+    for (const Case& test : all_cases()) {
+        text += " " + std::string{test.short_name};
+    }
+    user::write_line(text);
+    return 0;
+}
+
 int run(const std::string& program, const std::string& selection) {
     const Options options = parse_options(selection);
     const auto information = nexus_abi::info();
@@ -170,6 +183,9 @@ int main(int argc, char** argv) {
     const std::string program = selftest::own_path(argc > 0 ? argv[0] : "/bin/selftest");
     if (arguments.size() >= 2 && std::string_view{arguments[1]} == selftest::kWorkerFlag) {
         return selftest::run_worker(program, arguments.subspan(2));
+    }
+    if (arguments.size() >= 2 && std::string_view{arguments[1]} == "--help") {
+        return selftest::help();
     }
     // Both are read; a case named as argument wins.
     const std::string argument = arguments.size() >= 2 ? arguments[1] : "";

@@ -35,7 +35,8 @@ class ConsoleShellTest(unittest.TestCase):
         self.shell.expect(PROMPT)
         self.matches("bench null_call; echo $?", r"^BENCH null_call \d+\.\d\nBENCH end 1 0\n0\n$")
         self.matches("selftest perms; echo $?", r"(?s)SELFTEST: qos perms ok\n.*SELFTEST: end \(pass=1 fail=0 skip=0\)\n0\n$")
-        self.shell.send("poweroff\r")
+        # QEMU ends where a board would start anew.
+        self.shell.send("reboot\r")
         self.shell.finish()
 
     def test_session(self):
@@ -79,6 +80,10 @@ class ConsoleShellTest(unittest.TestCase):
         self.matches("dmesg -l notice", r"(?m)^KINIT: cpu0 online")
         self.assertNotRegex(self.shell.run("dmesg -l err,warn"), r"KINIT|initrd:")
         self.matches("help", r"(?m)^taskset +shows and changes")
+        # Each tool is a program of its own.
+        for tool in ("bench", "dmesg", "help", "kill", "nproc", "poweroff", "ps", "qos", "reboot", "sched", "selftest", "svc",
+                     "taskset", "top", "trace", "uptime"):
+            self.matches(f"/bin/{tool} --help; echo $?", rf"(?s)^usage: {tool}\b.*\n0\n$")
         self.prints("nosuch; echo $?", "nsh: nosuch: command not found\n127\n")
 
     def processes(self):

@@ -32,6 +32,13 @@ def check_talker(text):
                         r"err: > nsh: nosuch: command not found\nwarn: exited \(status 127\)\n", log), log
 
 
+def check_tool(text):
+    """A tool of the shell as a service."""
+    log = untimed(part(text, "lister"))
+    assert re.fullmatch(r"info: started as pid (\d+)\ninfo: > PID COMMAND\n(info: > .*\n)*info: > +1 execd\n(info: > .*\n)*"
+                        r"info: > +\1 ps\n(info: > .*\n)*info: exited \(status 0\)\n", log), log
+
+
 def check_crash(text):
     lines = untimed(part(text, "crasher")).splitlines()
     assert re.fullmatch(r"info: started as pid \d+", lines[0]) and lines[1] == "info: > demo: crasher reads address 0", lines
@@ -78,7 +85,7 @@ def main():
                     options.log, "--smp", "1", "--timeout", "120", "--append", "neuron.recipes=/recipes-logs"],
                    check=True, stdout=subprocess.DEVNULL)
     text = pathlib.Path(options.log).read_text(encoding="utf-8", errors="replace").replace("\r", "")
-    for check in (check_talker, check_crash, check_flood, check_neighbour):
+    for check in (check_talker, check_tool, check_crash, check_flood, check_neighbour):
         check(text)
     return 0
 
