@@ -69,7 +69,12 @@ def check_by_protoc(data, charges):
     found = protoc_reader.packets(data)
     slices, threads = protoc_reader.slices_of(found), protoc_reader.threads_of(found)
     assert {cpu for cpu, _, _, _ in slices} == {0, 1}, "two CPU tracks"
-    told = {int(match[1]): values[-1][1] * 1000 for name, values in protoc_reader.counters_of(found).items()
+    counters = protoc_reader.counters_of(found)
+    workers = [tid for tid in charges if threads[tid].startswith("!")]
+    assert all(len(counters[f"cpu {cpu} runnable"]) > 100 for cpu in (0, 1)), "how many are runnable on each CPU"
+    # What each of the two is owed when it is preempted: in turns.
+    assert all(len(counters[f"{threads[tid]} ({tid}) lag us"]) > 50 for tid in workers), "what each is owed"
+    told = {int(match[1]): values[-1][1] * 1000 for name, values in counters.items()
             if (match := re.fullmatch(r".* \((\d+)\) charged us", name))}
     for tid, charged in charges.items():
         ran = sum(end - begin for _, task, begin, end in slices if task == tid)
