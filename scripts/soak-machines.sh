@@ -7,14 +7,15 @@ set -uo pipefail
 usage() {
     cat <<'TEXT'
 usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N]
-  fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, and the parsers in turn
+  fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, every other time guided by what the
+             kernel of build/riscv-fuzz says they reach, if there is one; and the parsers in turn
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
   mixed      both in turn
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next ones count on (default: the time)
   --lane     default both in turn: icount repeats itself, mttcg races
   --smp      harts (default 4)
-Build first: scripts/build.sh riscv-debug, and scripts/build.sh fuzz fuzzers for fuzz and mixed. Prints a line for each round and a
+Build first: scripts/build.sh riscv-debug; for fuzz and mixed scripts/build.sh fuzz fuzzers and riscv-fuzz image, too. Prints a line for each round and a
 summary; what failed stays in build/logs/soak/ with the command that repeats it.
 TEXT
 }
@@ -43,17 +44,17 @@ for number in "$minutes" "$seed" "$smp"; do
     [[ $number =~ ^[0-9]+$ ]] || { echo "soak.sh $mode: not a number: '$number'" >&2; exit 1; }
 done
 [[ $lane =~ ^(icount|mttcg|both)$ ]] || { echo "soak.sh $mode: no lane is called '$lane'" >&2; exit 1; }
-build=$root/build/riscv-debug logs=$root/build/logs/soak
+build=$root/build/riscv-debug logs=$root/build/logs/soak guide=$root/build/riscv-fuzz/Image
 [ -f "$build/Image" ] || { echo "soak.sh $mode: nothing built in build/riscv-debug" >&2; exit 1; }
 mkdir -p "$logs"
 
-calls=0 storms=0 parsers=0 parser=0
+calls=0 guided=0 storms=0 parsers=0 parser=0
 targets=(fdt elf cpio cmdline recipe decoder)
 
 # boot NAME LANE ARCHIVE GOOD APPEND: a line that matches GOOD must come, no panic, and the machine must end by itself.
 boot() {
-    local name=$1 lane=$2 archive=$3 good=$4 append=$5 status=0
-    local command=("$root/tools/qemu_run.py" --image "$build/Image" --initrd "$build/$archive" --smp "$smp" --lane "$lane"
+    local name=$1 lane=$2 archive=$3 good=$4 append=$5 image=${6:-$build/Image} status=0
+    local command=("$root/tools/qemu_run.py" --image "$image" --initrd "$build/$archive" --smp "$smp" --lane "$lane"
         --timeout 900 --append "$append")
     "${command[@]}" --log "$logs/$name.uart.log" >"$logs/$name.txt" 2>&1 || status=$?
     if [ $status -ne 0 ] || ! grep -qaE "$good" "$logs/$name.uart.log" || grep -qaE '^KERNEL PANIC|WRONG' "$logs/$name.uart.log"; then
@@ -69,7 +70,14 @@ boot() {
 fuzz_round() {
     local name=calls-$1-$2 append="loglevel=4 watchdog=60 init=/bin/call_fuzz"
     [ $((round % 4)) -ne 3 ] || append="$append neuron.fail=40"
-    boot "$name" "$2" fuzz-initrd.cpio '^call_fuzz: good: ' "$append -- $1 0 1000 300" || return 1
+    # Four rounds of each kind in turn: lanes and storms take turns, too.
+    if [ $((round / 4 % 2)) -eq 1 ] && [ -f "$guide" ]; then
+        boot "$name" "$2" fuzz-initrd.cpio '^call_fuzz: good: ' "$append -- guided $1 0 600 300" "$guide" || return 1
+        sed -n 's/^call_fuzz: kept //p' "$logs/$name.uart.log" | tr -d '\r' >>"$logs/kept.txt"
+        guided=$((guided + $(sed -nE 's/^call_fuzz: good: ([0-9]+) calls.*/\1/p' "$logs/$name.uart.log" | tail -n 1)))
+    else
+        boot "$name" "$2" fuzz-initrd.cpio '^call_fuzz: good: ' "$append -- $1 0 1000 300" || return 1
+    fi
     calls=$((calls + $(sed -nE 's/^call_fuzz: good: ([0-9]+) calls.*/\1/p' "$logs/$name.uart.log" | tail -n 1)))
     rm -f "$logs/$name".*
     "$root/scripts/fuzz.sh" "${targets[parser]}" --minutes 0.5 --seed "$1" >"$logs/parser.txt" 2>&1 || { cat "$logs/parser.txt" >&2; return 1; }
@@ -101,7 +109,7 @@ while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
         exit 1
     fi
     round=$((round + 1))
-    echo "soak $mode: round $round, seed $seed, $this: $calls fuzzed calls, $parsers inputs of parsers, $storms tasks collected, $((SECONDS / 60)) min"
+    echo "soak $mode: round $round, seed $seed, $this: $calls fuzzed calls ($guided guided), $parsers inputs of parsers, $storms tasks collected, $((SECONDS / 60)) min"
     seed=$((seed + 1))
 done
 echo "soak.sh $mode: $round rounds from seed $begin, no failure"

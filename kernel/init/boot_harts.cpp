@@ -49,9 +49,10 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
 // As each hart found itself when it was prepared. Written by that hart before it is online.
 constinit std::array<arch::HartState, kMaxCpus> hart_states{};
 
-constexpr std::array<std::string_view, 17> kBreakable{
-    "shares", "affinity", "latency", "starvation", "conserving", "tickless", "neutral", "perms",   "inherit",
-    "clamp",  "budget",   "boost",   "donation",   "machine",    "stress",   "leak",    "sequence"};
+constexpr std::array<std::string_view, 18> kBreakable{
+    "shares",   "affinity", "latency", "starvation", "conserving", "tickless",
+    "neutral",  "perms",    "inherit", "clamp",      "budget",     "boost",
+    "donation", "machine",  "stress",  "leak",       "sequence",   "leak-stack"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -63,6 +64,7 @@ sched::Faults wanted_faults() {
                          .keep_hints = feature == "inherit",
                          .accept_any_mask = feature == "clamp",
                          .leak_address = feature == "leak",
+                         .leak_stack = feature == "leak-stack",
                          .planted_sequence = feature == "sequence"});
     return {.ignore_shares = feature == "shares",
             .ignore_affinity = feature == "affinity",

@@ -11,6 +11,7 @@
 
 #include "lib/log.hpp"
 #include "syscall/planted.hpp"
+#include "syscall/stack_junk.hpp"
 #include "task/dispatcher.hpp"
 #include "trace/coverage.hpp"
 #include "trace/trace.hpp"
@@ -164,6 +165,7 @@ SysResult run_call(task::Task& task) {
     [[maybe_unused]] const trace::CoverageScope scope{task.tid()};
 #ifdef NEURON_COVERAGE
     note_planted_step(task);
+    fill_unused_stack();
 #endif
     return find_entry<Saved>(task.frame.syscall_number())(task);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A defect for the fuzzer of calls to find (neuron.break=sequence): a task that makes five certain calls, one
-// after the other with anything in between, ends the kernel. In builds with NEURON_COVERAGE alone.
+// A defect for the fuzzer of calls to find (neuron.break=sequence): a task that makes three certain calls,
+// one after the other with anything in between, ends the kernel. In builds with NEURON_COVERAGE alone.
 #pragma once
 
 #include "task/task.hpp"

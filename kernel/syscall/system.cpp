@@ -10,6 +10,7 @@
 #include "syscall/audit.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/power.hpp"
+#include "syscall/stack_junk.hpp"
 #include "syscall/time_values.hpp"
 #include "task/lifecycle.hpp"
 #include "task/random.hpp"
@@ -68,6 +69,11 @@ SysResult sys_sysinfo(Caller& caller, Out<sysinfo_t> info) {
     if (faults().leak_address) {
         answer.total_swap = reinterpret_cast<std::uint64_t>(&answer);
     }
+#ifdef NEURON_COVERAGE
+    if (faults().leak_stack) {
+        answer.total_swap = read_unwritten_stack();
+    }
+#endif
     return mm::copy_out(caller.space(), info, answer);
 }
 

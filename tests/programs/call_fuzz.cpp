@@ -61,6 +61,7 @@ struct Board {
     std::atomic<std::uint64_t> leaked;
     std::atomic<std::uint64_t> leaking_call;
     std::array<TaskPlan, kTasks> plans;  // of a guided round
+    std::array<std::uint64_t, Arena::kShownWords> around;
 };
 
 Board* open_board(bool create) {
@@ -150,8 +151,12 @@ void make_calls(const Plan& plan, std::uint64_t task, const std::vector<Row>& ro
             mine.finds[mine.find_count] = static_cast<std::uint16_t>(i);
             mine.find_count += 1;  // last: the task may end at any time
         }
-        if (const std::uint64_t leaked = arena.leaked(); leaked != 0) {
+        // Most calls write where their arguments point to; the rest is looked at now and then.
+        const bool is_time_for_all = i % 16 == 15;
+        if (const std::uint64_t leaked = is_time_for_all ? arena.leaked() : arena.leaked(arguments);
+            leaked != 0) {
             board.leaking_call.store(row.number);
+            board.around = arena.around_leak();
             board.leaked.store(leaked);
             return;
         }
@@ -182,6 +187,10 @@ int be_round(const Plan& plan, Board& board) {
         [&] { make_calls(plan, mine + 1, rows, arena, tasks, board, coverage, Random{seeds[mine + 1]}); }};
     make_calls(plan, mine, rows, arena, tasks, board, coverage, Random{seeds[mine]});
     other.join();
+    if (const std::uint64_t leaked = arena.leaked_pages(); leaked != 0) {
+        board.leaking_call.store(222);  // mmap
+        board.leaked.store(leaked);
+    }
     while (second > 0 && waitpid(second, nullptr, 0) == -1 && errno == EINTR) {
     }
     _exit(0);
@@ -293,7 +302,7 @@ int be_init(const Plan& plan) {
         return 1;
     }
     for (std::uint64_t round = plan.first; round < plan.first + plan.rounds; ++round) {
-        if (round % 16 == 0) {
+        if (round % 16 == 0 || plan.is_guided) {
             write_line(format("call_fuzz: round %s, %s calls%s", text(round).c_str(),
                               text(board->calls.load()).c_str(), progress(coverage, guide).c_str()));
         }
@@ -314,6 +323,11 @@ int be_init(const Plan& plan) {
             }
         }
         if (board->leaked.load() != 0) {
+            std::string words;
+            for (const std::uint64_t word : board->around) {
+                words += format(" %llx", static_cast<unsigned long long>(word));
+            }
+            write_line("call_fuzz: place and words around it:" + words);
             write_line(format("call_fuzz: WRONG: call %s wrote 0x%llx of the kernel's in round %s",
                               text(board->leaking_call.load()).c_str(),
                               static_cast<unsigned long long>(board->leaked.load()), text(round).c_str()));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "call_fuzz_arguments.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstring>
@@ -18,6 +20,21 @@ constexpr std::uint64_t kPhysmap = 0xffff'ffc0'0000'0000;
 constexpr bool is_kernel_address(std::uint64_t value) {
     const std::uint64_t low = value & 0xffff'ffff;
     return (value >> 32 == 0xffff'ffc0 && low >> 30 == 2) || (value >> 32 == 0xffff'ffe0 && low >> 31 == 0);
+}
+
+// What debug kernels fill freed frames and objects with, and those of riscv-fuzz the stack of a call: who
+// gets four of these, got something that was never written.
+constexpr std::uint32_t kUnwritten = 0xd5d5'd5d5;
+// The word itself is nowhere in the program, nor ever in a register, which a signal's frame would show.
+const volatile std::uint32_t minus_unwritten = -kUnwritten;
+bool is_unwritten(std::uint32_t word) {
+    std::uint32_t sum = word + minus_unwritten;
+    asm("" : "+r"(sum));                      // not a comparison with the difference
+    return sum == 0 && minus_unwritten != 0;  // a call may have mapped fresh memory over it
+}
+bool has_unwritten(std::uint64_t value) {
+    return is_unwritten(static_cast<std::uint32_t>(value)) ||
+           is_unwritten(static_cast<std::uint32_t>(value >> 32));
 }
 
 // What tasks hand in themselves: the only addresses of the kernel's half that may come back.
@@ -201,6 +218,18 @@ std::uint64_t clone_flags(Random& random) {
     return random.one_in(6) ? interesting(random) : kFlags[random.below(kFlags.size())];
 }
 
+std::uint64_t find_leak(std::span<const std::uint64_t> words) {
+    for (const std::uint64_t& word : words) {
+        std::uint64_t value = 0;
+        std::memcpy(&value, &word, sizeof value);  // other tasks write there
+        const bool is_known = value == kKernelAddresses[0] || value == kKernelAddresses[1];
+        if ((is_kernel_address(value) && !is_known) || has_unwritten(value)) {
+            return value;
+        }
+    }
+    return 0;
+}
+
 }  // namespace
 
 std::vector<Row> read_table() {
@@ -255,7 +284,7 @@ void Arena::fill(std::uint64_t* slot, Random& random) {
                 break;
         }
         // What looks like the kernel's would be taken for a leak.
-        if (is_kernel_address(slot[i])) {
+        if (is_kernel_address(slot[i]) || has_unwritten(slot[i])) {
             slot[i] = 0;
         }
     }
@@ -308,7 +337,7 @@ std::uint64_t Arena::address(Random& random) {
     if (random.one_in(6)) {
         return random.one_in(2) ? 0 : interesting(random) & ~(kPage - 1);
     }
-    return free_ + random.below(64) * kPage + (random.one_in(10) ? random.below(kPage) : 0);
+    return free_ + random.below(kFreePages) * kPage + (random.one_in(10) ? random.below(kPage) : 0);
 }
 
 std::uint64_t Arena::short_time(Random& random) {
@@ -323,15 +352,52 @@ std::uint64_t Arena::short_time(Random& random) {
 }
 
 std::uint64_t Arena::leaked() const {
-    for (std::uint64_t at = slots_; at < end_; at += 8) {
-        std::uint64_t value = 0;
-        std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof value);
-        const bool is_known = value == kKernelAddresses[0] || value == kKernelAddresses[1];
-        if (is_kernel_address(value) && !is_known) {
-            return value;
+    return find_leak({reinterpret_cast<const std::uint64_t*>(slots_), (end_ - slots_) / 8});
+}
+
+std::uint64_t Arena::leaked(std::span<const std::uint64_t> pointers) const {
+    for (const std::uint64_t pointer : pointers) {
+        if (pointer >= slots_ && pointer < end_) {
+            const std::uint64_t begin = pointer - (pointer - slots_) % kSlotBytes;
+            const std::uint64_t found =
+                find_leak({reinterpret_cast<const std::uint64_t*>(begin), kSlotBytes / 8});
+            if (found != 0) {
+                return found;
+            }
         }
     }
     return 0;
+}
+
+std::array<std::uint64_t, Arena::kShownWords> Arena::around_leak() const {
+    std::array<std::uint64_t, kShownWords> shown{};
+    for (std::uint64_t at = slots_ + 32; at + 32 < end_; at += 8) {
+        if (find_leak({reinterpret_cast<const std::uint64_t*>(at), 1}) != 0) {
+            shown[0] = at;
+            std::memcpy(&shown[1], reinterpret_cast<const void*>(at - 32), sizeof shown - 8);
+            break;
+        }
+    }
+    return shown;
+}
+
+std::uint64_t Arena::leaked_pages() const {
+    // Through a pipe, as some are not there and some must not be read.
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_NONBLOCK) != 0) {
+        return 0;
+    }
+    std::uint64_t found = 0;
+    for (std::uint64_t page = 0; page < kFreePages && found == 0; ++page) {
+        std::array<std::uint64_t, kPage / 8> copy{};
+        const auto written = write(ends[1], reinterpret_cast<const void*>(free_ + page * kPage), kPage);
+        if (written > 0 && read(ends[0], copy.data(), kPage) == written) {
+            found = find_leak(copy);
+        }
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return found;
 }
 
 std::uint64_t argument(Kind kind, Arena& arena, const Tasks& tasks, Random& random) {

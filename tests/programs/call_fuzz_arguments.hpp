@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,7 @@ class Arena {
   public:
     static constexpr std::size_t kSlots = 16;
     static constexpr std::size_t kSlotBytes = 1024;
+    static constexpr std::size_t kFreePages = 64;
 
     // Maps it. False: there is no memory.
     bool map();
@@ -76,7 +78,15 @@ class Arena {
     std::uint64_t short_time(Random& random);
     // A word of the slots that is an address of the kernel's memory which no task put there; 0: there is
     // none.
+    // The same for four bytes that tell of memory nobody has written.
     [[nodiscard]] std::uint64_t leaked() const;
+    // The same in the slots that these point to.
+    [[nodiscard]] std::uint64_t leaked(std::span<const std::uint64_t> pointers) const;
+    // Where in the slots, and the words around it.
+    static constexpr std::size_t kShownWords = 9;
+    [[nodiscard]] std::array<std::uint64_t, kShownWords> around_leak() const;
+    // The same for the pages that the calls may have mapped.
+    [[nodiscard]] std::uint64_t leaked_pages() const;
 
   private:
     void fill(std::uint64_t* slot, Random& random);

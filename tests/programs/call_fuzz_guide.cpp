@@ -19,16 +19,12 @@ constexpr std::size_t kFindsAtOnce = 4;  // that one entry tells of
 constexpr std::size_t kNewest = 48;      // entries that every other choice is made from
 
 // Without what is not needed to reach what was reached, as far as that is known: calls that reached nothing
-// go first, the oldest before the others.
+// go first, then those that reached what is found early; of two the older.
 void shorten(Entry& entry) {
-    for (const bool reached : {false, true}) {
-        for (std::size_t i = 0; entry.size() > kLongest && i + 1 < entry.size();) {
-            if (entry[i].reached == reached) {
-                entry.erase(entry.begin() + static_cast<std::ptrdiff_t>(i));
-            } else {
-                ++i;
-            }
-        }
+    while (entry.size() > kLongest) {
+        entry.erase(
+            std::min_element(entry.begin(), entry.end() - 1,
+                             [](const KeptCall& a, const KeptCall& b) { return a.reached < b.reached; }));
     }
 }
 
@@ -65,6 +61,16 @@ Guide::Guide(const std::vector<Row>& rows) : rows_{rows} {
     }
 }
 
+void Guide::add(Entry entry) {
+    for (const KeptCall& kept : entry) {
+        last_reached_ = std::max(last_reached_, kept.reached);
+        if (kept.reached != 0) {
+            reaching_rows_.push_back(kept.call.row);
+        }
+    }
+    entries_.push_back(std::move(entry));
+}
+
 std::string Guide::read(std::string_view text) {
     bool is_learned = false;
     for (std::size_t number = 1; !text.empty(); ++number) {
@@ -81,15 +87,20 @@ std::string Guide::read(std::string_view text) {
             const bool has_call = parse_hex(word, call) && word.starts_with(':');
             word.remove_prefix(has_call ? 1 : 0);
             const auto row = std::ranges::find(rows_, call, &Row::number);
-            if (!has_call || !parse_hex(word, seed) || (!word.empty() && word != "*") || row == rows_.end()) {
-                return user::format("line %d: wanted NUMBER:SEED of a call, or NUMBER:SEED*",
+            const bool has_seed = has_call && parse_hex(word, seed);
+            std::uint32_t reached = 0;
+            const bool is_marked = has_seed && word.starts_with('*');
+            word.remove_prefix(is_marked ? 1 : 0);
+            if (!has_seed || (is_marked && !parse_hex(word, reached)) || !word.empty() ||
+                row == rows_.end()) {
+                return user::format("line %d: wanted NUMBER:SEED of a call, or NUMBER:SEED*RANK",
                                     static_cast<int>(number));
             }
             entry.push_back({.call = {.row = static_cast<std::uint32_t>(row - rows_.begin()), .seed = seed},
-                             .reached = !word.empty()});
+                             .reached = reached});
         }
         if (!entry.empty()) {
-            entries_.push_back(std::move(entry));
+            add(std::move(entry));
             read_count_ += is_learned ? 0 : 1;
         }
     }
@@ -99,8 +110,8 @@ std::string Guide::read(std::string_view text) {
 std::string Guide::text(const Entry& entry) const {
     std::string line;
     for (const KeptCall& kept : entry) {
-        line += user::format("%s%x:%x%s", line.empty() ? "" : " ", rows_[kept.call.row].number,
-                             kept.call.seed, kept.reached ? "*" : "");
+        line += user::format("%s%x:%x", line.empty() ? "" : " ", rows_[kept.call.row].number, kept.call.seed);
+        line += kept.reached != 0 ? user::format("*%x", kept.reached) : "";
     }
     return line;
 }
@@ -132,13 +143,13 @@ Entry Guide::mutate(const Entry& entry, Random& random) const {
         const auto place = changed.begin() + static_cast<std::ptrdiff_t>(at);
         switch (random.below(5)) {
             case 0:
-                changed.insert(place, {.call = random_call(random), .reached = false});
+                changed.insert(place, {.call = random_call(random), .reached = 0});
                 break;
             case 1:
                 changed.erase(place);
                 break;
             case 2:
-                changed[at] = {.call = random_call(random), .reached = false};
+                changed[at] = {.call = random_call(random), .reached = 0};
                 break;
             case 3:
                 changed[at].call.seed = static_cast<std::uint32_t>(random.next());
@@ -164,7 +175,7 @@ Entry Guide::make_program(std::uint64_t calls, Random& random) const {
             program.insert(program.end(), part.begin(), part.end());
         }
         for (std::uint64_t more = random.below(24); more > 0; --more) {
-            program.push_back({.call = random_call(random), .reached = false});
+            program.push_back({.call = random_call(random), .reached = 0});
         }
     }
     program.resize(calls);
@@ -188,7 +199,7 @@ void Guide::repeat(std::uint64_t round, std::uint64_t calls, Random& random) {
     is_repeating_ = !repeated_[0].empty();
     for (Entry& program : programs_) {
         while (program.size() < calls) {
-            program.push_back({.call = random_call(random), .reached = false});
+            program.push_back({.call = random_call(random), .reached = 0});
         }
     }
 }
@@ -223,13 +234,12 @@ std::vector<std::string> Guide::learn(std::span<const TaskPlan, kTasks> plans) {
         }
         for (std::size_t i = 0; i < finds && !is_repeating_; ++i) {
             const std::size_t at = plan.finds[i];
-            program[at].reached = true;
-            reaching_rows_.push_back(program[at].call.row);
+            program[at].reached = last_reached_ + 1 + static_cast<std::uint32_t>(i);
             if (i + 1 == finds || (i + 1) % kFindsAtOnce == 0) {
                 Entry entry{program.begin(), program.begin() + static_cast<std::ptrdiff_t>(at) + 1};
                 shorten(entry);
                 lines.push_back(text(entry));
-                entries_.push_back(std::move(entry));
+                add(std::move(entry));
             }
         }
     }

@@ -23,10 +23,11 @@ struct Call {
     std::uint32_t seed;
 };
 
-// A call of a sequence that is kept. `reached`: it was the first to reach some edge.
+// A call of a sequence that is kept. `reached`: not 0 if it was the first to reach some edge; the later that
+// was, the higher, and the rarer is what it reaches.
 struct KeptCall {
     Call call;
-    bool reached;
+    std::uint32_t reached;
 };
 using Entry = std::vector<KeptCall>;
 
@@ -62,9 +63,9 @@ class Guide {
   public:
     explicit Guide(const std::vector<Row>& rows);
 
-    // Takes entries over, a line each, from "/corpus/calls": "NUMBER:SEED" in hex, "*" behind what reached
-    // something; "#" begins a comment; behind a line "learned" they count as found in this run. What is wrong
-    // with it; empty: nothing.
+    // Takes entries over, a line each, from "/corpus/calls": "NUMBER:SEED" in hex, "*RANK" behind what
+    // reached something; "#" begins a comment; behind a line "learned" they count as found in this run. What
+    // is wrong with it; empty: nothing.
     [[nodiscard]] std::string read(std::string_view text);
     // The plan of a round: `calls` (<= TaskPlan::kMaxCalls) for each task. The first rounds make the calls of
     // the entries that were read, as they are.
@@ -78,6 +79,7 @@ class Guide {
     [[nodiscard]] bool is_repeating() const { return is_repeating_; }
 
   private:
+    void add(Entry entry);
     [[nodiscard]] Call random_call(Random& random) const;
     [[nodiscard]] const Entry& pick(Random& random) const;
     [[nodiscard]] Entry mutate(const Entry& entry, Random& random) const;
@@ -87,9 +89,10 @@ class Guide {
 
     const std::vector<Row>& rows_;
     std::uint64_t weights_{0};
-    std::vector<std::uint32_t> reaching_rows_;  // of each call that reached something
+    std::vector<std::uint32_t> reaching_rows_;  // of each call of the entries that reached something
     std::vector<Entry> entries_;                // those that were read, then those that were found
     std::size_t read_count_{0};
+    std::uint32_t last_reached_{0};
     std::array<Entry, kTasks> programs_;                     // of the round at hand
     std::array<std::vector<std::size_t>, kTasks> repeated_;  // is_repeating_: the entries in it
     bool is_repeating_{false};

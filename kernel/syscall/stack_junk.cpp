@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "syscall/stack_junk.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "mm/frames.hpp"
+
+namespace kernel::syscall {
+
+namespace {
+
+constexpr std::size_t kFilledBytes = 4096;  // a quarter of the stack; calls use less
+
+}  // namespace
+
+void fill_unused_stack() {
+    std::array<std::byte, kFilledBytes> room;
+    std::memset(room.data(), static_cast<int>(mm::kPoisonByte), room.size());
+    asm volatile("" ::"r"(room.data()) : "memory");  // it is not for nothing
+}
+
+unsigned long read_unwritten_stack() {
+    // Deep enough for nobody to have been there since.
+    std::array<unsigned long, kFilledBytes / 2 / sizeof(unsigned long)> unwritten;
+    asm volatile("" : "=m"(unwritten));  // so the compiler believes
+    return unwritten[0];
+}
+
+}  // namespace kernel::syscall
