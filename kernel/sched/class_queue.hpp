@@ -191,7 +191,7 @@ class ClassQueue {
     //   remove() of the running member. Pre: others wait.
     void remove_running_plainly(Entity& entity);
     //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
-    void yield_plainly(Duration request);
+    void yield_plainly(VirtualSpan request);
     //   stop() of the running member, which is behind all others, and start() of `next`. Pre: next waits.
     void pass_on(Entity& next);
     //   progress_now(). Pre: not empty.
@@ -209,10 +209,10 @@ class ClassQueue {
                                               Duration request, Duration credit, std::uint32_t least,
                                               std::uint32_t sum);
     //   place_plainly() and add_waiting_plainly() of `next`, then remove_running_plainly() of the only
-    //   member, which has moved to `vt`, and start() of `next`. `here` is V at the time of the first. False,
-    //   and nothing done, where a sum would have to be taken anew.
+    //   member, which has moved to `vt`, and start() of `next`. False, and nothing done, where a sum might
+    //   have to be taken anew. Pre: both are certified (RunQueue::certify()).
     [[nodiscard]] bool hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
-                                         Entity& next, Duration request);
+                                         Entity& next);
     //   add_waiting(). Pre: just placed.
     void add_waiting_plainly(Entity& entity);
     [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;

@@ -172,6 +172,10 @@ class Entity {
     Position position_;
     [[no_unique_address]] AvlNode<Entity> node_;  // its last bytes are free for the next member
     std::uint32_t group_weight_{0};  // what it is counted with in its group; 0 while not runnable
+    // RunQueue::certify() found nothing unusual about it; void once that queue has another usual_stamp_. With
+    // it, in virtual time, a request of its own.
+    std::uint64_t usual_stamp_{0};
+    VirtualSpan usual_request_{0};
     Statistics statistics_;
     Duration* runtime_by_cpu_{nullptr};  // null: not kept
 

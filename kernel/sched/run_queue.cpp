@@ -22,6 +22,7 @@ void RunQueue::start(CpuId cpu, Instant now, std::uint32_t capacity, Faults faul
     faults_ = faults;
     has_faults_ = faults != Faults{};
     start_ = clock_ = settled_at_ = now;
+    usual_stamp_ = cpu.value() + 1;  // no entity has it
 }
 
 // --- What a task does ---
@@ -79,25 +80,25 @@ void RunQueue::put_current(Instant now, PutReason reason) {
         case PutReason::Preempted:
             queue.stop(entity);
             entity.state_ = TaskState::Queued;
-            ++statistics.switches_involuntary;
+            count_involuntary(statistics);
             statistics.preempted += request_ended_ ? 0 : 1;
             break;
         case PutReason::Yield:
             queue.yield(request_of(entity));
             queue.stop(entity);
             entity.state_ = TaskState::Queued;
-            ++statistics.switches_voluntary;
+            count_voluntary(statistics);
             break;
         case PutReason::Block:
         case PutReason::Exit:
             leave(entity, index);
             entity.state_ = reason == PutReason::Exit ? TaskState::Dead : TaskState::Blocked;
-            ++statistics.switches_voluntary;
+            count_voluntary(statistics);
             break;
         case PutReason::Migrate:
             leave(entity, index);
             entity.state_ = TaskState::Migrating;
-            ++statistics.switches_involuntary;
+            count_involuntary(statistics);
             break;
     }
     if (is_exhausted && entity.state_ == TaskState::Queued) {
@@ -140,7 +141,7 @@ Pick RunQueue::pick_next(Instant now) {
         return Pick{.entity = next, .switched = false, .balance = balance};
     }
     if (previous != nullptr) {
-        ++previous->statistics_.switches_involuntary;
+        count_involuntary(previous->statistics_);
         if (previous->state_ == TaskState::Running) {
             previous->state_ = TaskState::Queued;
             previous->since_ = now;
@@ -172,7 +173,7 @@ bool RunQueue::yield_alone() {
     if (runnable() != 1 || !throttled_.empty() || current_->budget_ != nullptr) {
         return false;
     }
-    ++current_->statistics_.switches_voluntary;
+    count_voluntary(current_->statistics_);
     return true;
 }
 

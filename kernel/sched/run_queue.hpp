@@ -78,6 +78,8 @@ class RunQueue {
     // The current entity's own work goes on at `now`: its wake-up, if is_waking(), was as late as that,
     // counted from when it was woken or from `due`, whichever is later.
     void note_started(Instant now, Instant due = Instant{});
+    // note_started() of one that was woken for no instant, and has just been picked.
+    void note_started_at_once(Instant now);
     // New attributes, in any state; charges first. Lag is kept across a change of shares; across a change of
     // class only debt is. Pre: entity is on this queue, or was last here and is off every queue. True: it is
     // on this hart and no longer allowed to be; the caller moves it before it lets go of the lock (waiting)
@@ -113,7 +115,8 @@ class RunQueue {
     // The same, put off: where one task runs and wakes another one, mostly to wait itself soon after. It is
     // done, as of `now`, before anything else is done here; a switch_plainly() that follows at once does both
     // in one step. `event` is not after next_event(), and may be before it. Until then functions that only
-    // look must not be called, but for current() and runnable(): see catch_up().
+    // look must not be called, but for current() and runnable(): see catch_up(). Nothing is put off of an
+    // entity that allows() would not let run here.
     [[nodiscard]] bool wake_later(Entity& entity, Instant now, Instant& event);
     // Does what was put off, for who is about to look.
     void catch_up() {
@@ -202,6 +205,19 @@ class RunQueue {
     [[nodiscard]] Duration busy() const { return busy_ + (clock_ - settled_at_); }
     [[nodiscard]] Duration idle() const { return idle_; }
     [[nodiscard]] std::uint64_t switches() const { return switches_; }
+    // What all entities together used here so far: the sum of what their Statistics say of this hart, with
+    // the stretch that is going on at `now`.
+    struct Use {
+        Duration runtime;
+        std::uint64_t voluntary{0};
+        std::uint64_t involuntary{0};
+    };
+    [[nodiscard]] Use use(Instant now) const {
+        const bool is_running = current_ != nullptr && now > clock_;
+        return {.runtime = busy() + (is_running ? now - clock_ : Duration{}),
+                .voluntary = voluntary_,
+                .involuntary = involuntary_};
+    }
     [[nodiscard]] const Faults& faults() const { return faults_; }
     [[nodiscard]] const ClassQueue& queue(QosClass qos_class) const {
         return classes_[index_of(qos_class)].queue;
@@ -265,16 +281,30 @@ class RunQueue {
     [[nodiscard]] static bool runs_ordinarily(const Entity& current);
     [[nodiscard]] bool account_plainly(Instant now, RootMember& member);
     [[nodiscard, gnu::noinline]] bool foresee(Instant now);
+    [[nodiscard]] bool is_certified(const Entity& entity) const {
+        return entity.usual_stamp_ == usual_stamp_;
+    }
+    [[nodiscard, gnu::noinline]] bool certify(Entity& current);
+    [[nodiscard, gnu::noinline]] Instant earliest_decision() const;
+    [[nodiscard, gnu::noinline]] ClassQueue::Place place_put_off(const Entity& next) const;
     [[gnu::noinline]] void wake_as_put_off();
     [[nodiscard]] bool hand_over(Instant now, Step& step);
     void finish_step(Entity& next, Instant now, Step& step);
-    [[nodiscard]] Instant event_of_usual() const;
+    [[nodiscard]] Instant event_of_usual(Instant resched_at) const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
     [[nodiscard]] std::size_t pick_class() const;
     void join(Entity& entity, std::size_t index, EnqueueReason reason);
     void leave(Entity& entity, std::size_t index);
     Preempt judge(const Entity& entity, Instant now);
     void want_resched(Instant at);
+    void count_voluntary(Statistics& statistics) {
+        ++statistics.switches_voluntary;
+        ++voluntary_;
+    }
+    void count_involuntary(Statistics& statistics) {
+        ++statistics.switches_involuntary;
+        ++involuntary_;
+    }
     void begin_request(Entity& entity, const ClassQueue& queue);
     void run(Entity& entity, Instant now);
     void begin_turn(Entity& entity, Instant now);
@@ -354,10 +384,15 @@ class RunQueue {
     // account() is called; Instant{}: not known.
     RootMember* usual_class_{nullptr};
     Instant usual_until_;
+    std::uint64_t usual_stamp_{0};  // another one each time account() was called in between; no queue has
+                                    // one of another queue
+    Instant earliest_decision_;     // with two where one is; Instant{}: not known
     Instant picked_at_;
     Instant resched_at_{Instant::never()};
     Duration busy_;
     std::uint64_t switches_{0};
+    std::uint64_t voluntary_{0};  // switches of all entities, as each one's Statistics have them
+    std::uint64_t involuntary_{0};
     ThrottledTree throttled_;
     std::array<RootMember, kClasses> classes_{};
     Duration idle_;
@@ -365,6 +400,41 @@ class RunQueue {
     Faults faults_;
     std::array<RateTable, kClasses> rates_{};
 };
+
+// See run_queue_plain.cpp.
+inline bool RunQueue::wake_later(Entity& entity, Instant now, Instant& event) {
+    if (now >= usual_until_ || now < clock_ || runnable_ != 1 || woken_ != nullptr || !is_certified(entity) ||
+        !is_certified(*current_) || entity.state_ != TaskState::Blocked ||
+        !entity.attributes.latency.is_zero() || !entity.attributes.burst.is_zero()) {
+        return false;
+    }
+    if (earliest_decision_ == Instant{}) [[unlikely]] {
+        earliest_decision_ = earliest_decision();
+    }
+    if (earliest_decision_ <= now) {
+        return false;
+    }
+    event = earliest_decision_;
+    entity.woken_at_ = now;
+    woken_ = &entity;
+    return true;
+}
+
+inline void RunQueue::note_started_at_once(Instant now) {
+    Entity& entity = *current_;
+    const Duration latency = now - entity.woken_at_;
+    // The two lowest buckets of Statistics::record_wake(), and nothing else to count.
+    constexpr std::int64_t kBucket = 1000;
+    if (static_cast<std::uint64_t>(latency.ns()) < 2 * kBucket && entity.attributes.latency.is_zero())
+        [[likely]] {
+        Statistics& statistics = entity.statistics_;
+        entity.wake_pending_ = false;
+        ++statistics.wake_latency[latency.ns() < kBucket ? 0 : 1];
+        statistics.wake_latency_max = std::max(statistics.wake_latency_max, latency);
+        return;
+    }
+    note_started(now);
+}
 
 // What every pick does about the one that was picked.
 inline void RunQueue::begin_turn(Entity& entity, Instant now) {

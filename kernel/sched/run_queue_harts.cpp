@@ -55,6 +55,7 @@ void RunQueue::shift_frames(const std::array<VirtualSpan, kClasses>& shifts, std
         return;
     }
     catch_up();
+    usual_until_ = Instant{};
     epoch_ = epoch;
     for (std::size_t i = 0; i < kClasses; ++i) {
         classes_[i].queue.shift_frame(shifts[i]);

@@ -9,6 +9,10 @@
 //                      class ends to the benefit of another one.
 //   grants, boosts     There are none.
 //   weights and paces  They follow groups and rate tables at the end of a request. There are none.
+//   looking again      That an entity is ordinary, and what follows from its attributes alone, is found once,
+//   when
+//                      it stops running (certify()). Whatever may change it goes through account() of the
+//                      queue it runs or sleeps on, which makes that void for all who have it from there.
 //   under way          A sleeper that wakes where it slept takes U and lag of that place with it, to be put
 //                      in place there at the same instant. What both cancel out is not worked out.
 //   into the tree      A task that yields is the last one by deadline: it competes after all others without
@@ -43,10 +47,10 @@ inline void ClassQueue::remove_running_plainly(Entity& entity) {
     masks_.leave(position.mask_place, weight);
 }
 
-inline void ClassQueue::yield_plainly(Duration request) {
+inline void ClassQueue::yield_plainly(VirtualSpan request) {
     Entity::Position& position = running_->position_;
     position.fresh = false;
-    position.request_end = position.vt + span_of(request, position.weight);
+    position.request_end = position.vt + request;
     position.deadline = later(position.request_end, waiting_.last()->position_.deadline);
 }
 
@@ -112,50 +116,47 @@ inline void ClassQueue::add_waiting_plainly(Entity& entity) {
     waiting_.insert(entity);
 }
 
-// Far from where the sum, with another member, is to be taken anew.
-inline bool is_small(Int128 sum) {
-    constexpr auto kSmall = std::int64_t{1} << 62U;
-    const auto narrow = static_cast<std::int64_t>(sum);
-    return narrow == sum && -kSmall <= narrow && narrow < kSmall;
-}
-
 inline bool ClassQueue::hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
-                                          Entity& next, Duration request) {
+                                          Entity& next) {
     Entity& entity = *running_;
     Entity::Position& left = entity.position_;
     Entity::Position& position = next.position_;
     const std::uint32_t before = left.weight;
     const std::uint32_t weight = position.weight;
-    // Of one member, progress and vt are as far apart as they were.
+    // Of one member, progress and vt are as far apart as they were. With both the sum stays far from where it
+    // would be taken anew: their progress is the same but for a request, credits and debts.
     const VirtualTime paced_from = left.paced_from + (place.vt - left.paced_at) + place.kept_debt;
-    const Int128 sum = Int128{paced_from - progress_base_} * weight;
-    const auto service = (vt - left.vt) * std::int64_t{before};
-    if (!is_small(progress_sum_) || !is_small(progress_sum_ + service) || !is_small(sum)) [[unlikely]] {
+    constexpr VirtualSpan kNear = VirtualSpan{1} << 45U;
+    const VirtualSpan distance = paced_from - progress_base_;
+    if (static_cast<std::uint64_t>(distance + kNear) >= static_cast<std::uint64_t>(2 * kNear)) [[unlikely]] {
         return false;
     }
     // To the mean of the two; they are near each other, as placed_between() has it.
-    const std::int64_t towards = (place.vt - vt) * std::int64_t{weight};
-    const auto both = std::int64_t{before} + weight;
-    const std::int64_t quotient = towards / both;
-    left.lag = quotient - (quotient * both > towards ? 1 : 0);
+    VirtualSpan towards = place.vt - vt;
+    if (before == weight && left.mask_place != MaskGroups::kRest &&
+        entity.attributes.affinity_effective == next.attributes.affinity_effective) [[likely]] {
+        left.lag = towards >> 1U;
+        position.mask_place = left.mask_place;
+    } else {
+        towards *= std::int64_t{weight};
+        const auto both = std::int64_t{before} + weight;
+        const std::int64_t quotient = towards / both;
+        left.lag = quotient - (quotient * both > towards ? 1 : 0);
+        position.mask_place =
+            masks_.replace_only(left.mask_place, before, next.attributes.affinity_effective, weight);
+        sum_weight_ = weight;
+        pace_sum_ = weight;
+    }
     left.global = left.paced_from + (vt - left.paced_at) + offset_;
     left.has_global = true;
     left.vt = vt;
     left.carry = carry;
-    position.pace = weight;
-    position.pace_generation = 0;
-    position.is_whole = false;
     position.vt = position.paced_at = place.vt;
     position.paced_from = paced_from;
-    position.request_end = position.deadline = place.vt + span_of(request, weight);
-    position.mask_place =
-        masks_.replace_only(left.mask_place, before, next.attributes.affinity_effective, weight);
+    position.request_end = position.deadline = place.vt + next.usual_request_;
     running_ = &next;
-    sum_weight_ = weight;
-    pace_sum_ = weight;
     base_ = place.vt;
-    weighted_sum_ = 0;
-    progress_sum_ = sum;
+    progress_sum_ = distance * std::int64_t{weight};
     return true;
 }
 
@@ -169,6 +170,27 @@ inline bool RunQueue::is_ordinary(const Entity& entity) {
 // The same of one that runs, whose pace must be its weight as well.
 inline bool RunQueue::runs_ordinarily(const Entity& current) {
     return is_ordinary(current) && current.position_.pace == current.position_.weight;
+}
+
+// Looks whether the current entity is ordinary in all that the plain steps rely on, now and when it comes
+// back from a sleep. Then it keeps that for as long as usual_stamp_ is what it is, with what goes with it.
+// Pre: foresee() was right.
+bool RunQueue::certify(Entity& current) {
+    Entity::Position& position = current.position_;
+    const QosClass qos_class = current.effective_;
+    const bool is_as_asked = current.attributes.qos_class == qos_class &&
+                             position.weight == current.attributes.shares * kWeightPerShare;
+    // The pick it came with was of its class: one of another task of the class is of no lower one.
+    const bool is_settled = picked_class_ == static_cast<std::uint8_t>(qos_class) && last_run_ == &current;
+    // A carry from before a change of weight is not looked at before there is something to charge.
+    if (!runs_ordinarily(current) || !is_as_asked || !is_settled || !allows(current) || current.is_boosted_ ||
+        position.pace_generation != 0 || position.is_whole || position.carry >= position.weight) {
+        return false;
+    }
+    current.usual_request_ = span_of(request_of(current), position.weight);
+    current.usual_stamp_ = usual_stamp_;
+    earliest_decision_ = Instant{};
+    return true;
 }
 
 // account(), in the usual case. False, and nothing done, where more than the accounts is to change: a request
@@ -220,6 +242,10 @@ bool RunQueue::foresee(Instant now) {
         return false;
     }
     settle();
+    if (usual_until_ == Instant{}) {
+        static_assert(kMaxCpus < 1U << 8U);
+        usual_stamp_ += 1U << 8U;
+    }
     const std::uint32_t weight = kClassTable[index].weight;
     const Duration to_end = time_to_advance(member.request_end - member.vt, capacity_, weight, member.carry);
     const Duration to_tidying =
@@ -230,7 +256,7 @@ bool RunQueue::foresee(Instant now) {
 }
 
 // next_event(), in the usual case. Pre: there is a current entity.
-inline Instant RunQueue::event_of_usual() const {
+inline Instant RunQueue::event_of_usual(Instant resched_at) const {
     if (runnable_ == 1) {
         return Instant::never();
     }
@@ -240,7 +266,7 @@ inline Instant RunQueue::event_of_usual() const {
     const auto per_ns = static_cast<std::int64_t>(capacity_) << (kVirtualShift - 10);
     const std::int64_t units = (position.request_end - position.vt) * std::int64_t{position.weight} -
                                static_cast<std::int64_t>(position.carry);
-    return min(resched_at_, clock_ + Duration::nanoseconds((units + per_ns - 1) / per_ns));
+    return min(resched_at, clock_ + Duration::nanoseconds((units + per_ns - 1) / per_ns));
 }
 
 bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
@@ -293,33 +319,17 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     if (queue.is_eligible(entity) && is_before(position.deadline, current.position_.deadline)) {
         want_resched(is_urgent ? now : std::max(now, picked_at_ + kMinGranularity));
     }
-    event = event_of_usual();
+    event = event_of_usual(resched_at_);
     return true;
 }
 
-bool RunQueue::wake_later(Entity& entity, Instant now, Instant& event) {
-    if (now >= usual_until_ || now < clock_ || runnable() != 1) {
-        return false;
-    }
-    const Entity& current = *current_;
-    const Entity::Position& position = current.position_;
-    if (entity.state_ != TaskState::Blocked || entity.cpu_ != cpu_ || !is_ordinary(entity) ||
-        entity.attributes.qos_class != current.effective_ || !entity.attributes.latency.is_zero() ||
-        !runs_ordinarily(current)) {
-        return false;
-    }
-    // event_of_usual() as it would be on the fastest hart, and judge() as if it were the better one.
+// When there may be something to decide between the current entity, the only one here, and another one:
+// event_of_usual() as it would be on the fastest hart, and judge() as if the other one were better.
+Instant RunQueue::earliest_decision() const {
+    const Entity::Position& position = current_->position_;
     const std::int64_t units = (position.request_end - position.vt) * std::int64_t{position.weight} -
                                static_cast<std::int64_t>(position.carry);
-    const Instant earliest =
-        min(picked_at_ + kMinGranularity, clock_ + Duration::nanoseconds(units >> kVirtualShift));
-    if (earliest <= now) {
-        return false;
-    }
-    event = earliest;
-    entity.woken_at_ = now;
-    woken_ = &entity;
-    return true;
+    return min(picked_at_ + kMinGranularity, clock_ + Duration::nanoseconds(units >> kVirtualShift));
 }
 
 void RunQueue::wake_as_put_off() {
@@ -330,7 +340,16 @@ void RunQueue::wake_as_put_off() {
     }
 }
 
-// The least credit a class gives a sleeper.
+// Where wake_plainly() would have put it. Pre: as hand_over().
+ClassQueue::Place RunQueue::place_put_off(const Entity& next) const {
+    const Entity::Position& left = current_->position_;
+    std::uint64_t rest = left.carry;
+    const VirtualTime then = left.vt + advance(next.woken_at_ - clock_, capacity_, left.weight, rest);
+    return ClassQueue::placed_between(next.position_, then, request_of(next),
+                                      row_of(next.effective_).task_request, left.weight, left.weight);
+}
+
+// The shortest request of those who asked for no other length.
 constexpr Duration kLeastRequest = [] {
     Duration least = kClassTable[0].task_request;
     for (const ClassRow& row : kClassTable) {
@@ -342,46 +361,40 @@ constexpr Duration kLeastRequest = [] {
 // wake_plainly() of the one that was put off, and switch_plainly() from the only other one, which waits from
 // now on. What lies between the two is not worked out, as far as it does not matter afterwards: that they
 // were two, who of them would have been better when, and when to decide about it. False, and nothing done,
-// in unusual cases. Pre: foresee() was right beyond `now`.
+// in unusual cases. Pre: foresee() was right beyond `now`; both are certified, as wake_later() saw.
 inline bool RunQueue::hand_over(Instant now, Step& step) {
     Entity& entity = *current_;
     Entity& next = *woken_;
     Entity::Position& left = entity.position_;
-    Entity::Position& position = next.position_;
-    const QosClass qos_class = entity.effective_;
     const Instant woken_at = next.woken_at_;
-    const Duration slept = std::max(Duration{}, woken_at - next.since_);
-    const bool is_as_before = position.has_global && position.frame == qos_class &&
-                              position.weight == next.attributes.shares * kWeightPerShare;
-    if (!is_as_before || slept > kSleepHorizon || now < woken_at) {
+    const Duration slept = woken_at - next.since_;
+    // One that fell asleep later than it was woken did not sleep.
+    if (static_cast<std::uint64_t>(slept.ns()) > static_cast<std::uint64_t>(kSleepHorizon.ns()) ||
+        now < woken_at) {
         return false;
     }
     const Duration elapsed = now - clock_;
     std::uint64_t carry = left.carry;
-    // A carry from before a change of weight is not looked at before there is something to charge.
-    const bool has_run = !elapsed.is_zero();
-    const VirtualSpan moved = has_run ? advance(elapsed, capacity_, left.weight, carry) : 0;
+    const VirtualSpan moved = advance(elapsed, capacity_, left.weight, carry);
     const VirtualTime vt = left.vt + moved;
     if (!is_before(vt, left.request_end)) {
         return false;
     }
-    // Whatever the weights and wherever V was on its way to `vt` when the other one woke: it was not so far
-    // from there that it would have been put nearer.
+    // Mostly it comes back where it was, or with the credit there is: whatever the weights and wherever V was
+    // on its way to `vt` when it woke, it was not so far behind it that it would have been put nearer.
     constexpr std::uint32_t kHeaviest = nexus_abi::kSharesMax * kWeightPerShare;
     constexpr VirtualSpan kNeverTooFarAhead = span_of(kLagMax, 2 * kHeaviest);
-    constexpr VirtualSpan kNeverTooFarBehind = span_of(kLeastRequest, kHeaviest);
-    const VirtualSpan behind = vt - position.vt;
-    const Duration request = request_of(next);
-    ClassQueue::Place place{.vt = position.vt, .kept_debt = 0};
-    if (behind > kNeverTooFarBehind || moved - behind > kNeverTooFarAhead) {
+    ClassQueue::Place place{.vt = next.position_.vt, .kept_debt = 0};
+    const VirtualSpan behind = vt - place.vt;
+    const VirtualSpan credit = next.usual_request_;  // of one that asked for no other length
+    if (moved - behind > kNeverTooFarAhead) [[unlikely]] {
+        place = place_put_off(next);
+    } else if (behind > credit) {
         std::uint64_t rest = left.carry;
-        const bool had_run = clock_ < woken_at;
-        const VirtualTime then =
-            had_run ? left.vt + advance(woken_at - clock_, capacity_, left.weight, rest) : left.vt;
-        place = ClassQueue::placed_between(position, then, request, row_of(qos_class).task_request,
-                                           left.weight, left.weight);
+        const VirtualTime then = left.vt + advance(woken_at - clock_, capacity_, left.weight, rest);
+        place.vt = later(place.vt, then - credit);
     }
-    if (!usual_class_->queue.hand_over_plainly(vt, carry, place, next, request)) {
+    if (!usual_class_->queue.hand_over_plainly(vt, carry, place, next)) {
         return false;
     }
     clock_ = now;
@@ -390,38 +403,40 @@ inline bool RunQueue::hand_over(Instant now, Step& step) {
     if (entity.runtime_by_cpu_ != nullptr) {
         entity.runtime_by_cpu_[cpu_.value()] += elapsed;
     }
-    ++used.switches_voluntary;
+    count_voluntary(used);
     entity.since_ = now;
     entity.state_ = TaskState::Blocked;
-    left.frame = qos_class;
+    left.frame = entity.effective_;
     left.epoch = epoch_;
     next.statistics_.sleep += slept;
     next.since_ = woken_at;
     next.wake_pending_ = true;
-    next.is_boosted_ = false;
-    next.effective_ = qos_class;
-    position.epoch = epoch_;
-    position.is_local = false;
-    position.fresh = true;
+    next.position_.fresh = true;
     woken_ = nullptr;
     request_ended_ = false;
+    resched_at_ = Instant::never();
+    static_assert(kLeastRequest > kMinGranularity + Duration::nanoseconds(2));  // what rounding takes off
+    earliest_decision_ = now + kMinGranularity;
     current_ = &next;
-    finish_step(next, now, step);
+    last_run_ = &next;
+    ++switches_;
+    begin_turn(next, now);
+    step.pick = {.entity = &next, .switched = true, .balance = false};
+    step.event = Instant::never();
     return true;
 }
 
-// What a switch comes to about the one that was picked.
+// What a switch comes to about the one that was picked, from a certified one of its class.
 inline void RunQueue::finish_step(Entity& next, Instant now, Step& step) {
-    const auto now_picked = static_cast<std::uint8_t>(next.effective_);
-    const bool is_lower = picked_class_ == HartLoad::kIdle || now_picked < picked_class_;
-    step.pick = {.entity = &next, .switched = &next != last_run_, .balance = request_ended_ || is_lower};
-    picked_class_ = now_picked;
+    const bool is_switch = &next != last_run_;
+    step.pick = {.entity = &next, .switched = is_switch, .balance = request_ended_};
     resched_at_ = Instant::never();
+    earliest_decision_ = Instant{};
     request_ended_ = false;
     begin_turn(next, now);
-    switches_ += &next != last_run_ ? 1 : 0;
+    switches_ += is_switch ? 1 : 0;
     last_run_ = &next;
-    step.event = event_of_usual();
+    step.event = event_of_usual(Instant::never());
 }
 
 bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
@@ -440,11 +455,12 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
     Entity& entity = *current_;
     RootMember& member = *usual_class_;
     ClassQueue& queue = member.queue;
-    if (!runs_ordinarily(entity) || queue.waiting().empty() || !account_plainly(now, member)) {
+    if ((!is_certified(entity) && !certify(entity)) || queue.waiting().empty() ||
+        !account_plainly(now, member)) {
         return false;
     }
     entity.since_ = now;
-    ++entity.statistics_.switches_voluntary;
+    count_voluntary(entity.statistics_);
     const bool blocks = reason == PutReason::Block;
     if (blocks) {
         queue.remove_running_plainly(entity);
@@ -453,7 +469,7 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
         entity.state_ = TaskState::Blocked;
         --runnable_;
     } else {
-        queue.yield_plainly(request_of(entity));
+        queue.yield_plainly(entity.usual_request_);
         entity.state_ = TaskState::Queued;
     }
     Entity* next = queue.first_eligible();

@@ -27,6 +27,7 @@ class CAPABILITY("spinlock") SpinLock {
 
   private:
     friend class LockGuard;
+    friend class SharedLockGuard;
     friend class TryLockGuard;
     friend class PanicLockGuard;
 
@@ -84,6 +85,35 @@ class SCOPED_CAPABILITY LockGuard {
 
   private:
     SpinLock& lock_;
+};
+
+// LockGuard of a lock that may be left alone where `is_alone`: there is no other hart. Debug builds take it
+// even so, to see the order of locks.
+class SCOPED_CAPABILITY SharedLockGuard {
+  public:
+    SharedLockGuard(SpinLock& lock, bool is_alone) ACQUIRE(lock) NO_THREAD_SAFETY_ANALYSIS
+        : lock_{lock},
+          is_taken_{kAlways || !is_alone} {
+        if (is_taken_) {
+            lock_.lock();
+        }
+    }
+    ~SharedLockGuard() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+        if (is_taken_) {
+            lock_.unlock();
+        }
+    }
+    SharedLockGuard(const SharedLockGuard&) = delete;
+    SharedLockGuard& operator=(const SharedLockGuard&) = delete;
+
+  private:
+#ifdef NEURON_DEBUG
+    static constexpr bool kAlways = true;
+#else
+    static constexpr bool kAlways = false;
+#endif
+    SpinLock& lock_;
+    const bool is_taken_;
 };
 
 // Takes the lock if it is free. Test the guard before touching what the lock guards.

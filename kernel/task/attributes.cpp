@@ -169,61 +169,47 @@ void fill_task_stat(Task& task, nexus_abi::sched_stat& stat) {
 
 namespace {
 
-// Pre: the lock of the task's home hart is held.
-Usage usage_at(const Task& task, Instant now) {
-    const sched::Statistics& statistics = task.entity.statistics();
-    return {.runtime = task.entity.runtime(now),
-            .voluntary_switches = statistics.switches_voluntary,
-            .involuntary_switches = statistics.switches_involuntary};
-}
-
-Usage unsettled(const Task& task, Instant now) {
-    Usage usage = usage_at(task, now);
-    usage -= {.runtime = task.settled_runtime,
-              .voluntary_switches = task.settled_voluntary,
-              .involuntary_switches = task.settled_involuntary};
-    return usage;
+// What the hart did for the process it serves and has not put on its account. Pre: there is one.
+Usage unsettled(const Hart& hart, Instant now) REQUIRES(hart.lock) {
+    const sched::RunQueue::Use use = hart.queue.use(now);
+    return {.runtime = use.runtime - hart.served_from.runtime,
+            .voluntary_switches = use.voluntary - hart.served_from.voluntary,
+            .involuntary_switches = use.involuntary - hart.served_from.involuntary};
 }
 
 }  // namespace
 
-void settle_usage_locked(Task& task, Instant now) {
-    const Usage all = usage_at(task, now);
-    SettledUsage& used = task.process().used;
-    // A thread blocks or is preempted: rarely is there more than one number to add to.
-    used.runtime_ns.fetch_add((all.runtime - task.settled_runtime).ns(), std::memory_order_relaxed);
-    if (const auto more = all.voluntary_switches - task.settled_voluntary; more != 0) {
-        used.voluntary_switches.fetch_add(more, std::memory_order_relaxed);
+void serve(Hart& hart, Process* process, Instant now) {
+    if (hart.served != nullptr) {
+        hart.served->used.add(unsettled(hart, now));
     }
-    if (const auto more = all.involuntary_switches - task.settled_involuntary; more != 0) {
-        used.involuntary_switches.fetch_add(more, std::memory_order_relaxed);
-    }
-    task.settled_runtime = all.runtime;
-    task.settled_voluntary = all.voluntary_switches;
-    task.settled_involuntary = all.involuntary_switches;
+    hart.served = process;
+    hart.served_from = hart.queue.use(now);
 }
 
 void settle_usage(Task& running) {
-    with_home(running, [&](Hart&, CpuId) {
-        settle_usage_locked(running, arch::now());
-        return 0;
-    });
+    Hart& hart = this_hart();
+    const LockGuard guard{hart.lock};
+    serve(hart, &running.process(), arch::now());
 }
 
 Usage task_usage(Task& task) {
-    return with_home(task, [&](Hart&, CpuId) { return usage_at(task, arch::now()); });
+    return with_home(task, [&](Hart&, CpuId) {
+        const sched::Statistics& statistics = task.entity.statistics();
+        return Usage{.runtime = task.entity.runtime(arch::now()),
+                     .voluntary_switches = statistics.switches_voluntary,
+                     .involuntary_switches = statistics.switches_involuntary};
+    });
 }
 
 Usage process_usage(Process& process) {
-    // The settled part first: a thread that leaves its hart meanwhile is missed for now, and never counted
-    // twice.
+    // The settled part first: what is settled meanwhile is missed for now, and never counted twice.
     Usage usage = process.used.load();
     online_cpus().for_each([&](CpuId cpu) {
         Hart& hart = hart_of(cpu);
         const LockGuard guard{hart.lock};
-        sched::Entity* const entity = hart.queue.current();
-        if (entity != nullptr && &task_of(*entity).process() == &process) {
-            usage += unsettled(task_of(*entity), arch::now());
+        if (hart.served == &process) {
+            usage += unsettled(hart, arch::now());
         }
     });
     std::int64_t shown = process.used.shown_ns.load(std::memory_order_relaxed);

@@ -173,8 +173,9 @@ Decision put_and_pick(Hart& hart, Instant now, Ref<Task>& evicted) {
         hart.current = pick.entity == nullptr ? nullptr : &task_of(*pick.entity);
         decision.balance = pick.balance;
     }
-    if (task != nullptr && task != hart.current) {
-        settle_usage_locked(*task, now);
+    Process* const process = hart.current == nullptr ? nullptr : &hart.current->process();
+    if (process != hart.served) {
+        serve(hart, process, now);
     }
     if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
         trace_switch(hart, task, fate, yields, now);
@@ -424,22 +425,6 @@ namespace {
     }
 }
 
-// settle_usage_locked() of a task that just stopped here by itself: nearly always the only time it stopped
-// since it was settled last.
-void settle_stopped(Task& task, Instant now) {
-    const sched::Statistics& statistics = task.entity.statistics();
-    if (statistics.switches_involuntary != task.settled_involuntary) [[unlikely]] {
-        settle_usage_locked(task, now);
-        return;
-    }
-    SettledUsage& used = task.process().used;
-    used.runtime_ns.fetch_add((statistics.runtime - task.settled_runtime).ns(), std::memory_order_relaxed);
-    used.voluntary_switches.fetch_add(statistics.switches_voluntary - task.settled_voluntary,
-                                      std::memory_order_relaxed);
-    task.settled_runtime = statistics.runtime;
-    task.settled_voluntary = statistics.switches_voluntary;
-}
-
 // choose() for a task that yields or begins to wait while others wait for this hart, in the usual case
 // (RunQueue::switch_plainly()). False, and nothing done, in others. What is skipped, and why that is sound:
 //   the task's end   Looked at first, as choose() does.
@@ -453,13 +438,20 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
     // Read once: a waker may turn Blocking into Woken at any moment, and settle_blocked() then finds out.
     const bool blocks = task.run_state.load(std::memory_order_acquire) == RunState::Blocking;
     const bool is_online = hart.presence.load(std::memory_order_acquire) == Presence::Online;
-    if (blocks == hart.yield_requested || hart.exit_requested || !is_online ||
-        (blocks && (task.must_exit.load() || task.exit_work.load() != 0))) {
+    if (blocks == hart.yield_requested || hart.exit_requested || !is_online) {
         return false;
+    }
+    if (blocks) {
+        // Behind the arming of the wait: see begin_wait_in_line().
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (task.must_exit.load(std::memory_order_relaxed) ||
+            task.exit_work.load(std::memory_order_relaxed) != 0) {
+            return false;
+        }
     }
     bool balance = false;
     {
-        const LockGuard guard{hart.lock};
+        const SharedLockGuard guard{hart.lock, has_one_hart};
         const bool may_stay = blocks || hart.queue.allows(task.entity);
         sched::RunQueue::Step step;
         if (task.has_evictors || needs_fitting(task) || !may_stay ||
@@ -476,7 +468,9 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             if (!blocks) {
                 task.run_state.store(RunState::Ready, std::memory_order_relaxed);
             }
-            settle_stopped(task, now);
+            if (next == nullptr || &next->process() != hart.served) {
+                serve(hart, next == nullptr ? nullptr : &next->process(), now);
+            }
             if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
                 if (blocks) {
                     write_wait(hart, task, next, now);
@@ -488,7 +482,7 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
         if (next != nullptr) {
             next->run_state.store(RunState::Running, std::memory_order_relaxed);
             if (next->entity.is_waking() && next->due == Instant{}) {
-                hart.queue.note_started(now);
+                hart.queue.note_started_at_once(now);
             }
             // `task` was fitted to the newest change a moment ago.
             if (next->cpu_change != task.cpu_change) [[unlikely]] {
@@ -496,17 +490,22 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
             }
         }
         hart.load_is_stale = false;
-        hart.has_company = hart.queue.runnable() > 1;
+        hart.has_company = hart.queue.runnable_after_decision() > 1;
         publish_load(hart);
         advance_timer(hart, step.event);
         audit(hart);
     }
+    if (has_one_hart) {
+        if (blocks) {
+            // Nobody woke it since it was found to be Blocking, and nobody else sees it.
+            task.run_state.store(RunState::Blocked, std::memory_order_relaxed);
+        }
+        return true;
+    }
     if (blocks) {
         settle_blocked(task);
     }
-    if (!has_one_hart) {
-        look_elsewhere(hart, balance);
-    }
+    look_elsewhere(hart, balance);
     return true;
 }
 

@@ -62,6 +62,9 @@ struct alignas(64) Hart {
     // What the one-shot timer is set to; kTimerFired after an interrupt, so that it is set again in any case.
     Instant programmed GUARDED_BY(lock){Instant::never()};
     TimerQueue timers GUARDED_BY(lock);
+    // Whose threads run here one after the other, null when none does, and what all had used here before.
+    Process* served GUARDED_BY(lock){nullptr};
+    sched::RunQueue::Use served_from GUARDED_BY(lock);
     sched::RunQueue queue GUARDED_BY(lock);
 
     // What other harts see of the queue without its lock. Written under lock.
@@ -196,8 +199,9 @@ void fit_anywhere(Task& task);
 
 // ---- accounts ----
 
-// settle_usage() of a task whose home this hart is. Pre: the hart's lock is held.
-void settle_usage_locked(Task& task, Instant now);
+// The hart goes over from threads of one process to those of another one, or to nothing: what was used since
+// the last time goes on the account of the former. Before `current` lets go of a thread of that one.
+[[gnu::noinline]] void serve(Hart& hart, Process* process, Instant now) REQUIRES(hart.lock);
 
 // ---- ceilings.cpp: budgets and groups ----
 

@@ -28,13 +28,14 @@ bool may_balance(Hart& hart) {
 }  // namespace
 
 // Under the lock of the queue the entity was taken from.
-void MachineHarts::set_home(sched::Entity& entity, CpuId cpu) {
+void MachineHarts::set_home(sched::Entity& entity, CpuId cpu) NO_THREAD_SAFETY_ANALYSIS {
     Task& task = task_of(entity);
     Hart& hart = this_hart();
     task.enqueue_reason = sched::EnqueueReason::Migrate;
     trace::note(trace::Kind::Migrate, task.tid().value(), task.home().value() | cpu.value() << 8U);
     if (hart.current == &task) {
         // Chosen a moment ago and not loaded yet: its registers are in the task.
+        serve(hart, nullptr, Instant{});  // up to where the queue is charged
         hart.current = nullptr;
         trace::note(trace::Kind::Switch, 0, static_cast<std::uint32_t>(trace::Fate::Moved));
         task.run_state.store(RunState::Ready, std::memory_order_relaxed);

@@ -53,17 +53,16 @@ Usage& Usage::operator+=(const Usage& other) {
     return *this;
 }
 
-Usage& Usage::operator-=(const Usage& other) {
-    runtime -= other.runtime;
-    voluntary_switches -= other.voluntary_switches;
-    involuntary_switches -= other.involuntary_switches;
-    return *this;
-}
-
 Usage SettledUsage::load() const {
     return {.runtime = Duration::nanoseconds(runtime_ns.load(std::memory_order_relaxed)),
             .voluntary_switches = voluntary_switches.load(std::memory_order_relaxed),
             .involuntary_switches = involuntary_switches.load(std::memory_order_relaxed)};
+}
+
+void SettledUsage::add(const Usage& usage) {
+    runtime_ns.fetch_add(usage.runtime.ns(), std::memory_order_relaxed);
+    voluntary_switches.fetch_add(usage.voluntary_switches, std::memory_order_relaxed);
+    involuntary_switches.fetch_add(usage.involuntary_switches, std::memory_order_relaxed);
 }
 
 Process::~Process() = default;

@@ -103,17 +103,17 @@ struct Usage {
     std::uint64_t voluntary_switches{0};
     std::uint64_t involuntary_switches{0};
     Usage& operator+=(const Usage& other);
-    Usage& operator-=(const Usage& other);
 };
 
-// What the threads of a process used, as far as it is settled: each thread's part is added when it leaves a
-// hart, so that nobody ever has to visit all threads. Atomic.
+// What the threads of a process used, as far as it is settled: a hart adds what it did for them when it goes
+// over to another process, so that nobody ever has to visit all threads. Atomic.
 struct SettledUsage {
     std::atomic<std::int64_t> runtime_ns{0};
     std::atomic<std::uint64_t> voluntary_switches{0};
     std::atomic<std::uint64_t> involuntary_switches{0};
     std::atomic<std::int64_t> shown_ns{0};  // the longest runtime that was ever shown
     [[nodiscard]] Usage load() const;
+    void add(const Usage& usage);
 };
 
 // Where a program's arguments lie in its memory.
@@ -244,8 +244,8 @@ void set_program(Process& process, mm::FileRef program);
 // What all threads of the process used, ended ones included; its runtime never goes back. Takes hart locks,
 // one at a time; work by the number of harts, not of threads.
 [[nodiscard]] Usage process_usage(Process& process);
-// Adds what the running task used since this was last done to its process. The dispatcher does it when a task
-// leaves a hart.
+// Adds what this hart did for the process of the running task, and did not add yet, to that. The dispatcher
+// does it when another process follows.
 void settle_usage(Task& running);
 
 // Guards the family of all processes. Rank Process.

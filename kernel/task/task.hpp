@@ -93,10 +93,6 @@ class Task : public RefCounted<Task> {
     std::atomic<std::uint32_t> exit_work{0};
     std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
     sched::Entity entity;
-    // How much of what it used its process's account has. Guarded as entity.
-    Duration settled_runtime;
-    std::uint64_t settled_voluntary{0};
-    std::uint64_t settled_involuntary{0};
     Wait wait;
     // What it waits for and owns of PI futexes; see pi_state.hpp.
     PiWaiter pi_waiter;

@@ -148,6 +148,7 @@ class OperationSource {
 
     Shape shape_;
     std::mt19937_64 random_;
+    std::uint64_t rally_{0};  // how much longer nothing happens but that two tasks wake each other
 };
 
 struct Failure {

@@ -97,6 +97,16 @@ Operation OperationSource::next() {
             }
         }
         operation.attributes.latency = below(8) == 0 ? operation.attributes.latency : Duration{};
+        operation.attributes.burst = below(8) == 0 ? operation.attributes.burst : Duration{};
+        if (rally_ == 0 && below(40) == 0) {
+            rally_ = below(100);
+        }
+        if (rally_ != 0) {
+            --rally_;
+            operation.kind = below(8) == 0 ? Kind::Block : Kind::Wake;
+            operation.hart = 0;
+            operation.amount = static_cast<std::int64_t>(below(1'000'000)) | 0b111;
+        }
     }
     if (shape_.is_usual) {
         operation.attributes.qos_class = kernel::sched::QosClass::Normal;
