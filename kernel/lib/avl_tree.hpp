@@ -123,15 +123,19 @@ class AvlTree {
         plant(item);
     }
 
+    // Erases the only item. Pre: size() is 1.
+    void erase_only() {
+        DCHECK(size_ == 1);
+        (root_->*Member).height_ = 0;
+        abandon();
+    }
+
     // Pre: item is on this tree.
     void erase(T& item) {
         AvlNode<T>& node = item.*Member;
         DCHECK(node.is_linked());
         if (size_ == 1) {
-            root_ = nullptr;
-            ends_ = {};
-            size_ = 0;
-            node.height_ = 0;
+            erase_only();
             return;
         }
         if constexpr (kJoins) {

@@ -211,6 +211,8 @@ class alignas(64) AddressSpace {
         std::uint64_t offset;
     };
     [[nodiscard]] Result<SharedPlace> shared_place(VirtAddr va) const EXCLUDES(lock_);
+    // False: it has none, for any address. Atomic.
+    [[nodiscard]] bool may_have_shared_place() const { return has_shared_.load(std::memory_order_relaxed); }
     // A snapshot. Atomic.
     [[nodiscard]] std::uint64_t resident_pages() const {
         return resident_pages_.load(std::memory_order_relaxed);

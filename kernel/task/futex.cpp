@@ -10,6 +10,8 @@
 #include "mm/user_memory.hpp"
 #include "task/begin_wait.hpp"
 #include "task/dispatcher.hpp"
+#include "task/finish_wait_alone.hpp"
+#include "task/hart.hpp"
 #include "task/process.hpp"
 #include "task/task_table.hpp"
 #include "task/wait.hpp"
@@ -38,11 +40,18 @@ struct Key {
     bool operator==(const Key&) const = default;
 };
 
-Key key_of(const mm::AddressSpace& space, VirtAddr address) {
-    if (const auto shared = space.shared_place(address); shared.ok()) {
-        return {reinterpret_cast<std::uint64_t>(shared->file), shared->offset};
-    }
+Key private_key(const mm::AddressSpace& space, VirtAddr address) {
     return {reinterpret_cast<std::uint64_t>(&space), address.value()};
+}
+
+[[gnu::noinline]] Key key_among_shared(const mm::AddressSpace& space, VirtAddr address) {
+    const auto shared = space.shared_place(address);
+    return shared.ok() ? Key{reinterpret_cast<std::uint64_t>(shared->file), shared->offset}
+                       : private_key(space, address);
+}
+
+Key key_of(const mm::AddressSpace& space, VirtAddr address) {
+    return space.may_have_shared_place() ? key_among_shared(space, address) : private_key(space, address);
 }
 
 // Those that wait to be sent to a PI futex wait under a name that no word has, so that no other call takes
@@ -166,6 +175,24 @@ Oldest wake_oldest(const Key& key, std::uint32_t bitset) {
     return Oldest::Woken;
 }
 
+// The same on a machine of one hart, where the only wait of the bucket is this one: nearly always. False, and
+// nothing done, in other cases. There is nothing to claim and nothing to look for; see finish_wait_alone().
+bool wake_only(const mm::AddressSpace& space, VirtAddr address, std::uint32_t bitset) {
+    if (!has_one_hart || space.may_have_shared_place()) {
+        return false;
+    }
+    const Key key = private_key(space, address);
+    FutexBucket& bucket = bucket_of(key);
+    const SharedLockGuard guard{bucket.lock(), true};
+    Wait* const only = bucket.only_of(key.space, key.address);
+    if (only == nullptr || (only->bitset & bitset) == 0 || !only->is_armed() ||
+        !finish_wait_alone(*only, 0)) {
+        return false;
+    }
+    bucket.remove_only();
+    return true;
+}
+
 // How far a call has come, as Task::call_progress keeps it; 0 = not begun. There are less than 2^16 tasks; a
 // bucket sees 2^46 waits in two years of one every microsecond.
 struct Progress {
@@ -265,6 +292,11 @@ bool passes(std::int32_t old, std::uint32_t comparison, std::int32_t compared) {
     }
 }
 
+[[gnu::noinline]] Result<void> load_slowly(mm::AddressSpace& space, VirtAddr address, std::uint32_t& value) {
+    value = TRY(mm::load_word(space, address));
+    return {};
+}
+
 }  // namespace
 
 SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::uint32_t bitset,
@@ -279,12 +311,16 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
     mm::AddressSpace& space = caller.process().space();
     const Key key = key_of(space, *address);
     FutexBucket& bucket = bucket_of(key);
-    const LockGuard guard{bucket.lock()};
-    const auto value = mm::load_word(space, *address);
-    if (!value.ok()) {
-        return value.error();
+    const SharedLockGuard guard{bucket.lock(), has_one_hart};
+    std::uint32_t value = 0;
+    // Whoever changes the word wakes afterwards, under the lock: a change that is not seen here finds the
+    // wait.
+    if (!mm::is_user_range(*address, kWordBytes) || !mm::copy_present_in(space, *address, value)) {
+        if (const auto loaded = load_slowly(space, *address, value); !loaded.ok()) {
+            return loaded.error();
+        }
     }
-    if (*value != expected) {
+    if (value != expected) {
         return Error::TryAgain;
     }
     begin_wait_in_line(caller, &bucket,
@@ -299,8 +335,15 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
 
 namespace {
 
-// futex_wake() in steps. Not inlined: waking the oldest keeps less on the stack.
-[[gnu::noinline]] SysResult wake_in_steps(Task& caller, Key key, std::uint32_t count, std::uint32_t bitset) {
+// futex_wake() in any case. Not inlined: the short way keeps less on the stack.
+[[gnu::noinline]] SysResult wake_in_steps(Task& caller, VirtAddr address, std::uint32_t count,
+                                          std::uint32_t bitset) {
+    const Key key = key_of(caller.process().space(), address);
+    if (count == 1) {
+        if (const Oldest oldest = wake_oldest(key, bitset); oldest != Oldest::Stays) {
+            return std::uint64_t{oldest == Oldest::Woken ? 1U : 0U};
+        }
+    }
     // Progress::sequence: up to whom all were looked at.
     Progress progress = Progress::unpack(caller.call_progress);
     progress.done = std::min(progress.done, count);
@@ -324,13 +367,10 @@ SysResult futex_wake(Task& caller, FutexWord word, std::uint32_t count, std::uin
     if (!address.ok()) {
         return address.error();
     }
-    const Key key = key_of(caller.process().space(), *address);
-    if (count == 1) [[likely]] {
-        if (const Oldest oldest = wake_oldest(key, bitset); oldest != Oldest::Stays) {
-            return std::uint64_t{oldest == Oldest::Woken ? 1U : 0U};
-        }
+    if (count == 1 && wake_only(caller.process().space(), *address, bitset)) [[likely]] {
+        return std::uint64_t{1};
     }
-    return wake_in_steps(caller, key, count, bitset);
+    return wake_in_steps(caller, *address, count, bitset);
 }
 
 SysResult futex_requeue(Task& caller, FutexWord from, std::uint32_t wake_count, FutexWord to,

@@ -36,6 +36,8 @@ class [[nodiscard]] SysResult {
     [[nodiscard]] static SysResult needs_whole_frame() { return SysResult{Instead::WholeFrame}; }
 
     [[nodiscard]] bool has_value() const { return value_ > kNoValue; }
+    // blocked() or no_result().
+    [[nodiscard]] bool is_nothing() const { return is(Instead::Nothing); }
     [[nodiscard]] bool wants_again() const { return is(Instead::Again); }
     [[nodiscard]] bool wants_whole_frame() const { return is(Instead::WholeFrame); }
     // Pre: has_value().

@@ -6,6 +6,7 @@
 #include "lib/check.hpp"
 #include "task/begin_wait.hpp"
 #include "task/dispatcher.hpp"
+#include "task/finish_wait_alone.hpp"
 #include "task/task.hpp"
 
 namespace kernel::task {
@@ -114,6 +115,9 @@ bool claim_open_wait(Wait& wait) {
 }
 
 void finish_wait(Wait& wait, std::int64_t result) {
+    if (finish_wait_alone(wait, result)) {
+        return;
+    }
     Task& task = *wait.task;
     if (wait.has_deadline) {
         cancel_timer(wait.timer);

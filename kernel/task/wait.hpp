@@ -69,6 +69,9 @@ struct Wait {
     Instant deadline{Instant::never()};
     void (*on_interrupted)(Task&){nullptr};
 
+    [[nodiscard]] bool is_armed() const {
+        return (token.load(std::memory_order_relaxed) & ~std::uint32_t{Open ^ Armed}) == Armed;
+    }
     [[nodiscard]] Token armed_token() const { return on_signal == OnSignal::Stays ? Armed : Open; }
 };
 
@@ -106,11 +109,20 @@ class WaitQueue {
     // Pre for all of these: lock() is held.
     void push(Wait& wait);
     void remove(Wait& wait) { waits_.erase(wait); }
+    // Pre: there is only one.
+    void remove_only() { waits_.erase_only(); }
     [[nodiscard]] Wait* front() { return waits_.first(); }
     [[nodiscard]] Wait* next(Wait& wait) { return waits_.next(wait); }
     [[nodiscard]] bool empty() const { return waits_.empty(); }
     // The oldest wait with this key that is younger than `after`; null when there is none.
     [[nodiscard]] Wait* first_of(std::uint64_t key, std::uint64_t key_high, std::uint64_t after = 0);
+    // The only wait there is, if it has this key; else null.
+    [[nodiscard]] Wait* only_of(std::uint64_t key, std::uint64_t key_high) {
+        Wait* const root = waits_.root();
+        const bool is_it =
+            root != nullptr && waits_.size() == 1 && root->key == key && root->key_high == key_high;
+        return is_it ? root : nullptr;
+    }
     // The sequence of the youngest wait there ever was.
     [[nodiscard]] std::uint64_t last_sequence() const { return last_sequence_; }
 

@@ -134,7 +134,7 @@ namespace {
 // does not fit.
 bool place_on_the_only_hart(Task& task, sched::EnqueueReason reason, Instant now) {
     Hart& hart = this_hart();
-    const LockGuard guard{hart.lock};
+    const SharedLockGuard guard{hart.lock, true};
     if (needs_fitting(task) || !hart.queue.allows(task.entity)) [[unlikely]] {
         return false;
     }

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The end of a wait where most ends of waits are the same: in line, for those who end most of them.
+#pragma once
+
+#include "arch/contract.hpp"
+#include "task/hart.hpp"
+#include "task/wait.hpp"
+
+namespace kernel::task {
+
+// finish_wait() on a machine of one hart, where the task sleeps and its wake-up can be put off
+// (RunQueue::wake_later()): who wakes it mostly waits itself soon. False, and nothing done, in other cases.
+// Pre: the wait is armed or claimed; if this is true, it is taken off its queue next. Skipped, and why that
+// is sound:
+//   claiming, both steps of RunState   Nobody races: nothing interrupts the kernel, and no other hart runs.
+//   choosing a hart, its mask          There is one hart, and what is put off may run there.
+[[nodiscard, gnu::always_inline]] inline bool finish_wait_alone(Wait& wait, std::int64_t result) {
+    Task& task = *wait.task;
+    if (!has_one_hart || wait.has_deadline || needs_fitting(task) ||
+        task.run_state.load(std::memory_order_relaxed) != RunState::Blocked) {
+        return false;
+    }
+    Hart& hart = this_hart();
+    const SharedLockGuard guard{hart.lock, true};
+    const Instant now = hart.round.is_never() ? arch::now() : hart.round;
+    Instant event;
+    if (!hart.queue.wake_later(task.entity, now, event)) {
+        return false;
+    }
+    if (task.resume == nullptr) {
+        task.frame.set_result(result);
+    }
+    wait.queue = nullptr;
+    wait.token.store(Wait::None, std::memory_order_relaxed);
+    task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+    task.enqueue_reason = sched::EnqueueReason::Wake;
+    trace_placement(task, sched::EnqueueReason::Wake, arch::current_cpu(), arch::current_cpu(), now);
+    hart.has_company = true;
+    advance_timer(hart, event);
+    return true;
+}
+
+}  // namespace kernel::task
