@@ -21,6 +21,7 @@
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/straight_back.hpp"
+#include "trace/trace.hpp"
 
 namespace kernel::init {
 
@@ -58,14 +59,18 @@ void mark_missing_registers([[maybe_unused]] arch::TrapFrame& frame) {
 
 }  // namespace
 
+namespace {
+
 // What a call that does not go straight back leaves for trap_leave().
-extern "C" std::uint64_t trap_settle(task::Task& caller, task::SysResult outcome) {
+std::uint64_t settle(task::Task& caller, task::SysResult outcome) {
     if (outcome.wants_whole_frame()) {
         return kRunCall;
     }
     syscall::settle_call(caller, outcome);
     return kTakeExitPath;
 }
+
+}  // namespace
 
 // Pre: interrupts off, tp and sp as trap.S says; the current task's frame holds what C++ may overwrite, and
 // pc behind the ecall.
@@ -84,7 +89,7 @@ extern "C" CallExit trap_call(arch::TrapFrame* frame) {
         }
         return {static_cast<std::uint64_t>(outcome.value()), 1};
     }
-    return {trap_settle(caller, outcome), 0};
+    return {settle(caller, outcome), 0};
 }
 
 // Whether the program may go straight back: it can make the access now, and there is nothing else to do. If
@@ -132,6 +137,22 @@ extern "C" arch::TrapFrame* trap_leave(arch::TrapFrame* frame, std::uint64_t wha
     }
     if (task::kTimesShortWays || what == kRunCall) {
         task::note_section_end(number);
+    }
+    return task::exit_to_user();
+}
+
+// What trap.S has done of a call that it made itself and that does not go straight back: settle() and
+// trap_leave(). Pre: as trap_leave().
+extern "C" arch::TrapFrame* trap_go_on(arch::TrapFrame* frame, task::SysResult outcome) {
+    task::Task& caller = *task::this_hart().current;
+    if (outcome.has_value()) {
+        caller.call_progress = 0;
+        frame->set_result(outcome.value());
+    } else if (!outcome.is_nothing() ||
+               (trace::is_on(nexus_abi::kTraceCalls) && !trace::is_on(nexus_abi::kTraceSched))) [[unlikely]] {
+        if (const std::uint64_t what = settle(caller, outcome); what != kTakeExitPath) {
+            return trap_leave(frame, what);
+        }
     }
     return task::exit_to_user();
 }

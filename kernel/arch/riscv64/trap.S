@@ -107,9 +107,10 @@ straight_back:
 #ifndef NEURON_DEBUG
 not_straight:
     mv a1, a0
-    addi a0, t0, -TASK_FRAME
-    jal trap_settle                 // (Task&, SysResult) -> what is left
-    j leave
+    mv a0, t0
+    save_the_rest
+    call trap_go_on                 // (frame, SysResult) -> frame to resume
+    j return_to_user
 #endif
 any_call:
     jal trap_call                   // (frame) -> a0 = result or what is left, a1 = whether it goes straight back
