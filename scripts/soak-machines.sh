@@ -6,7 +6,7 @@ set -uo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N]
+usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
   fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, every other time guided by what the
              kernel of build/riscv-fuzz says they reach, if there is one; and the parsers in turn
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
@@ -15,6 +15,7 @@ usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|
   --seed     of the first round; the next ones count on (default: the time)
   --lane     default both in turn: icount repeats itself, mttcg races
   --smp      harts (default 4)
+  --append   more of the kernel's command line
 Build first: scripts/build.sh riscv-debug; for fuzz and mixed scripts/build.sh fuzz fuzzers and riscv-fuzz image, too. Prints a line for each round and a
 summary; what failed stays in build/logs/soak/ with the command that repeats it.
 TEXT
@@ -22,7 +23,7 @@ TEXT
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONDONTWRITEBYTECODE=1
-mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4
+mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4 append=
 case "$mode" in
     fuzz | storm | mixed) shift ;;
     -h | --help) usage; exit 0 ;;
@@ -30,7 +31,7 @@ case "$mode" in
 esac
 while [ $# -gt 0 ]; do
     case "$1" in
-        --minutes | --seed | --lane | --smp)
+        --minutes | --seed | --lane | --smp | --append)
             name=${1#--}
             declare "$name=${2:?$1 wants a value}"
             shift
@@ -68,7 +69,7 @@ boot() {
 }
 
 fuzz_round() {
-    local name=calls-$1-$2 append="loglevel=4 watchdog=60 init=/bin/call_fuzz"
+    local name=calls-$1-$2 append="$append loglevel=4 watchdog=60 init=/bin/call_fuzz"
     [ $((round % 4)) -ne 3 ] || append="$append neuron.fail=40"
     # Four rounds of each kind in turn: lanes and storms take turns, too.
     if [ $((round / 4 % 2)) -eq 1 ] && [ -f "$guide" ]; then
@@ -87,7 +88,7 @@ fuzz_round() {
 
 storm_round() {
     local name=storm-$1-$2
-    boot "$name" "$2" test-initrd.cpio '^stress: good' "loglevel=4 watchdog=60 init=/bin/stress -- $1 10 500" || return 1
+    boot "$name" "$2" test-initrd.cpio '^stress: good' "$append loglevel=4 watchdog=60 init=/bin/stress -- $1 10 500" || return 1
     storms=$((storms + $(sed -nE 's/^stress: round [0-9]+: ([0-9]+).*/\1/p' "$logs/$name.uart.log" | awk '{n += $1} END {print n + 0}')))
     rm -f "$logs/$name".*
 }
