@@ -27,6 +27,7 @@ enum class FileControl : std::uint32_t {
     GetFlags = 3,
     SetFlags = 4,
     DuplicateCloseOnExec = 1030,
+    SetPipeBytes = 1031,
     GetPipeBytes = 1032,
 };
 constexpr std::uint64_t kDescriptorCloseOnExec = 1;
@@ -39,6 +40,19 @@ Result<std::uint64_t> duplicate(Caller& caller, std::int32_t fd, std::uint64_t m
     }
     return std::uint64_t{
         TRY(caller.files().insert(std::move(file), close_on_exec, static_cast<std::uint32_t>(minimum)))};
+}
+
+// Every pipe has the same room: whoever asks for less gets it all, as Linux gives whole pages.
+Result<std::uint64_t> resize_pipe(const task::OpenFile& file, std::uint32_t wanted_bytes) {
+    constexpr std::uint32_t kMostOnLinux = 1U << 31;
+    const std::uint64_t bytes = TRY(file.pipe_bytes());
+    if (wanted_bytes > kMostOnLinux) {
+        return Error::InvalidArgument;
+    }
+    if (wanted_bytes > bytes) {
+        return Error::NotPermitted;
+    }
+    return bytes;
 }
 
 Result<std::uint64_t> control(Caller& caller, std::int32_t fd, std::uint32_t command,
@@ -59,6 +73,8 @@ Result<std::uint64_t> control(Caller& caller, std::int32_t fd, std::uint32_t com
         case FileControl::SetFlags:
             file->set_flags(static_cast<std::uint32_t>(argument));
             return std::uint64_t{0};
+        case FileControl::SetPipeBytes:
+            return resize_pipe(*file, static_cast<std::uint32_t>(argument));
         case FileControl::GetPipeBytes:
             return file->pipe_bytes();
     }

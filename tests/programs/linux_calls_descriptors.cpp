@@ -72,6 +72,7 @@ void control() {
     fails("an unknown command", fcntl(file, 12345), EINVAL);
     fails("of nothing", fcntl(99, F_GETFD), EBADF);
     fails("a file is no pipe", fcntl(file, F_GETPIPE_SZ), EBADF);
+    fails("of any size", fcntl(file, F_SETPIPE_SZ, 4096), EBADF);
     succeeds("fsync", fsync(file));
     fails("fsync of the console", fsync(0), EINVAL);
     fails("fsync of nothing", fsync(99), EBADF);
@@ -131,6 +132,10 @@ void pipe_bytes() {
     fails("read from the writing end", read(pipe.writer(), bytes.data(), 1), EBADF);
     fails("write to the reading end", write(pipe.reader(), bytes.data(), 1), EBADF);
     equal("its capacity", fcntl(pipe.reader(), F_GETPIPE_SZ), 65536);
+    equal("it holds what is asked for", fcntl(pipe.writer(), F_SETPIPE_SZ, 4096), 65536);
+    equal("up to that", fcntl(pipe.writer(), F_SETPIPE_SZ, 65536), 65536);
+    fails("not more", fcntl(pipe.writer(), F_SETPIPE_SZ, 65537), EPERM);
+    fails("nor without end", fcntl(pipe.writer(), F_SETPIPE_SZ, -1), EINVAL);
     fails("an unknown flag", pipe2(pipe.ends.data(), O_TRUNC), EINVAL);
     fails("ends into the kernel", syscall(SYS_pipe2, bad_pointer<int>(), 0), EFAULT);
     const iovec vectors[]{{bytes.data(), 2}, {bytes.data() + 2, 3}};
