@@ -14,6 +14,7 @@
 #include "syscall/console.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
+#include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/process_group.hpp"
 #include "task/signal.hpp"
@@ -251,6 +252,8 @@ void emit(Level, std::string_view text) {
 }  // namespace kernel::log
 
 namespace kernel::task {
+
+constinit bool has_one_hart = false;  // the ways of a machine with one are the target's
 
 // ---- dispatcher.hpp ----
 
