@@ -279,6 +279,12 @@ void choice() {
     }
 }
 
+void catch_up(std::uint32_t hart) {
+    if (state.on_fiber) {
+        memory::catch_up(hart, state.running);
+    }
+}
+
 std::uint32_t current_hart() {
     return state.running;
 }

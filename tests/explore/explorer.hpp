@@ -68,6 +68,8 @@ void wait();
 void spin();
 // Another hart may go first.
 void choice();
+// `hart` sees what the running one does: an interrupt of the running hart, which it waits for, reached it.
+void catch_up(std::uint32_t hart);
 // The running hart. Pre: on a hart's fiber, or set by as_hart().
 [[nodiscard]] std::uint32_t current_hart();
 void as_hart(std::uint32_t hart);

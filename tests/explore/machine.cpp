@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -31,14 +32,43 @@ constexpr std::size_t kRamAlignment = std::size_t{2} << 20;
 // Time of a step that does not wait for a timer: later instants are different from earlier ones.
 constexpr std::int64_t kStart = 1'000'000;
 
+// What one hart writes and another reads of the machine itself: real hardware orders nothing by it, so
+// neither the explorer nor ThreadSanitizer sees these accesses.
+template <class T>
+class Wire {
+  public:
+    Wire(T value = T{}) : value_{value} {}  // NOLINT(google-explicit-constructor): reads and is set like a T
+    Wire(const Wire& other) : value_{T{other}} {}
+    Wire& operator=(const Wire& other) { return *this = T{other}; }
+    [[gnu::no_sanitize("thread")]] Wire& operator=(T value) {
+        __atomic_store(&value_, &value, __ATOMIC_RELAXED);
+        return *this;
+    }
+    [[gnu::no_sanitize("thread")]] operator T() const {  // NOLINT(google-explicit-constructor): as above
+        T value;
+        __atomic_load(&value_, &value, __ATOMIC_RELAXED);
+        return value;
+    }
+
+  private:
+    T value_;
+};
+
 struct HartState {
-    bool software{false};
-    Instant timer{Instant::never()};
+    Wire<bool> software{false};
+    Wire<Instant> timer{Instant::never()};
     std::vector<kernel::LockRank> locks;
+    // satp and the translation cache, of one entry.
+    PhysAddr root;
+    std::uint16_t asid{0};
+    bool remembers{false};
+    std::uint16_t remembered_asid{0};
+    kernel::VirtAddr remembered_page;
+    PhysAddr remembered_frame;
 };
 std::array<HartState, kernel::kMaxCpus> harts;
 std::uint32_t hart_count = 0;
-Instant time;
+Wire<Instant> time;
 std::byte* ram = nullptr;
 
 void set_up_memory() {
@@ -76,7 +106,7 @@ kernel::task::Process& process() {
 }
 
 bool is_interrupted(std::uint32_t hart) {
-    return harts[hart].software || harts[hart].timer <= time;
+    return harts[hart].software || Instant{harts[hart].timer} <= Instant{time};
 }
 
 void take_interrupts() {
@@ -89,11 +119,74 @@ void take_interrupts() {
     }
 }
 
+namespace {
+
+// The privileged architecture, "Sv39": three levels of 512 entries, bit 0 valid, frame number from bit 10.
+constexpr std::uint64_t kValid = 1;
+constexpr std::uint32_t kFrameShift = 10;
+constexpr std::uint32_t kPageShift = 12;
+constexpr std::uint32_t kIndexBits = 9;
+constexpr std::uint32_t kTopLevel = 2;
+
+PhysAddr frame_in(std::uint64_t entry) {
+    return PhysAddr{(entry >> kFrameShift) << kPageShift};
+}
+
+std::uint64_t* entry_at(PhysAddr table, kernel::VirtAddr page, std::uint32_t level) {
+    const std::uint64_t index =
+        (page.value() >> (kPageShift + kIndexBits * level)) & ((1U << kIndexBits) - 1);
+    return reinterpret_cast<std::uint64_t*>(bytes_of(table)) + index;
+}
+
+}  // namespace
+
+std::byte* bytes_of(PhysAddr page) {
+    return ram + (page.value() - kRamBase.value());
+}
+
+PhysAddr root_of(std::uint32_t hart) {
+    return harts[hart].root;
+}
+
+std::uint64_t* entry_of(PhysAddr root, kernel::VirtAddr page) {
+    PhysAddr table = root;
+    for (std::uint32_t level = kTopLevel; level > 0; --level) {
+        table = frame_in(*entry_at(table, page, level));
+    }
+    return entry_at(table, page, 0);
+}
+
+PhysAddr translate(kernel::VirtAddr page) {
+    HartState& hart = harts[current_hart()];
+    choice();
+    if (hart.remembers && hart.remembered_asid == hart.asid && hart.remembered_page == page) {
+        return hart.remembered_frame;
+    }
+    PhysAddr table = hart.root;
+    for (std::uint32_t level = kTopLevel;; --level) {
+        const std::uint64_t entry =
+            std::atomic_ref{*entry_at(table, page, level)}.load(std::memory_order_relaxed);
+        if ((entry & kValid) == 0) {
+            return PhysAddr{};
+        }
+        table = frame_in(entry);
+        if (level == 0) {
+            break;
+        }
+    }
+    hart.remembers = true;
+    hart.remembered_asid = hart.asid;
+    hart.remembered_page = page;
+    hart.remembered_frame = table;
+    return table;
+}
+
 Instant next_timer() {
     Instant next = Instant::never();
     for (std::uint32_t i = 0; i < hart_count; ++i) {
-        if (harts[i].timer > time) {
-            next = min(next, harts[i].timer);
+        const Instant timer = harts[i].timer;
+        if (timer > Instant{time}) {
+            next = min(next, timer);
         }
     }
     return next;
@@ -124,7 +217,7 @@ Instant now() {
     return explore::machine::time;
 }
 std::uint64_t read_ticks() {
-    return static_cast<std::uint64_t>(explore::machine::time.ns());
+    return static_cast<std::uint64_t>(now().ns());
 }
 std::uint64_t ticks_to_ns(std::uint64_t ticks) {
     return ticks;
@@ -141,8 +234,7 @@ void acknowledge_ipi() {
 }
 std::uint64_t pending_interrupts() {
     const auto& hart = harts[explore::current_hart()];
-    return (hart.software ? kPendingSoftware : 0) |
-           (hart.timer <= explore::machine::time ? kPendingTimer : 0);
+    return (hart.software ? kPendingSoftware : 0) | (Instant{hart.timer} <= now() ? kPendingTimer : 0);
 }
 void wait_for_interrupt() {
     explore::choice();
@@ -167,10 +259,31 @@ void copy_page(void* __restrict to, const void* __restrict from) {
     std::memcpy(to, from, kPageBytes);
 }
 
-// One address space that holds nothing: translations are never wrong.
 void remote_fence_i(CpuMask) {}
-void flush_tlb(CpuMask, VirtAddr, std::uint64_t, std::uint16_t) {}
-void switch_address_space(PhysAddr, std::uint16_t) {}
+// Each hart forgets when the request reaches it, and walks no tables older than those of who asked (SBI
+// specification, "RFENCE": the call returns once all have).
+void flush_tlb(CpuMask cpus, VirtAddr start, std::uint64_t bytes, std::uint16_t asid) {
+    cpus.for_each([&](CpuId cpu) {
+        explore::choice();
+        auto& hart = harts[cpu.value()];
+        const bool is_there = hart.remembered_page >= start && hart.remembered_page - start < bytes;
+        if (hart.remembered_asid == asid && is_there) {
+            hart.remembers = false;
+        }
+        explore::catch_up(cpu.value());
+    });
+}
+// As riscv64 does: without an ASID all is forgotten that has none.
+void switch_address_space(PhysAddr root, std::uint16_t asid) {
+    explore::choice();
+    auto& hart = harts[explore::current_hart()];
+    hart.root = root;
+    hart.asid = asid;
+    if (asid == 0 && hart.remembered_asid == 0) {
+        hart.remembers = false;
+    }
+    explore::choice();
+}
 std::uint64_t physmap_base() {
     return reinterpret_cast<std::uint64_t>(explore::machine::ram) - explore::machine::kRamBase.value();
 }

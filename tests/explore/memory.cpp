@@ -309,6 +309,13 @@ void fence(std::uint32_t hart, Order order) {
     }
 }
 
+void catch_up(std::uint32_t hart, std::uint32_t other) {
+    if (hart != other) {
+        state.views[hart].now.join(state.views[other].now);
+        ++state.views[other].now.clock[other];
+    }
+}
+
 bool settle() {
     bool changed = false;
     for (std::uint32_t i = 0; i < state.location_count; ++i) {

@@ -40,6 +40,8 @@ void exchange(std::uint32_t hart, const volatile void* address, std::uint64_t be
 // A compare-exchange that failed.
 void failed_exchange(std::uint32_t hart, const volatile void* address, Order order);
 void fence(std::uint32_t hart, Order order);
+// `hart` sees everything that `other` sees.
+void catch_up(std::uint32_t hart, std::uint32_t other);
 // A long time passes: every store has arrived everywhere. False when they all had.
 bool settle();
 

@@ -20,6 +20,7 @@ void expect_none(std::uint32_t harts, const std::function<void(World&)>& build, 
         trace += "  " + line + "\n";
     }
     EXPECT_EQ(outcome.violation, "") << trace;
+    EXPECT_TRUE(outcome.complete) << "after " << outcome.executions << " executions";
     std::printf("%llu executions, %llu steps%s\n", static_cast<unsigned long long>(outcome.executions),
                 static_cast<unsigned long long>(outcome.steps), outcome.complete ? ", complete" : "");
 }

@@ -25,10 +25,12 @@ enum class Fencing : std::uint8_t { None, AcquireRelease, SeqCst, Fences };
 [[nodiscard]] Outcome references(const Bounds& bounds);
 [[nodiscard]] Outcome trace_ring(const Bounds& bounds);
 
-// kernel/mm: a hart comes to an address space, or runs in it, while another one unmaps a page. Once that has
-// returned nobody reads the page through what his TLB kept.
-[[nodiscard]] Outcome shootdown(const Bounds& bounds);
-// The last hart leaves while another one takes the space apart.
-[[nodiscard]] Outcome teardown(const Bounds& bounds);
+// kernel/mm: one hart runs in an address space, another comes to it that may remember a page under this ASID
+// from whoever had it before, and a third unmaps a page. Nobody reads the page once it is given back. Without
+// ASIDs every switch forgets.
+[[nodiscard]] Outcome shootdown(bool with_asids, const Bounds& bounds);
+// A hart reads a page and leaves while another one takes the space apart: it is on no table, and reads no
+// page, that was given back.
+[[nodiscard]] Outcome teardown(bool with_asids, const Bounds& bounds);
 
 }  // namespace explore

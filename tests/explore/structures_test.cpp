@@ -60,6 +60,18 @@ TEST(Structures, References) {
 TEST(Structures, TraceRing) {
     expect_none(trace_ring(kThree));
 }
+TEST(Structures, ShootdownWithAsids) {
+    expect_none(shootdown(true, kThree));
+}
+TEST(Structures, ShootdownWithoutAsids) {
+    expect_none(shootdown(false, kThree));
+}
+TEST(Structures, TeardownWithAsids) {
+    expect_none(teardown(true, kThree));
+}
+TEST(Structures, TeardownWithoutAsids) {
+    expect_none(teardown(false, kThree));
+}
 
 }  // namespace
 }  // namespace explore

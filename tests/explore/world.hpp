@@ -73,6 +73,13 @@ class World {
     static std::function<void(World&, Actor&)> yield();
     static std::function<void(World&, Actor&)> kill(Actor& target);
     static std::function<void(World&, Actor&)> set_online(std::uint32_t hart, bool online);
+    // Words of user memory that are 0 at first, after watch_words(). A wait is for a word to be no longer 0;
+    // to wake stores 1 before.
+    static constexpr std::uint32_t kWords = 2;
+    void watch_words();
+    static std::function<void(World&, Actor&)> futex_wait(std::uint32_t word, kernel::Duration timeout = {});
+    static std::function<void(World&, Actor&)> futex_wake(std::uint32_t word, std::uint32_t count);
+    static std::function<void(World&, Actor&)> futex_requeue(std::uint32_t from, std::uint32_t to);
 
     // ---- The explorer's side ----
     void begin_run();
