@@ -22,8 +22,8 @@ readonly backports_line="deb http://deb.debian.org/debian $backports_suite main"
 run_packages=(cmake ninja-build ccache g++ g++-riscv64-linux-gnu git python3 xz-utils linux-source-6.12
               libtomlplusplus-dev googletest device-tree-compiler)
 # Testing: libfdt as the host's oracle, the second compiler, its tools and its libFuzzer, U-Boot, what makes the SD card image,
-# debuggers, protoc, which reads traces, and a browser that looks at the page of scripts/report.sh.
-test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr u-boot-qemu
+# debuggers, protoc, which reads traces, spin, which checks models, and a browser that looks at the page of scripts/report.sh.
+test_packages=(libfdt-dev libgtest-dev libgmock-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr spin u-boot-qemu
                mtools dosfstools genimage gdb-multiarch openocd qemu-user cpio chromium-headless-shell
                protobuf-compiler)
 # name=oldest version that works
