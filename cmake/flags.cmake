@@ -48,6 +48,13 @@ if(NEURON_TARGET)
     target_compile_options(neuron_kernel INTERFACE
         $<$<BOOL:${NEURON_COVERAGE}>:$<$<COMPILE_LANGUAGE:CXX>:-fsanitize-coverage=trace-pc>>)
     target_compile_definitions(neuron_kernel INTERFACE $<$<BOOL:${NEURON_COVERAGE}>:NEURON_COVERAGE>)
+    # Calls before each access to memory (kernel/mm/shadow.hpp). Copies and fills stay calls, which are looked at whole.
+    if(NEURON_KASAN)
+        target_compile_definitions(neuron_kernel INTERFACE NEURON_KASAN)
+        target_compile_options(neuron_kernel INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=kernel-address
+            --param=asan-instrumentation-with-call-threshold=0 --param=asan-stack=0 --param=asan-globals=0
+            -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -fno-builtin-memcmp>)
+    endif()
     # The release kernel is optimised as a whole: most of what a system call calls is a line or two in another file.
     # Debug builds keep one object per source, whose backtraces name every function.
     if(NOT NEURON_DEBUG AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -6,11 +6,12 @@ set -uo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/soak.sh fuzz|storm|mixed [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
+usage: scripts/soak.sh fuzz|storm|mixed|sanitized [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
   fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, every other time guided by what the
              kernel of build/riscv-fuzz says they reach, if there is one; and the parsers in turn
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
   mixed      both in turn
+  sanitized  on the kernel with shadow memory (build riscv-kasan too): fuzzed calls, storms, the selftest and programs that mean ill
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next ones count on (default: the time)
   --lane     default both in turn: icount repeats itself, mttcg races
@@ -25,7 +26,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONDONTWRITEBYTECODE=1
 mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4 append=
 case "$mode" in
-    fuzz | storm | mixed) shift ;;
+    fuzz | storm | mixed | sanitized) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 1 ;;
 esac
@@ -45,8 +46,11 @@ for number in "$minutes" "$seed" "$smp"; do
     [[ $number =~ ^[0-9]+$ ]] || { echo "soak.sh $mode: not a number: '$number'" >&2; exit 1; }
 done
 [[ $lane =~ ^(icount|mttcg|both)$ ]] || { echo "soak.sh $mode: no lane is called '$lane'" >&2; exit 1; }
-build=$root/build/riscv-debug logs=$root/build/logs/soak guide=$root/build/riscv-fuzz/Image
-[ -f "$build/Image" ] || { echo "soak.sh $mode: nothing built in build/riscv-debug" >&2; exit 1; }
+build=$root/build/riscv-debug logs=$root/build/logs/soak kernel=riscv-debug guide=$root/build/riscv-fuzz/Image
+[ "$mode" != sanitized ] || { kernel=riscv-kasan guide=; }
+for preset in riscv-debug "$kernel"; do
+    [ -f "$root/build/$preset/Image" ] || { echo "soak.sh $mode: nothing built in build/$preset" >&2; exit 1; }
+done
 mkdir -p "$logs"
 
 calls=0 guided=0 storms=0 parsers=0 parser=0
@@ -54,7 +58,7 @@ targets=(fdt elf cpio cmdline recipe decoder)
 
 # boot NAME LANE ARCHIVE GOOD APPEND: a line that matches GOOD must come, no panic, and the machine must end by itself.
 boot() {
-    local name=$1 lane=$2 archive=$3 good=$4 append=$5 image=${6:-$build/Image} status=0
+    local name=$1 lane=$2 archive=$3 good=$4 append=$5 image=${6:-$root/build/$kernel/Image} status=0
     local command=("$root/tools/qemu_run.py" --image "$image" --initrd "$build/$archive" --smp "$smp" --lane "$lane"
         --timeout 900 --append "$append")
     "${command[@]}" --log "$logs/$name.uart.log" >"$logs/$name.txt" 2>&1 || status=$?
@@ -81,6 +85,7 @@ fuzz_round() {
     fi
     calls=$((calls + $(sed -nE 's/^call_fuzz: good: ([0-9]+) calls.*/\1/p' "$logs/$name.uart.log" | tail -n 1)))
     rm -f "$logs/$name".*
+    [ "$mode" != sanitized ] || return 0
     "$root/scripts/fuzz.sh" "${targets[parser]}" --minutes 0.5 --seed "$1" >"$logs/parser.txt" 2>&1 || { cat "$logs/parser.txt" >&2; return 1; }
     parsers=$((parsers + $(sed -nE 's/^fuzz [a-z]+: ([0-9]+) inputs.*/\1/p' "$logs/parser.txt" | tail -n 1)))
     parser=$(((parser + 1) % ${#targets[@]}))
@@ -93,6 +98,19 @@ storm_round() {
     rm -f "$logs/$name".*
 }
 
+# What stays the same in each round, in turn.
+fixed_round() {
+    local programs=(selftest neuron_calls_adversaries neuron_calls_hostile)
+    local program=${programs[round / 3 % 3]}
+    local name=$program-$1-$2
+    if [ "$program" = selftest ]; then
+        boot "$name" "$2" initrd.cpio '^SELFTEST: end [(]pass=[0-9]+ fail=0 ' "$append" || return 1
+    else
+        boot "$name" "$2" test-initrd.cpio '^init: exited with status 0' "$append loglevel=4 init=/bin/$program" || return 1
+    fi
+    rm -f "$logs/$name".*
+}
+
 end=$((SECONDS + minutes * 60)) round=0 begin=$seed
 while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
     case "$lane" in
@@ -100,7 +118,11 @@ while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
         *) this=$lane ;;
     esac
     status=0
-    if [ "$mode" = fuzz ] || { [ "$mode" = mixed ] && [ $((round / 2 % 2)) -eq 0 ]; }; then
+    if [ "$mode" = sanitized ] && [ $((round % 3)) -eq 2 ]; then
+        fixed_round "$seed" "$this" || status=1
+    elif [ "$mode" = sanitized ] && [ $((round % 3)) -eq 0 ]; then
+        fuzz_round "$seed" "$this" || status=1
+    elif [ "$mode" = fuzz ] || { [ "$mode" = mixed ] && [ $((round / 2 % 2)) -eq 0 ]; }; then
         fuzz_round "$seed" "$this" || status=1
     else
         storm_round "$seed" "$this" || status=1

@@ -24,7 +24,7 @@ stages=(
     "figures   65 shares, lag, latency, budgets and costs in figures, against their limits"
     "scale     50 ten thousand threads, a thousand processes, what independent harts share"
     "mttcg     95 boots with a host thread per hart"
-    "debug     90 boots of the debug image, system calls"
+    "debug    105 boots of the debug image, system calls, faults of firmware and interrupts"
     "boards   35 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      35 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs  125 programs from elsewhere, malformed input, hostile programs"
@@ -97,7 +97,7 @@ run_stage() {
             ;;
         scale) run_ctest riscv-release -L scale ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
-        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*|call-fuzz.*)$' ;;
+        debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*|call-fuzz.*|control-debug.*|fault-.*)$' ;;
         boards) run_ctest riscv-release -L boards ;;
         card) run_ctest riscv-release -L card ;;
         programs) run_ctest riscv-release -L 'programs|malformed' ;;

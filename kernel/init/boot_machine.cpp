@@ -5,6 +5,7 @@
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
+#include "arch/riscv64/faults.hpp"
 #include "arch/riscv64/firmware.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "init/boot.hpp"
@@ -71,6 +72,13 @@ void read_command_line() {
     if (!the_command_line.break_feature.empty()) {
         log::marker("*** neuron.break=", the_command_line.break_feature,
                     ": this kernel is broken on purpose, its selftest must FAIL ***");
+    }
+    if (const std::string_view fault = the_command_line.fault; !fault.empty()) {
+        if (arch::faults::set(fault)) {
+            log::marker("*** neuron.fault=", fault, ": firmware and interrupts misbehave on purpose ***");
+        } else {
+            log::warn("neuron.fault=", fault, ": no such fault, or no debug kernel");
+        }
     }
 }
 

@@ -9,8 +9,10 @@
 #include "lib/log.hpp"
 #include "mm/asid.hpp"
 #include "mm/frames.hpp"
+#include "mm/junk.hpp"
 #include "mm/kernel_map.hpp"
 #include "mm/layout.hpp"
+#include "mm/shadow.hpp"
 
 extern "C" const char image_start[];
 extern "C" const char image_end[];
@@ -120,6 +122,13 @@ void start_memory(const BootArguments& boot) {
     if (machine().initrd.has_value()) {
         subtract(free_ranges, machine().initrd->start, machine().initrd->start + machine().initrd->bytes);
     }
+    mm::set_junk(command_line().junk);
+#ifdef NEURON_KASAN
+    for (mm::PhysRange& range : free_ranges) {
+        range = mm::set_up_shadow(range);
+    }
+    mm::start_watching();
+#endif
     const std::uint64_t lost = mm::frames().init({free_ranges.begin(), free_ranges.size()});
     if (lost > 0) {
         log::warn("memory: ", ByteCount{lost}, " in too many far-apart places are left unused");

@@ -170,9 +170,15 @@ bool CommandLine::accept_known(const Word& word) {
         }
     } else if (word.key == "neuron.break") {
         read_name(word, break_feature);
+    } else if (word.key == "neuron.fault") {
+        read_name(word, fault);
     } else if (word.key == "neuron.fail") {
         if (const auto interval = number(word, UINT32_MAX)) {
             fail_allocation = static_cast<std::uint32_t>(*interval);
+        }
+    } else if (word.key == "neuron.junk") {
+        if (const auto fill = number(word, UINT8_MAX)) {
+            junk = static_cast<std::byte>(*fill);
         }
     } else if (word.key == "neuron.trace") {
         read_trace(word);

@@ -7,6 +7,7 @@
 #include "arch/contract.hpp"
 #include "drivers/console.hpp"
 #include "init/log.hpp"
+#include "lib/fatal.hpp"
 
 namespace kernel {
 
@@ -14,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMaxFrames = 32;
 constexpr std::size_t kRegistersPerLine = 3;
-constexpr std::size_t kReportLineBytes = 320;  // the longest text, with room for what stands before it
+constexpr std::size_t kReportLineBytes = 400;  // the longest text, with room for what stands before it
 // The psABI keeps the stack pointer, and so every frame pointer, on 16 bytes.
 constexpr std::uint64_t kFrameAlignment = 16;
 
@@ -207,6 +208,10 @@ std::size_t walk_frames(std::uint64_t frame_pointer, StackBounds stack,
 
 void check_failed(const char* expression, const char* file, int line) {
     panic("CHECK failed: ", expression, " at ", file, ":", line);
+}
+
+void fatal(std::string_view text) {
+    panic_with_text(text);
 }
 
 void check_failed_values(const char* expression, const char* file, int line, std::uint64_t left,

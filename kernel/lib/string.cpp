@@ -99,12 +99,25 @@ void copy_down(Byte* to, const Byte* from, std::size_t bytes) {
 
 extern "C" {
 
+#ifdef NEURON_KASAN
+// mm/shadow_hooks.cpp: what a copy or fill touches is looked at as a whole, not word by word.
+void __asan_loadN_noabort(void* address, std::size_t bytes);
+void __asan_storeN_noabort(void* address, std::size_t bytes);
+#else
+#define __asan_loadN_noabort(address, bytes) static_cast<void>(0)
+#define __asan_storeN_noabort(address, bytes) static_cast<void>(0)
+#endif
+
 void* memcpy(void* __restrict to, const void* __restrict from, std::size_t bytes) {
+    __asan_loadN_noabort(const_cast<void*>(from), bytes);
+    __asan_storeN_noabort(to, bytes);
     copy_up(static_cast<Byte*>(to), static_cast<const Byte*>(from), bytes);
     return to;
 }
 
 void* memmove(void* to, const void* from, std::size_t bytes) {
+    __asan_loadN_noabort(const_cast<void*>(from), bytes);
+    __asan_storeN_noabort(to, bytes);
     const auto distance = reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from);
     // Upwards unless `to` lies inside the source; the subtraction wraps to a large number when it lies before
     // it. The shifted copy is safe too then: it writes word n only after it has read the word that n + 1
@@ -118,6 +131,7 @@ void* memmove(void* to, const void* from, std::size_t bytes) {
 }
 
 void* memset(void* to, int value, std::size_t bytes) {
+    __asan_storeN_noabort(to, bytes);
     auto* target = static_cast<Byte*>(to);
     const auto byte = static_cast<Byte>(value);
     if (bytes >= kSmall) {
@@ -144,6 +158,8 @@ void* memset(void* to, int value, std::size_t bytes) {
 }
 
 int memcmp(const void* left, const void* right, std::size_t bytes) {
+    __asan_loadN_noabort(const_cast<void*>(left), bytes);
+    __asan_loadN_noabort(const_cast<void*>(right), bytes);
     const auto* a = static_cast<const Byte*>(left);
     const auto* b = static_cast<const Byte*>(right);
     if (misalignment(a) == 0 && misalignment(b) == 0) {

@@ -32,8 +32,9 @@ struct FrameInfo {
     // Atomic, relaxed: a hart looks at it without the lock, when it frees, while another under the lock looks
     // at its buddy's.
     std::atomic<FrameState> state{FrameState::NoHead};
-    // Debug builds; written by whoever owns the frame then.
-    bool is_poisoned : 1 {false};      // freed, and filled with the poison pattern
+    // Written by whoever owns the frame then.
+    bool is_filled : 1 {false};  // freed, and filled with what junk() says
+    // Debug builds.
     bool is_for_programs : 1 {false};  // FrameAllocator::note_for_programs()
     bool is_cached{false};             // in a hart's cache, so nobody may free it or take a reference
 };

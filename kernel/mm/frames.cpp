@@ -8,6 +8,7 @@
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
 #include "mm/fault_injection.hpp"
+#include "mm/frame_junk.hpp"
 
 namespace kernel::mm {
 
@@ -30,53 +31,31 @@ std::span<std::byte> block_bytes(PhysAddr block, std::uint32_t order) {
 }
 
 #ifdef NEURON_DEBUG
-constexpr std::size_t kCheckedBytes =
-    64;  // at each end of a frame: a whole check would double the price of debugging
-
-void note_cached(FrameInfo& info) {
-    CHECK(!info.is_cached);
-    info.is_cached = true;
-}
-
-void note_given_out(FrameInfo& info) {
-    CHECK(info.is_cached);
-    info.is_cached = false;
-}
-
 void check_not_cached(const FrameInfo& info) {
     CHECK(!info.is_cached);
 }
 
-void poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
-    std::memset(block_bytes(block, order).data(), std::to_integer<int>(kPoisonByte), kPageSize << order);
+void forget_use(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
     for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
-        FrameInfo& info = region.info(block + i * kPageSize);
-        info.is_poisoned = true;
-        info.is_for_programs = false;
+        region.info(block + i * kPageSize).is_for_programs = false;
     }
 }
 
-// Stops the machine when a free frame has been written to.
-void check_poison(BuddyRegion& region, PhysAddr block, std::uint32_t order) {
-    for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
-        const PhysAddr frame = block + i * kPageSize;
-        FrameInfo& info = region.info(frame);
-        if (!info.is_poisoned) {
-            continue;
-        }
-        info.is_poisoned = false;
-        const auto bytes = frame_bytes(frame);
-        const auto is_poison = [](std::byte byte) { return byte == kPoisonByte; };
-        CHECK(std::ranges::all_of(bytes.first(kCheckedBytes), is_poison));
-        CHECK(std::ranges::all_of(bytes.last(kCheckedBytes), is_poison));
+// Both for frames on their way through a cache; those that rest pass through none.
+void forget_cached(BuddyRegion& region, PhysAddr frame) {
+    if (!is_careful()) {
+        forget_contents(region, frame, 0);
+    }
+}
+void check_cached(BuddyRegion& region, PhysAddr frame) {
+    if (!is_careful()) {
+        check_contents(region, frame, 0);
     }
 }
 #else
-void note_cached(FrameInfo&) {}
-void note_given_out(FrameInfo&) {}
 void check_not_cached(const FrameInfo&) {}
-void poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
-void check_poison(BuddyRegion&, PhysAddr, std::uint32_t) {}
+void forget_use(BuddyRegion&, PhysAddr, std::uint32_t) {}
+void forget_cached(BuddyRegion&, PhysAddr) {}
 #endif
 
 }  // namespace
@@ -92,6 +71,11 @@ std::span<std::byte> frame_bytes(PhysAddr frame) {
 std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     LockGuard guard{lock_};
     CHECK_EQ(region_count_, 0U);
+    if (is_careful()) {
+        for (HartCache& cache : caches_) {
+            cache.capacity = 0;
+        }
+    }
     std::uint64_t lost = 0;
     for (std::size_t first = 0; first < free_ranges.size();) {
         // One region: ranges until the next large hole. Its bookkeeping comes out of its largest range.
@@ -149,7 +133,7 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
 #ifdef NEURON_DEBUG  // a release kernel need not find out which region it is of
     BuddyRegion& region = region_of(frame);
     note_given_out(region.info(frame));
-    check_poison(region, frame, 0);
+    check_cached(region, frame);
 #endif
     return frame;
 }
@@ -173,13 +157,15 @@ Result<PhysAddr> FrameAllocator::allocate(std::uint32_t order) {
         return Error::NoMemory;
     }
     LockGuard guard{lock_};
-    for (std::size_t i = 0; i < region_count_; ++i) {
-        const Result<PhysAddr> block = regions_[i].allocate(order);
-        if (block) {
-            check_poison(regions_[i], *block, order);
-            return block;
+    do {
+        for (std::size_t i = 0; i < region_count_; ++i) {
+            const Result<PhysAddr> block = regions_[i].allocate(order);
+            if (block) {
+                check_contents(regions_[i], *block, order);
+                return block;
+            }
         }
-    }
+    } while (end_rest());
     return Error::NoMemory;
 }
 
@@ -193,7 +179,8 @@ void FrameAllocator::free(PhysAddr block, std::uint32_t order) {
         unref(block);
         return;
     }
-    poison(region, block, order);
+    forget_use(region, block, order);
+    forget_contents(region, block, order);
     LockGuard guard{lock_};
     region.free(block, order);
 }
@@ -247,10 +234,11 @@ void FrameAllocator::unref_further(PhysAddr frame) {
         info.references.store(1, std::memory_order_relaxed);
     }
     note_cached(info);
-    poison(region, frame, 0);
+    forget_use(region, frame, 0);
+    forget_cached(region, frame);
     HartCache& cache = this_hart();
     const std::uint32_t count = cache.count.load(std::memory_order_relaxed);
-    if (count == kCacheCapacity) [[unlikely]] {
+    if (count == cache.capacity) [[unlikely]] {
         put_in_full(cache, frame);
         return;
     }
@@ -259,6 +247,10 @@ void FrameAllocator::unref_further(PhysAddr frame) {
 }
 
 void FrameAllocator::put_in_full(HartCache& cache, PhysAddr frame) {
+    if (cache.capacity == 0) {
+        put_to_rest(frame);
+        return;
+    }
     spill(cache, kCacheCapacity - kCacheBatch);
     const std::uint32_t count = cache.count.load(std::memory_order_relaxed);
     cache.frames[count] = frame;
@@ -270,6 +262,16 @@ std::uint32_t FrameAllocator::references(PhysAddr frame) const {
 }
 
 #ifdef NEURON_DEBUG
+void FrameAllocator::note_cached(FrameInfo& info) {
+    CHECK(!info.is_cached);
+    info.is_cached = true;
+}
+
+void FrameAllocator::note_given_out(FrameInfo& info) {
+    CHECK(info.is_cached);
+    info.is_cached = false;
+}
+
 void FrameAllocator::note_for_programs(PhysAddr frame) {
     region_of(frame).info(frame).is_for_programs = true;
 }
@@ -291,7 +293,7 @@ bool FrameAllocator::is_for_programs(PhysAddr) const {
 
 FrameStats FrameAllocator::stats() const {
     LockGuard guard{lock_};
-    FrameStats stats;
+    FrameStats stats{.total = 0, .free = resting_count_};
     for (std::size_t i = 0; i < region_count_; ++i) {
         stats.total += regions_[i].total_frames();
         stats.free += regions_[i].free_frames();
@@ -303,6 +305,11 @@ FrameStats FrameAllocator::stats() const {
 }
 
 void FrameAllocator::drain_this_hart() {
+    {
+        LockGuard guard{lock_};
+        while (end_rest()) {
+        }
+    }
     spill(this_hart(), 0);
 }
 
@@ -327,6 +334,9 @@ std::size_t FrameAllocator::further_region(PhysAddr frame) const {
 }
 
 std::uint32_t FrameAllocator::refill(HartCache& cache) {
+    if (cache.capacity == 0) {
+        return take_one(cache);
+    }
     LockGuard guard{lock_};
     std::uint32_t count = 0;
     for (std::size_t i = 0; i < region_count_; ++i) {

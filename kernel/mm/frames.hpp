@@ -2,11 +2,12 @@
 // Physical memory by the frame (4 KiB): a buddy allocator over every free range of RAM, with a small cache of
 // single frames per hart in front of it, and a reference count per frame for those that are shared.
 //
-// A frame is given out with one reference and returns when the last one is dropped. In debug builds a free
-// frame is filled with kPoisonByte and the ends of it are checked when it is given out again. Freeing what is
-// free, or what was never ours, stops the machine; what a hart's cache holds is known to be free in debug
-// builds only: its record says "in use, one reference" while it is there, so that a hart that allocates and
-// frees writes no record, whose line is shared with the records of three other frames and their harts.
+// A frame is given out with one reference and returns when the last one is dropped. In debug builds, or when
+// set_junk() was called, a free frame is filled and looked at when it is given out again (mm/junk.hpp).
+// Freeing what is free, or what was never ours, stops the machine; what a hart's cache holds is known to be
+// free in debug builds only: its record says "in use, one reference" while it is there, so that a hart that
+// allocates and frees writes no record, whose line is shared with the records of three other frames and their
+// harts.
 #pragma once
 
 #include <array>
@@ -18,12 +19,11 @@
 #include "lib/cpu_mask.hpp"
 #include "lib/result.hpp"
 #include "mm/buddy_region.hpp"
+#include "mm/junk.hpp"
 #include "mm/layout.hpp"
 #include "sync/spinlock.hpp"
 
 namespace kernel::mm {
-
-inline constexpr std::byte kPoisonByte{0xd5};
 
 struct FrameStats {
     std::uint64_t total{0};  // frames under management, without the allocator's own bookkeeping
@@ -89,6 +89,7 @@ class FrameAllocator {
     // Hart-local, but for count, which stats() of another hart reads.
     struct alignas(64) HartCache {
         std::atomic<std::uint32_t> count{0};
+        std::uint32_t capacity{kCacheCapacity};  // 0: nothing stays here, is_careful()
         std::array<PhysAddr, kCacheCapacity> frames{};
     };
 
@@ -108,6 +109,13 @@ class FrameAllocator {
     // allocate_frame(), inlined into both that are on the fault path.
     [[nodiscard]] Result<PhysAddr> take_frame() EXCLUDES(lock_);
     [[nodiscard]] HartCache& this_hart();
+#ifdef NEURON_DEBUG
+    static void note_cached(FrameInfo& info);
+    static void note_given_out(FrameInfo& info);
+#else
+    static void note_cached(FrameInfo&) {}
+    static void note_given_out(FrameInfo&) {}
+#endif
     // Pre: the cache is empty. Returns how many frames it has now.
     [[nodiscard, gnu::noinline]] std::uint32_t refill(HartCache& cache) EXCLUDES(lock_);
     // Puts a frame into a cache that was full.
@@ -115,6 +123,17 @@ class FrameAllocator {
     // Frames that lie in a row go back as one block: freed and taken in order, as by whoever uses much
     // memory, they cost a tenth of what they do one by one.
     [[gnu::noinline]] void spill(HartCache& cache, std::uint32_t keep) EXCLUDES(lock_);
+    // While is_careful(), frames_careful.cpp: a frame that comes back waits behind the ones that came before,
+    // is looked at when it is given out, and passes through no cache on the way.
+    [[nodiscard]] std::uint32_t take_one(HartCache& cache) EXCLUDES(lock_);
+    void put_to_rest(PhysAddr frame) EXCLUDES(lock_);
+    // The one that has rested longest goes back to its region. False: none rests.
+    bool end_rest() REQUIRES(lock_);
+
+    static constexpr std::size_t kMaxResting = 128;
+    std::array<PhysAddr, kMaxResting> resting_ GUARDED_BY(lock_){};
+    std::size_t first_resting_ GUARDED_BY(lock_){0};
+    std::size_t resting_count_ GUARDED_BY(lock_){0};
 
     mutable SpinLock lock_{LockRank::Frames};
     // Which regions exist is immutable after init; what is free in them is guarded by lock_.

@@ -7,14 +7,24 @@
 
 #include "arch/contract.hpp"
 #include "lib/check.hpp"
+#include "lib/fatal.hpp"
+#include "lib/format.hpp"
 #include "mm/fault_injection.hpp"
 #include "mm/frames.hpp"
+#include "mm/junk.hpp"
 
 namespace kernel::mm {
+
+namespace {
+
+constexpr std::size_t kMessageBytes = 300;
+
+}  // namespace
 
 void SlabCache::set_object_bytes(std::size_t object_bytes, std::size_t alignment) {
     const LockGuard guard{lock_};
     CHECK(in_use_ == 0);
+    object_bytes_ = object_bytes;
     stride_ = stride_for(object_bytes, alignment);
     order_ = order_for(stride_);
 }
@@ -28,19 +38,60 @@ Result<void*> SlabCache::allocate() {
         TRY(grow());
     }
     Slab& slab = *with_room_;
-    // with_room_ lists only slabs with a free slot, and slots past the capacity are marked taken.
-    std::size_t word = 0;
-    while (slab.taken[word] == ~std::uint64_t{0}) {
-        ++word;
-    }
-    const auto bit = static_cast<std::size_t>(std::countr_one(slab.taken[word]));
-    slab.taken[word] |= std::uint64_t{1} << bit;
+    const std::size_t slot = free_slot(slab);
+    slab.taken[slot / 64] |= std::uint64_t{1} << (slot % 64);
     ++slab.used;
     ++in_use_;
     if (slab.used == slab.capacity) {
         unlink(slab);
     }
-    return reinterpret_cast<std::byte*>(&slab) + kHeaderBytes + (word * 64 + bit) * stride_;
+    std::byte* const object = reinterpret_cast<std::byte*>(&slab) + kHeaderBytes + slot * stride_;
+    note_given_out(object);
+    return object;
+}
+
+// Pre: the slab has a free slot; those past its capacity are marked taken.
+std::size_t SlabCache::free_slot(Slab& slab) {
+    std::size_t word = 0;
+    if (is_careful()) [[unlikely]] {
+        // The next one after the last, so that a slot that was freed rests.
+        const std::size_t from = (slab.last_slot + 1) % kMaxObjectsPerSlab;
+        word = from / 64;
+        std::uint64_t candidates = ~slab.taken[word] & (~std::uint64_t{0} << (from % 64));
+        while (candidates == 0) {
+            word = (word + 1) % slab.taken.size();
+            candidates = ~slab.taken[word];
+        }
+        slab.last_slot = word * 64 + static_cast<std::size_t>(std::countr_zero(candidates));
+        return slab.last_slot;
+    }
+    while (slab.taken[word] == ~std::uint64_t{0}) {
+        ++word;
+    }
+    return word * 64 + static_cast<std::size_t>(std::countr_one(slab.taken[word]));
+}
+
+void SlabCache::note_given_out(std::byte* object) const {
+    note_object_given_out(object, object_bytes_);
+    const auto fill = junk();
+    if (!fill.has_value()) {
+        return;
+    }
+    if (const auto change = first_change({object, object_bytes_}, *fill); change.has_value()) {
+        Line<kMessageBytes> line;
+        line << "a free object of " << name_ << " was written to: byte " << *change << " of " << object_bytes_
+             << " at " << hex(reinterpret_cast<std::uint64_t>(object)) << " is "
+             << hex(std::to_integer<std::uint64_t>(object[*change])) << " instead of "
+             << hex(std::to_integer<std::uint64_t>(*fill));
+        fatal(line.text());
+    }
+}
+
+void SlabCache::note_freed(void* object) const {
+    if (const auto fill = junk(); fill.has_value()) {
+        std::memset(object, std::to_integer<int>(*fill), object_bytes_);
+    }
+    note_object_freed(object, object_bytes_);
 }
 
 void SlabCache::free(void* object) {
@@ -54,9 +105,7 @@ void SlabCache::free(void* object) {
     CHECK(offset % stride_ == 0 && index < slab.capacity);
     const std::uint64_t bit = std::uint64_t{1} << (index % 64);
     CHECK((slab.taken[index / 64] & bit) != 0);
-#ifdef NEURON_DEBUG
-    std::memset(object, std::to_integer<int>(kPoisonByte), stride_);
-#endif
+    note_freed(object);
     if (slab.used == slab.capacity) {
         link(slab);
     }
@@ -66,6 +115,7 @@ void SlabCache::free(void* object) {
     if (slab.used == 0) {
         unlink(slab);
         slab.owner = nullptr;
+        note_slab_ended(&slab, slab_bytes());
         frames().free(virt_to_phys(&slab), order_);
     }
 }
@@ -86,6 +136,17 @@ Result<void> SlabCache::grow() {
         const std::size_t slots = slab->capacity - std::min<std::size_t>(slab->capacity, word * 64);
         slab->taken[word] = slots >= 64 ? 0 : ~std::uint64_t{0} << slots;
     }
+    if (const auto fill = junk(); fill.has_value()) {
+        std::memset(reinterpret_cast<std::byte*>(slab) + kHeaderBytes, std::to_integer<int>(*fill),
+                    slab_bytes() - kHeaderBytes);
+    }
+#ifdef NEURON_KASAN
+    slab->shape = {.name = name_,
+                   .first = reinterpret_cast<std::uintptr_t>(slab) + kHeaderBytes,
+                   .object_bytes = object_bytes_,
+                   .stride = stride_};
+    note_slab(slab, slab_bytes(), slab->shape);
+#endif
     link(*slab);
     return {};
 }

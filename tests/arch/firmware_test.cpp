@@ -4,7 +4,13 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
+
+#include "arch/riscv64/faults.hpp"
 
 namespace sbi = kernel::arch::sbi;
 using ::testing::ElementsAre;
@@ -18,6 +24,9 @@ struct FakeFirmware {
     std::uint32_t minor{0};
     std::uint64_t implementation{1};
     std::uint64_t version{0x10005};
+    // What each call answers that is none of Base; nothing: "not supported".
+    std::optional<std::int64_t> answer;
+    std::vector<std::pair<sbi::Extension, std::uint64_t>> calls;
     std::set<sbi::Extension> extensions{sbi::Extension::Time,        sbi::Extension::Ipi,
                                         sbi::Extension::Rfence,      sbi::Extension::Hsm,
                                         sbi::Extension::SystemReset, sbi::Extension::DebugConsole};
@@ -37,6 +46,10 @@ class FirmwareTest : public testing::Test {
 }  // namespace
 
 sbi::RawResult sbi::raw_call(Extension extension, std::uint64_t function, const RawArguments& arguments) {
+    if (extension != Extension::Base && fake.answer.has_value()) {
+        fake.calls.emplace_back(extension, function);
+        return {*fake.answer, 0};
+    }
     if (extension != Extension::Base || !fake.has_base) {
         return {-2, 0};
     }
@@ -105,6 +118,84 @@ TEST_F(FirmwareTest, Sbi01HasNothing) {
     EXPECT_FALSE(firmware.has_time);
     EXPECT_EQ(sbi::implementation_name(firmware.implementation), "Berkeley Boot Loader");
     EXPECT_EQ(sbi::implementation_name(99), "");
+}
+
+// Every call that can fail, by name.
+std::vector<std::pair<std::string_view, kernel::Error>> errors_of_all_calls() {
+    using kernel::Error;
+    const std::array<kernel::HartId, 2> near_and_far{kernel::HartId{1}, kernel::HartId{200}};
+    std::vector<std::pair<std::string_view, Error>> errors;
+    const auto note = [&errors](std::string_view name, const auto& result) {
+        EXPECT_FALSE(result.ok()) << name;
+        if (!result.ok()) {
+            errors.emplace_back(name, result.error());
+        }
+    };
+    note("set_timer", sbi::set_timer(1));
+    note("send_ipi", sbi::send_ipi(near_and_far));
+    note("remote_fence_i", sbi::remote_fence_i(near_and_far));
+    note("remote_sfence_vma", sbi::remote_sfence_vma(near_and_far, kernel::VirtAddr{0}, 4096));
+    note("remote_sfence_vma_asid", sbi::remote_sfence_vma_asid(near_and_far, kernel::VirtAddr{0}, 4096, 1));
+    note("start_hart", sbi::start_hart(kernel::HartId{1}, kernel::PhysAddr{0}, 0));
+    note("hart_state", sbi::hart_state(kernel::HartId{1}));
+    note("stop_this_hart", sbi::stop_this_hart());
+    note("reset", sbi::reset(sbi::ResetType::Shutdown, sbi::ResetReason::None));
+    note("debug_console_write", sbi::debug_console_write(kernel::PhysAddr{0}, 1));
+    note("debug_console_read", sbi::debug_console_read(kernel::PhysAddr{0}, 1));
+    note("debug_console_write_byte", sbi::debug_console_write_byte('a'));
+    return errors;
+}
+
+TEST_F(FirmwareTest, EachCallHandsEachErrorOn) {
+    using kernel::Error;
+    // SBI 3, table 1, and a code that it does not know.
+    const std::vector<std::pair<std::int64_t, Error>> codes{{-1, Error::Io},
+                                                            {-2, Error::NotSupported},
+                                                            {-3, Error::InvalidArgument},
+                                                            {-4, Error::AccessDenied},
+                                                            {-5, Error::BadAddress},
+                                                            {-6, Error::Exists},
+                                                            {-7, Error::Exists},
+                                                            {-8, Error::Exists},
+                                                            {-9, Error::NoMemory},
+                                                            {-10, Error::Io},
+                                                            {1, Error::Io}};
+    for (const auto& [code, expected] : codes) {
+        fake.answer = code;
+        fake.calls.clear();
+        const auto errors = errors_of_all_calls();
+        // One call each: who gets an error for one group of harts does not ask for the next.
+        EXPECT_EQ(fake.calls.size(), 12U) << code;
+        ASSERT_EQ(errors.size(), 12U) << code;
+        for (const auto& [name, error] : errors) {
+            EXPECT_EQ(error, expected) << name << ' ' << code;
+        }
+    }
+}
+
+TEST_F(FirmwareTest, FaultsOnPurposeAreOneKindAndSoMany) {
+    namespace faults = kernel::arch::faults;
+    for (const std::string_view bad : {"", "ip", "ipi:", "ipi:0", "ipi:x", "ipi:99999999", ":3", "ipi:-1"}) {
+        EXPECT_FALSE(faults::set(bad)) << bad;
+    }
+    fake.answer = 0;
+    EXPECT_TRUE(sbi::set_timer(1).ok());
+    ASSERT_TRUE(faults::set("time"));
+    EXPECT_FALSE(sbi::set_timer(1).ok());
+    EXPECT_TRUE(sbi::reset(sbi::ResetType::Shutdown, sbi::ResetReason::None).ok());
+    ASSERT_TRUE(faults::set("hart-absent"));
+    fake.calls.clear();
+    EXPECT_TRUE(sbi::start_hart(kernel::HartId{1}, kernel::PhysAddr{0}, 0).ok());
+    EXPECT_THAT(fake.calls, IsEmpty());
+    ASSERT_TRUE(faults::set("ipi-lost:4"));
+    int lost = 0;
+    constexpr int kOccasions = 4000;
+    for (int i = 0; i < kOccasions; ++i) {
+        lost += faults::happens(faults::Kind::IpiLost) ? 1 : 0;
+        EXPECT_FALSE(faults::happens(faults::Kind::IpiDoubled));
+    }
+    // Six standard deviations of a fair quarter, 27 each.
+    EXPECT_NEAR(lost, kOccasions / 4, 165);
 }
 
 }  // namespace

@@ -89,6 +89,14 @@ TEST(CommandLine, FailsAllocationsOnlyWhenAsked) {
     EXPECT_EQ(problems(*parsed("neuron.fail=4294967296")).size(), 1U);
 }
 
+TEST(CommandLine, FillsFreedMemoryOnlyWhenAsked) {
+    EXPECT_FALSE(parsed("")->junk.has_value());
+    EXPECT_EQ(parsed("neuron.junk=0xa5")->junk, std::byte{0xa5});
+    EXPECT_EQ(parsed("neuron.junk=0")->junk, std::byte{0});
+    EXPECT_FALSE(parsed("neuron.junk=256")->junk.has_value());
+    EXPECT_EQ(problems(*parsed("neuron.junk")).size(), 1U);
+}
+
 TEST(CommandLine, TracesOnlyWhenAsked) {
     EXPECT_TRUE(parsed("neuron.trace=refused")->report_refused_calls);
     EXPECT_FALSE(parsed("neuron.trace=refused")->trace_events);

@@ -13,7 +13,8 @@ ROOT = HERE.parents[1]
 # Words of the formats, for targets whose inputs are text.
 DICTIONARIES = {
     "cmdline": ["init=/", "rdinit=/", "loglevel=", "maxcpus=", "boothart=", "watchdog=", "quiet", "neuron.selftest=",
-                "neuron.paths=general", "neuron.break=", "neuron.trace=refused,events", " -- ", "\"", "0x", "console=",
+                "neuron.paths=general", "neuron.break=", "neuron.junk=", "neuron.fault=",
+                "neuron.trace=refused,events", " -- ", "\"", "0x", "console=",
                 "18446744073709551615"],
     "cpio": ["070701", "070702", "00000001", "000081A4", "000041ED", "0000A1FF", "TRAILER!!!\0", "../", "./", "ffffffff"],
     "recipe": ["schema = 1\n", "[[service]]\n", "[service.a]\n", "[role.r]\n", "[defaults]\n", "name = \"a\"\n",

@@ -7,6 +7,7 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/errata.hpp"
+#include "arch/riscv64/faults.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "lib/check.hpp"
 
@@ -148,6 +149,12 @@ void set_timer(Instant when) {
         std::int64_t delta = when.ns() - current_ns;
         delta = delta < 0 ? 0 : delta;
         delta = delta > kMaxTimerNs ? kMaxTimerNs : delta;
+        if (faults::happens(faults::Kind::TimerLate)) {
+            constexpr std::int64_t kLateNs = 300'000;
+            delta += kLateNs;
+        } else if (faults::happens(faults::Kind::TimerEarly)) {
+            delta /= 2;
+        }
         // Rounded up: a timer that fires a tick early finds nothing to do and has to be armed again.
         ticks = current + scale(static_cast<std::uint64_t>(delta), clock.ticks_per_ns) + 1;
     }
@@ -165,8 +172,17 @@ void set_timer(Instant when) {
 }
 
 void send_ipi(CpuMask cpus) {
+    if (faults::happens(faults::Kind::IpiLost)) {
+        return;
+    }
+    if (faults::happens(faults::Kind::IpiSpurious)) {
+        cpus.add(current_cpu());
+    }
     const HartList list{cpus};
     CHECK(sbi::send_ipi(list.harts()).ok());
+    if (faults::happens(faults::Kind::IpiDoubled)) {
+        CHECK(sbi::send_ipi(list.harts()).ok());
+    }
 }
 
 void remote_fence_i(CpuMask cpus) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "arch/riscv64/sbi.hpp"
 
+#include "arch/riscv64/faults.hpp"
+
 namespace kernel::arch::sbi {
 
 namespace {
@@ -27,7 +29,31 @@ Error error_of(std::int64_t code) {
     }
 }
 
+// What neuron.fault= calls the failure of an extension's calls. Base tells what there is: without it nothing
+// runs.
+faults::Kind failure_of(Extension extension) {
+    switch (extension) {
+        case Extension::Time:
+            return faults::Kind::TimeCall;
+        case Extension::Ipi:
+            return faults::Kind::IpiCall;
+        case Extension::Rfence:
+            return faults::Kind::FenceCall;
+        case Extension::Hsm:
+            return faults::Kind::HartCall;
+        case Extension::SystemReset:
+            return faults::Kind::ResetCall;
+        case Extension::DebugConsole:
+            return faults::Kind::ConsoleCall;
+        default:
+            return faults::Kind::None;
+    }
+}
+
 Result<std::uint64_t> call(Extension extension, std::uint64_t function, const RawArguments& arguments = {}) {
+    if (faults::happens(failure_of(extension))) {
+        return Error::Io;
+    }
     const RawResult raw = raw_call(extension, function, arguments);
     if (raw.error != 0) {
         return error_of(raw.error);
@@ -128,6 +154,9 @@ Result<void> remote_sfence_vma_asid(std::span<const HartId> harts, VirtAddr star
 
 // Function numbers of HSM: SBI 9.5.
 Result<void> start_hart(HartId hart, PhysAddr entry, std::uint64_t opaque) {
+    if (faults::happens(faults::Kind::HartAbsent)) {
+        return {};
+    }
     return command(Extension::Hsm, 0, {.a0 = hart.value(), .a1 = entry.value(), .a2 = opaque});
 }
 
