@@ -42,6 +42,35 @@ inline void store_release(std::atomic<std::uint32_t>& word, std::uint32_t value)
     word.store(value, std::memory_order_release);
 }
 #endif
+// The step of a ticket lock that is free: takes the ticket that is next if it is the one served. Acquires
+// what the release of `serving` by the holder before published. Taking the ticket need not: it succeeds only
+// if nobody took one since, so what is read in between is what the holder reads. False also when the hart
+// lost its reservation, as it may for no reason at all. A compiler's compare and exchange is longer.
+#ifdef __riscv
+[[gnu::always_inline]] inline bool take_ticket_in_turn(std::atomic<std::uint32_t>& next,
+                                                       const std::atomic<std::uint32_t>& serving) {
+    std::int64_t ticket;
+    std::int64_t failed;
+    asm volatile(
+        "lw %0, %3\n\t"
+        "fence r, rw\n\t"
+        "lr.w %1, %2\n\t"
+        "subw %1, %1, %0\n\t"
+        "bnez %1, 1f\n\t"
+        "addiw %0, %0, 1\n\t"
+        "sc.w %1, %0, %2\n"
+        "1:"
+        : "=&r"(ticket), "=&r"(failed), "+A"(next)
+        : "m"(serving)
+        : "memory");
+    return failed == 0;
+}
+#else
+inline bool take_ticket_in_turn(std::atomic<std::uint32_t>& next, const std::atomic<std::uint32_t>& serving) {
+    auto ticket = serving.load(std::memory_order_acquire);
+    return next.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed);
+}
+#endif
 
 // ---- Time ----
 

@@ -28,8 +28,6 @@ using task::Task;
 constexpr std::uint64_t kFirstInode = std::uint64_t{1} << 34;
 constinit std::atomic<std::uint64_t> next_inode{kFirstInode};
 
-// Of one write, given to a reader that waits.
-constexpr std::uint64_t kHandedBytes = 128;
 constinit std::atomic<bool> hands_over{true};
 
 constinit mm::ObjectPool<Pipe> pipes;
@@ -343,7 +341,13 @@ class PipeEnd final : public task::OpenFile {
     template <class T>
     friend class mm::ObjectPool;
     PipeEnd(Ref<Pipe> pipe, std::uint64_t inode, std::uint32_t flags)
-        : OpenFile{flags}, pipe_{std::move(pipe)}, inode_{inode} {}
+        : OpenFile{flags}, pipe_{std::move(pipe)}, inode_{inode} {
+        if (is_readable()) {
+            set_pipe_in(pipe_.get());
+        } else {
+            set_pipe_out(pipe_.get());
+        }
+    }
     ~PipeEnd() = default;
     void close() override;
 
@@ -379,9 +383,11 @@ class Socket final : public task::OpenFile {
         shut_.fetch_or((reading ? kShutReading : 0) | (writing ? kShutWriting : 0),
                        std::memory_order_relaxed);
         if (reading) {
+            set_pipe_in(nullptr);
             in_->close_reader();
         }
         if (writing) {
+            set_pipe_out(nullptr);
             out_->close_writer();
         }
         return {};
@@ -402,7 +408,10 @@ class Socket final : public task::OpenFile {
     template <class T>
     friend class mm::ObjectPool;
     Socket(Ref<Pipe> in, Ref<Pipe> out, std::uint64_t inode, std::uint32_t flags)
-        : OpenFile{flags}, in_{std::move(in)}, out_{std::move(out)}, inode_{inode} {}
+        : OpenFile{flags}, in_{std::move(in)}, out_{std::move(out)}, inode_{inode} {
+        set_pipe_in(in_.get());
+        set_pipe_out(out_.get());
+    }
     ~Socket() = default;
     void close() override;
 

@@ -46,6 +46,22 @@ class Pipe : public RefCounted<Pipe> {
     enum class Reader : std::uint8_t { Takes, TakesAndGoesOn, Peeks };
     SysResult read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Reader reader);
     SysResult write(Task& caller, UserBuffers& buffers, bool is_nonblocking, bool is_quiet = false);
+    // The caller's read(2) or write(2) in the usual case: a few bytes from or to a ring for which nobody
+    // waits, and which nobody is copying from or to; a reader that finds nothing, alone; a few bytes for that
+    // reader, which has the same memory. False: it is another case, and nothing has happened. In
+    // pipe_at_once.hpp.
+    //
+    // Skipped, and why that is sound:
+    //   the reference of the file   The table's lock keeps it until the pipe's lock is held, and that keeps
+    //   the
+    //                               pipe: the last one to know it takes the lock when it closes its end.
+    //   is_reading_, is_writing_    The bytes are copied with the lock held, which a few bytes allow.
+    //   taking, giving back pages   None is needed, or left over (PipeRing::space_inside(), data_inside()).
+    //   waking, pollers             There is nobody to be told.
+    //   parts of buffers            All bytes are in one page, which is at hand.
+    [[nodiscard, gnu::always_inline]] static bool read_at_once(Task& caller, SysResult& result);
+    [[nodiscard, gnu::always_inline]] static bool write_at_once(Task& caller, SysResult& result);
+
     // No reader is left, or no writer.
     void close_reader() { close(Side::Reader, true); }
     void close_writer() { close(Side::Writer, true); }
@@ -113,12 +129,25 @@ class Pipe : public RefCounted<Pipe> {
             waiters_.wake_one_locked(key(side), 0);
         }
     }
+    // Parts of read_at_once() and write_at_once(), in pipe_at_once.hpp. Pre for *_locked(): the lock is held,
+    // which the analysis does not see of locks that are only tried.
+    template <class Choose>
+    [[nodiscard]] static Pipe* take_at_once(Task& caller, Choose choose, bool& is_nonblocking);
+    [[nodiscard]] bool read_locked(Task& caller, bool is_nonblocking, SysResult& result);
+    [[nodiscard]] bool write_locked(Task& caller, std::uint64_t bytes);
+    // The reader that has the bytes now, claimed and off the queue; null: nothing has happened.
+    [[nodiscard]] task::Wait* hand_over_locked(Task& caller, std::uint64_t bytes);
+    // Returns `bytes`.
+    static std::uint64_t end_read_of(task::Wait& wait, std::uint64_t bytes);
     // One of the side, or all of it.
     void close(Side side, bool all) EXCLUDES(waiters_.lock());
     // The pollers' mark of a side.
     [[nodiscard]] PollMark& mark_of(Side side) REQUIRES(waiters_.lock()) {
         return side == Side::Reader ? reader_mark_ : writer_mark_;
     }
+
+    // Of one write, given to a reader that waits.
+    static constexpr std::uint64_t kHandedBytes = 128;
 
     const void* const name_;
     task::WaitQueue waiters_;

@@ -34,6 +34,26 @@ class PipeRing {
     // The bytes from `offset` behind the first unread one on, up to the end of their page. Pre: offset <
     // used().
     [[nodiscard]] std::span<const std::byte> data_at(std::uint64_t offset) const;
+    // What space_at() and data_at() give when all of `bytes` fit into a page that is there, and, for
+    // data_inside(), do not reach its end; else null. add_inside() and remove_inside() are then add() and
+    // remove(): no page comes or goes. Pre: nothing is reserved. bytes > 0; not more than used().
+    [[nodiscard]] std::byte* space_inside(std::uint64_t bytes) const {
+        std::byte* const page = pages_[written_ / mm::kPageSize % kPages];
+        const std::uint64_t offset = mm::page_offset(written_);
+        return page != nullptr && bytes <= mm::kPageSize - offset && bytes <= room() ? page + offset
+                                                                                     : nullptr;
+    }
+    [[nodiscard]] const std::byte* data_inside(std::uint64_t bytes) const {
+        const std::uint64_t offset = mm::page_offset(read_);
+        return bytes < mm::kPageSize - offset ? pages_[read_ / mm::kPageSize % kPages] + offset : nullptr;
+    }
+    void add_inside(std::uint64_t bytes) { reserved_ = written_ += bytes; }
+    void remove_inside(std::uint64_t bytes) {
+        read_ += bytes;
+        if (read_ == written_ && reserved_ <= written_) {
+            read_ = written_ = reserved_ = mm::page_down(read_);
+        }
+    }
     // That many of space_at() hold data now; the rest of what was reserved is so no more.
     void add(std::uint64_t bytes);
     // That many of data_at() are done with.

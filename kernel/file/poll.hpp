@@ -88,6 +88,8 @@ class PollMark {
         state_ |= kWatched;
         watch.add(name, state_);
     }
+    // Whether take() is needed.
+    [[nodiscard]] bool is_set() const { return (state_ & kWatched) != 0; }
     // It has changed. True: somebody had looked, so call poll_changed() once the lock is free.
     [[nodiscard]] bool take() {
         if ((state_ & kWatched) == 0) {

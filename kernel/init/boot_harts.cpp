@@ -20,6 +20,7 @@
 #include "smp/bringup.hpp"
 #include "syscall/caller.hpp"
 #include "task/dispatcher.hpp"
+#include "task/short_cuts.hpp"
 #include "task/watchdog.hpp"
 
 namespace kernel::init {
@@ -131,6 +132,7 @@ void prepare_this_hart() {
         arch::use_general_paths();
         mm::map_neighbours_at_faults(false);
         file::hand_bytes_over(false);
+        task::allow_short_cuts(false);
     }
     arch::set_hart_state();
     const arch::CoreIds core{.vendor = arch::sbi::vendor_id(),

@@ -10,6 +10,7 @@
 //
 // So does a page fault whose access is possible afterwards: it is then as if it had not been. One that is not
 // answered here is answered by trap_handle(), from the beginning.
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -44,6 +45,8 @@ static_assert(offsetof(task::Task, frame) == TASK_FRAME);
 static_assert(offsetof(task::Task, call_progress) == TASK_FRAME + FRAME_CALL_PROGRESS);
 static_assert(offsetof(task::Task, exit_work) == TASK_FRAME + FRAME_EXIT_WORK);
 static_assert(sizeof(task::Task::exit_work) == 4);
+static_assert(offsetof(trace::Switches, on) + std::countr_zero(nexus_abi::kTraceCalls) == TRACE_SWITCH_CALLS);
+static_assert(offsetof(trace::Switches, on) + std::countr_zero(nexus_abi::kTraceSched) == TRACE_SWITCH_SCHED);
 static_assert(offsetof(task::Hart, recheck) == HART_RECHECK && sizeof(task::Hart::recheck) == 1);
 #pragma GCC diagnostic pop
 static_assert(CALL_NO_VALUE == -(1 << 12) && CALL_NO_VALUE_UPPER == (CALL_NO_VALUE >> 12 & 0xfffff));

@@ -123,7 +123,11 @@ class AvlTree {
         plant(item);
     }
 
-    // Erases the only item. Pre: size() is 1.
+    // insert() and erase() of the only item. Pre: the tree is empty and item on none; size() is 1.
+    void insert_first(T& item) {
+        DCHECK(root_ == nullptr && !(item.*Member).is_linked());
+        plant(item);
+    }
     void erase_only() {
         DCHECK(size_ == 1);
         (root_->*Member).height_ = 0;

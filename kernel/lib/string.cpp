@@ -49,6 +49,14 @@ __attribute__((no_sanitize("address"))) void copy_words_shifted(AliasWord* to, c
     const unsigned high_bits = 64 - low_bits;
     const AliasWord* source = words(from - misalignment(from));
     Word current = *source++;
+    for (; count >= 4; count -= 4, to += 4, source += 4) {
+        const Word a = source[0], b = source[1], c = source[2], d = source[3];
+        to[0] = (current >> low_bits) | (a << high_bits);
+        to[1] = (a >> low_bits) | (b << high_bits);
+        to[2] = (b >> low_bits) | (c << high_bits);
+        to[3] = (c >> low_bits) | (d << high_bits);
+        current = d;
+    }
     for (; count > 0; --count) {
         const Word next = *source++;
         *to++ = (current >> low_bits) | (next << high_bits);

@@ -19,4 +19,5 @@
 #define RELEASE(...) NEURON_TSA(release_capability(__VA_ARGS__))
 #define TRY_ACQUIRE(...) NEURON_TSA(try_acquire_capability(__VA_ARGS__))
 #define ASSERT_CAPABILITY(lock) NEURON_TSA(assert_capability(lock))
+#define RETURN_CAPABILITY(lock) NEURON_TSA(lock_returned(lock))
 #define NO_THREAD_SAFETY_ANALYSIS NEURON_TSA(no_thread_safety_analysis)

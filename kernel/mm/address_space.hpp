@@ -181,13 +181,35 @@ class alignas(64) AddressSpace {
     template <class Use>
     [[nodiscard, gnu::always_inline]] bool with_page_at_hand(VirtAddr va, Access access, Use&& use)
         EXCLUDES(lock_) {
-        const TryLockGuard guard{lock_};
-        const Pte pte = guard ? page_table_.find_recent(va) : Pte{};
-        if (!pte.lets_user(access)) [[unlikely]] {
+        if (!LockSteps::try_take(lock_)) [[unlikely]] {
             return false;
         }
-        use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())), kPageSize});
-        return true;
+        const Pte pte = page_table_.find_recent(va);
+        const bool is_at_hand = pte.lets_user(access);
+        if (is_at_hand) [[likely]] {
+            use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())),
+                                                kPageSize});
+        }
+        LockSteps::give_back(lock_);
+        return is_at_hand;
+    }
+
+    // The same for two pages, one to read from and one to write to: whether use(source, target) was called,
+    // and returned true.
+    template <class Use>
+    [[nodiscard, gnu::always_inline]] bool with_pages_at_hand(VirtAddr from, VirtAddr to, Use&& use)
+        EXCLUDES(lock_) {
+        if (!LockSteps::try_take(lock_)) [[unlikely]] {
+            return false;
+        }
+        const Pte source = page_table_.find_recent(from);
+        const Pte target = page_table_.find_recent(to);
+        using Page = std::span<std::byte, kPageSize>;
+        const bool is_done = source.lets_user(Access::Read) && target.lets_user(Access::Write) &&
+                             use(Page{static_cast<std::byte*>(phys_to_virt(source.frame())), kPageSize},
+                                 Page{static_cast<std::byte*>(phys_to_virt(target.frame())), kPageSize});
+        LockSteps::give_back(lock_);
+        return is_done;
     }
 
     // Unmaps up to max_pages resident pages (kPagesPerStep at most); true when nothing is left and the last

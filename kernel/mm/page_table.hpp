@@ -78,7 +78,8 @@ class Pte {
     [[nodiscard]] constexpr bool has_accessed() const { return (bits_ & kAccessed) != 0; }
     [[nodiscard]] constexpr bool has_dirty() const { return (bits_ & kDirty) != 0; }
     [[nodiscard]] constexpr PhysAddr frame() const {
-        return PhysAddr{(bits_ >> kFrameShift & ((std::uint64_t{1} << 44) - 1)) << kPageShift};
+        return PhysAddr{bits_ >> kFrameShift
+                                     << kPageShift};  // the bits above the frame's number are never set
     }
     [[nodiscard]] constexpr Protection protection() const {
         return {(bits_ & kRead) != 0, (bits_ & kWrite) != 0, (bits_ & kExecute) != 0};

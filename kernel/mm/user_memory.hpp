@@ -74,6 +74,78 @@ inline void copy_few(std::byte* to, const std::byte* from, std::uint64_t bytes) 
     }
 }
 
+// A copy of a few bytes that is part of its caller: by words where both ends lie at multiples of 4, else by
+// bytes. Whether they are so few, for addresses, or pointers into pages at the same place in them; and in one
+// page.
+inline constexpr std::uint64_t kShortCopy = 128;
+inline constexpr std::uint64_t kShortCopyByBytes = 16;
+[[nodiscard]] constexpr bool is_short_copy(VirtAddr there, std::uint64_t here, std::uint64_t bytes) {
+    return bytes <= kPageSize - page_offset(there.value()) &&
+           (bytes <= kShortCopyByBytes || (bytes <= kShortCopy && ((there.value() | here) & 3) == 0));
+}
+[[nodiscard]] inline bool is_short_copy(VirtAddr there, const std::byte* here, std::uint64_t bytes) {
+    return is_short_copy(there, reinterpret_cast<std::uintptr_t>(here), bytes);
+}
+[[nodiscard]] constexpr bool is_short_copy(VirtAddr from, VirtAddr to, std::uint64_t bytes) {
+    return is_short_copy(from, to.value(), bytes) && bytes <= kPageSize - page_offset(to.value());
+}
+// Moves so many words and goes behind them. Pre: both are aligned.
+template <class Word, std::size_t kWords>
+[[gnu::always_inline]] inline void move_words(std::byte*& to, const std::byte*& from) {
+    using AliasWord __attribute__((may_alias)) = Word;
+    auto* const target = reinterpret_cast<AliasWord*>(to);
+    const auto* const source = reinterpret_cast<const AliasWord*>(from);
+    if constexpr (kWords >= 4) {
+#pragma GCC unroll 2
+        for (std::size_t i = 0; i < kWords; i += 4) {
+            const Word a = source[i], b = source[i + 1], c = source[i + 2], d = source[i + 3];
+            target[i] = a, target[i + 1] = b, target[i + 2] = c, target[i + 3] = d;
+        }
+    } else {
+        const Word first = source[0], last = source[kWords - 1];
+        target[0] = first, target[kWords - 1] = last;
+    }
+    to += kWords * sizeof(Word);
+    from += kWords * sizeof(Word);
+}
+// Pre: is_short_copy().
+[[gnu::always_inline]] inline void copy_short(std::byte* to, const std::byte* from, std::uint64_t bytes) {
+    const auto places = reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from);
+    if (bytes >= 4 && places % 4 == 0) {
+        if (places % 8 == 0) {
+            for (; bytes >= 64; bytes -= 64) {
+                move_words<std::uint64_t, 8>(to, from);
+            }
+            if ((bytes & 32) != 0) {
+                move_words<std::uint64_t, 4>(to, from);
+            }
+            if ((bytes & 16) != 0) {
+                move_words<std::uint64_t, 2>(to, from);
+            }
+            if ((bytes & 8) != 0) {
+                move_words<std::uint64_t, 1>(to, from);
+            }
+        } else {
+            for (; bytes >= 32; bytes -= 32) {
+                move_words<std::uint32_t, 8>(to, from);
+            }
+            if ((bytes & 16) != 0) {
+                move_words<std::uint32_t, 4>(to, from);
+            }
+            if ((bytes & 8) != 0) {
+                move_words<std::uint32_t, 2>(to, from);
+            }
+        }
+        if ((bytes & 4) != 0) {
+            move_words<std::uint32_t, 1>(to, from);
+        }
+        bytes &= 3;
+    }
+    for (; bytes > 0; --bytes) {
+        *to++ = *from++;
+    }
+}
+
 // One T from or to a page that is at hand (with_page_at_hand()); else false, and nothing has happened.
 // Pre: is_in_one_place().
 template <class T>

@@ -23,11 +23,15 @@ constinit std::array<HeldLocks, kMaxCpus> held_locks{};
 }  // namespace
 
 void note_lock_acquired(LockRank rank) {
-    HeldLocks& held = held_locks[arch::current_cpu().value()];
-    if (held.count > 0) {
-        // Ranks rise along the stack, so comparing with the newest is enough.
-        CHECK(held.ranks[held.count - 1] < rank);
+    const HeldLocks& held = held_locks[arch::current_cpu().value()];
+    for (std::uint32_t i = 0; i < held.count; ++i) {
+        CHECK(held.ranks[i] < rank);
     }
+    note_lock_tried(rank);
+}
+
+void note_lock_tried(LockRank rank) {
+    HeldLocks& held = held_locks[arch::current_cpu().value()];
     CHECK(held.count < kMaxHeld);
     held.ranks[held.count++] = rank;
 }

@@ -40,6 +40,9 @@ enum class LockRank : std::uint8_t {
 
 // Debug bookkeeping of the locks each hart holds. Hart-local.
 void note_lock_acquired(LockRank rank);
+// A lock that was free when it was tried. Who does not wait for it cannot be part of a circle of those that
+// do, so it may have any rank; what is taken while it is held is of a higher one all the same.
+void note_lock_tried(LockRank rank);
 void note_lock_released(LockRank rank);
 
 }  // namespace kernel

@@ -30,6 +30,7 @@ class CAPABILITY("spinlock") SpinLock {
     friend class SharedLockGuard;
     friend class TryLockGuard;
     friend class PanicLockGuard;
+    friend struct LockSteps;
 
     void lock() ACQUIRE() {
         const auto ticket = next_.fetch_add(1, std::memory_order_relaxed);
@@ -42,19 +43,21 @@ class CAPABILITY("spinlock") SpinLock {
 #endif
     }
     // What nobody keeps a record of.
-    bool take_if_free() {
+    [[nodiscard]] bool take_if_free() {
         // Pairs with the release in unlock() of the previous holder. Taking the ticket need not: it succeeds
         // only if nobody took one since.
         auto ticket = serving_.load(std::memory_order_acquire);
         return next_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed);
     }
-    void give_back() { arch::store_release(serving_, serving_.load(std::memory_order_relaxed) + 1); }
-    bool try_lock() TRY_ACQUIRE(true) {
-        if (!take_if_free()) {
+    [[gnu::always_inline]] void give_back() {
+        arch::store_release(serving_, serving_.load(std::memory_order_relaxed) + 1);
+    }
+    [[gnu::always_inline]] bool try_lock() TRY_ACQUIRE(true) {
+        if (!arch::take_ticket_in_turn(next_, serving_)) {
             return false;
         }
 #ifdef NEURON_DEBUG
-        note_lock_acquired(rank_);
+        note_lock_tried(rank_);
 #endif
         return true;
     }
@@ -151,6 +154,20 @@ class PanicLockGuard {
   private:
     SpinLock& lock_;
     bool held_;
+};
+
+// The two halves of a TryLockGuard, for functions where every instruction counts: a guard that may be empty
+// is kept in memory and looked at where it ends. One place takes, one gives back.
+struct LockSteps {
+    [[nodiscard, gnu::always_inline]] static bool try_take(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
+        return lock.try_lock();
+    }
+    [[gnu::always_inline]] static void give_back(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
+#ifdef NEURON_DEBUG
+        note_lock_released(lock.rank_);
+#endif
+        lock.give_back();
+    }
 };
 
 }  // namespace kernel

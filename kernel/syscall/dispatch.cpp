@@ -9,8 +9,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "file/pipe_at_once.hpp"
 #include "lib/log.hpp"
 #include "syscall/planted.hpp"
+#include "syscall/signals_at_once.hpp"
 #include "syscall/stack_junk.hpp"
 #include "task/dispatcher.hpp"
 #include "trace/coverage.hpp"
@@ -50,6 +52,22 @@ struct Unpack<Function> {
         return Function(caller, from_register<Arguments>(task.frame.argument(I))...);
     }
 };
+
+// A call whose usual case has a way of its own, beside the handler that does any case: Quick(task, result) is
+// false, and has done nothing, for all others. It says what it skips. Only calls that come by trap.S's table
+// take it, so none does with neuron.paths=general.
+template <auto Function>
+[[gnu::noinline]] SysResult call_anyway(task::Task& task) {
+    return Unpack<Function>::call(task);
+}
+template <auto Quick, auto Function>
+SysResult call_quickly(task::Task& task) {
+    SysResult result{std::uint64_t{0}};
+    if (Quick(task, result)) [[likely]] {
+        return result;
+    }
+    return call_anyway<Function>(task);
+}
 
 // See report_refused_calls(); and which numbers have been named, atomic.
 constinit bool reports_refused{false};
@@ -104,6 +122,14 @@ struct Row {
     std::uint32_t number;
     Entry entry;
 };
+constexpr std::array kQuickRows{
+    Row{static_cast<std::uint32_t>(Syscall::read), &call_quickly<&file::Pipe::read_at_once, &sys_read>},
+    Row{static_cast<std::uint32_t>(Syscall::write), &call_quickly<&file::Pipe::write_at_once, &sys_write>},
+    Row{static_cast<std::uint32_t>(Syscall::rt_sigaction),
+        &call_quickly<&signal_action_at_once, &sys_rt_sigaction>},
+    Row{static_cast<std::uint32_t>(Syscall::rt_sigprocmask),
+        &call_quickly<&signal_mask_at_once, &sys_rt_sigprocmask>},
+};
 constexpr std::array kRows{
 #define SYSCALL(number, name, prototype, support, contract) \
     Row{number, entry_for<Support::support, &sys_##name>()},
@@ -131,6 +157,11 @@ consteval auto make_table() {
     table.fill(&refuse);
     for (const Row& row : kRows) {
         if (row.number >= Begin && row.number < End) {
+            table[row.number - Begin] = row.entry;
+        }
+    }
+    for (const Row& row : kQuickRows) {
+        if (Saved == Frame::Part && row.number >= Begin && row.number < End) {
             table[row.number - Begin] = row.entry;
         }
     }

@@ -13,6 +13,7 @@
 #include "syscall/user_path.hpp"
 #include "task/file_table.hpp"
 #include "task/process_group.hpp"
+#include "task/short_cuts.hpp"
 
 namespace kernel::syscall {
 
@@ -344,7 +345,7 @@ Result<std::uint64_t> copy_link(Caller& caller, std::int32_t dirfd, In<char> poi
     const std::string_view text{given.data(), TRY(mm::copy_in_string(caller.space(), given, pointer))};
     std::array<char, kMaxPath> room;
     std::string_view target;
-    if (text == kOwnProgram) {
+    if (text == kOwnProgram && task::takes_short_cuts()) {
         // Every program of a C library asks for this name when it starts. Both links, "self" and "exe", can
         // only lead to one place, so the path is not walked.
         target = TRY(process_files::program_text(caller.process, room));

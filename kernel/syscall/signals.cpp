@@ -219,30 +219,9 @@ SysResult sys_tgkill(Caller& caller, std::int32_t pid, std::int32_t tid, std::ui
 
 namespace {
 
-// Most calls only ask, or only set, and what they point to lies in the page they used last: this needs no
-// page walk, and drops no pending signal. False: nothing has happened.
-[[gnu::always_inline]] inline bool exchange_action_at_once(Caller& caller, std::uint32_t signal,
-                                                           In<kernel_sigaction> action,
-                                                           Out<kernel_sigaction> old) {
-    if (action.is_null() == old.is_null()) {
-        return false;
-    }
-    kernel_sigaction copy;
-    if (action.is_null()) {
-        const VirtAddr to = mm::user_address(old);
-        return task::may_ask_action(signal) && mm::is_in_one_place<kernel_sigaction>(to) &&
-               task::copy_signal_action(caller.task, signal, copy) &&
-               mm::copy_present_out(caller.space(), to, copy);
-    }
-    const VirtAddr from = mm::user_address(action);
-    return task::may_set_action(signal) && mm::is_in_one_place<kernel_sigaction>(from) &&
-           mm::copy_present_in(caller.space(), from, copy) &&
-           task::set_quiet_action(caller.task, signal, copy);
-}
-
 // Any call: Linux' order of errors.
-[[gnu::noinline]] SysResult exchange_action(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
-                                            Out<kernel_sigaction> old) {
+SysResult exchange_action(Caller& caller, std::uint32_t signal, In<kernel_sigaction> action,
+                          Out<kernel_sigaction> old) {
     kernel_sigaction wanted{};
     if (!action.is_null()) {
         const auto copied = mm::copy_in(caller.space(), action);
@@ -266,9 +245,6 @@ SysResult sys_rt_sigaction(Caller& caller, std::uint32_t signal, In<kernel_sigac
                            Out<kernel_sigaction> old, std::uint64_t set_size) {
     if (set_size != kSignalSetBytes) {
         return Error::InvalidArgument;
-    }
-    if (exchange_action_at_once(caller, signal, action, old)) [[likely]] {
-        return std::uint64_t{0};
     }
     return exchange_action(caller, signal, action, old);
 }

@@ -13,8 +13,12 @@ using RerunHook = void (*)(Task&);
 // set_rerun_hook().
 extern constinit RerunHook rerun_hook;
 
+// Whether others may wait on the queue already.
+enum class Company : std::uint8_t { Any, None };
+
 // As begin_wait().
-inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& options) {
+inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& options,
+                               Company company = Company::Any) {
     Wait& wait = task.wait;
     DCHECK(wait.token.load(std::memory_order_relaxed) == Wait::None);
     wait.queue = queue;
@@ -34,7 +38,9 @@ inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& 
     if (wait.has_deadline) {
         arm_timer(wait.timer, options.deadline);
     }
-    if (queue != nullptr) {
+    if (queue != nullptr && company == Company::None) {
+        queue->push_first(wait);
+    } else if (queue != nullptr) {
         queue->push(wait);
     }
     // seq_cst: a killer sets must_exit and then tries to claim; the dispatcher looks at must_exit after this.

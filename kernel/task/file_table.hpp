@@ -38,14 +38,20 @@ class FileTable {
     Result<void> insert_at(std::int32_t descriptor, Ref<OpenFile> file, bool close_on_exec) EXCLUDES(lock_);
     // Errors: BadDescriptor.
     Result<Ref<OpenFile>> find(std::int32_t descriptor) const EXCLUDES(lock_) {
-        // A negative one is larger than any.
-        const auto index = static_cast<std::uint32_t>(descriptor);
         const LockGuard guard{lock_};
-        OpenFile* const file = index < capacity() ? slot(index).file : nullptr;
+        OpenFile* const file = find_locked(descriptor);
         if (file == nullptr) {
             return Error::BadDescriptor;
         }
         return Ref<OpenFile>::share(*file);
+    }
+    // For who looks at a file for a moment: while the lock is held it stays, without a reference. Null: there
+    // is none.
+    [[nodiscard]] SpinLock& lock() const RETURN_CAPABILITY(lock_) { return lock_; }
+    [[nodiscard]] OpenFile* find_locked(std::int32_t descriptor) const REQUIRES(lock_) {
+        // A negative one is larger than any.
+        const auto index = static_cast<std::uint32_t>(descriptor);
+        return index < capacity() ? slot(index).file : nullptr;
     }
     Result<void> close(std::int32_t descriptor) EXCLUDES(lock_);
     // The first open descriptor from `from` on.

@@ -21,6 +21,7 @@ class FileObject;
 
 namespace kernel::file {
 class EventList;
+class Pipe;
 class PollWatch;
 class TimerFile;
 }  // namespace kernel::file
@@ -157,8 +158,15 @@ class OpenFile : public RefCounted<OpenFile> {
     // The capacity of a pipe. Errors: BadDescriptor for anything else.
     [[nodiscard]] virtual Result<std::uint64_t> pipe_bytes() const;
 
+    // The pipe that plain reads come from, and the one that plain writes go to, of those that
+    // Pipe::read_at_once() and write_at_once() know; null: none. It lives as long as the file. Atomic.
+    [[nodiscard]] file::Pipe* pipe_in() const { return pipe_in_.load(std::memory_order_relaxed); }
+    [[nodiscard]] file::Pipe* pipe_out() const { return pipe_out_.load(std::memory_order_relaxed); }
+
   protected:
     explicit OpenFile(std::uint32_t flags) : flags_{flags & ~kOnlyForOpen} {}
+    void set_pipe_in(file::Pipe* pipe) { pipe_in_.store(pipe, std::memory_order_relaxed); }
+    void set_pipe_out(file::Pipe* pipe) { pipe_out_.store(pipe, std::memory_order_relaxed); }
     ~OpenFile() = default;
 
   private:
@@ -173,6 +181,8 @@ class OpenFile : public RefCounted<OpenFile> {
     static constexpr std::uint32_t kLocked = 1;
     static constexpr std::uint32_t kWatched = 2;
     std::atomic<std::uint32_t> concerns_{0};
+    std::atomic<file::Pipe*> pipe_in_{nullptr};
+    std::atomic<file::Pipe*> pipe_out_{nullptr};
 };
 
 // Files that are closed may leave memory behind that takes long to give back: `step` gives some of it back

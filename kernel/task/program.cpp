@@ -12,6 +12,7 @@
 #include "mm/user_memory.hpp"
 #include "task/elf.hpp"
 #include "task/random.hpp"
+#include "task/short_cuts.hpp"
 #include "task/signal_delivery.hpp"
 
 namespace kernel::task {
@@ -67,6 +68,9 @@ constinit std::array<KnownImage, kKnownImages> known_images{};
 constinit std::atomic<std::uint32_t> known_image_count{0};
 
 const ElfImage* find_known(const mm::FileObject& file) {
+    if (!takes_short_cuts()) {
+        return nullptr;
+    }
     for (const KnownImage& known : known_images) {
         const mm::FileObject* const described = known.file.load(std::memory_order_acquire);
         if (described == &file) {

@@ -114,6 +114,13 @@ class WaitQueue {
     [[nodiscard]] Wait* front() { return waits_.first(); }
     [[nodiscard]] Wait* next(Wait& wait) { return waits_.next(wait); }
     [[nodiscard]] bool empty() const { return waits_.empty(); }
+    // The only wait; null: there is none, or more than one.
+    [[nodiscard]] Wait* only() const { return waits_.size() == 1 ? waits_.root() : nullptr; }
+    // push() of the first. Pre: empty().
+    void push_first(Wait& wait) {
+        wait.sequence = ++last_sequence_;
+        waits_.insert_first(wait);
+    }
     // The oldest wait with this key that is younger than `after`; null when there is none.
     [[nodiscard]] Wait* first_of(std::uint64_t key, std::uint64_t key_high, std::uint64_t after = 0);
     // The only wait there is, if it has this key; else null.

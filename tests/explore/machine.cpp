@@ -294,10 +294,14 @@ namespace kernel {
 
 void note_lock_acquired(LockRank rank) {
     auto& locks = explore::machine::harts[explore::current_hart()].locks;
-    if (!locks.empty() && locks.back() >= rank) {
+    if (std::ranges::any_of(locks, [&](LockRank held) { return held >= rank; })) {
         explore::fail("a lock is taken out of order");
     }
     locks.push_back(rank);
+}
+
+void note_lock_tried(LockRank rank) {
+    explore::machine::harts[explore::current_hart()].locks.push_back(rank);
 }
 
 void note_lock_released(LockRank rank) {

@@ -43,6 +43,9 @@ struct Record {
 // The run queue of the only hart: tasks are never on it, but what they are lent and granted goes through it.
 [[nodiscard]] sched::RunQueue& hart();
 void reset();
+// Whether calls come by the table that has the quick ways of those that have one, as in a kernel, or by the
+// one of handlers only, as with neuron.paths=general and at first.
+void take_quick_ways(bool on);
 
 // Ends the waits whose deadline is not after `now`, as the timer interrupt would.
 void expire(Instant now);

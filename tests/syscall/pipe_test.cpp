@@ -90,11 +90,19 @@ TEST_F(Rings, AnEmptyOneTakesEverythingAndKeepsOnePage) {
     }
 }
 
-// Each case with writers that hand bytes over to a reader that waits, and with those that never do.
-class Pipes : public fake::SyscallTest, public testing::WithParamInterface<bool> {
+// Each case with writers that never hand bytes over to a reader that waits, with those that do, and by the
+// quick ways of read and write.
+enum class Way : std::uint8_t { ByRing, HandsOver, Quick };
+class Pipes : public fake::SyscallTest, public testing::WithParamInterface<Way> {
   protected:
-    Pipes() : SyscallTest{3} { file::hand_bytes_over(GetParam()); }
-    ~Pipes() override { file::hand_bytes_over(true); }
+    Pipes() : SyscallTest{3} {
+        file::hand_bytes_over(GetParam() != Way::ByRing);
+        fake::take_quick_ways(GetParam() == Way::Quick);
+    }
+    ~Pipes() override {
+        file::hand_bytes_over(true);
+        fake::take_quick_ways(false);
+    }
     void open(Syscall call_number = Syscall::pipe2, std::uint64_t flags = 0) {
         const auto made = call_number == Syscall::pipe2 ? call(call_number, kEnds, flags)
                                                         : call(call_number, 1, 1 | flags, 0, kEnds);
@@ -174,15 +182,66 @@ TEST_P(Pipes, AWaitingReaderGetsTheBytes) {
         put(kBuffer, std::string(bytes, '.'));
         EXPECT_EQ(read(4096, 1), std::nullopt);
         EXPECT_EQ(write(sent), bytes);
-        EXPECT_EQ(task(1).resume == nullptr, GetParam() && bytes <= 128) << bytes;
+        EXPECT_EQ(task(1).resume == nullptr, GetParam() != Way::ByRing && bytes <= 128) << bytes;
         EXPECT_EQ(resume(1), bytes);
     }
     // What the ring was given behind a reader that has its bytes already is for the next one.
     EXPECT_EQ(read(10, 1), std::nullopt);
     EXPECT_EQ(write("ab"), 2);
     EXPECT_EQ(write("cd"), 2);
-    EXPECT_EQ(resume(1), GetParam() ? 2 : 4);
-    EXPECT_EQ(read(10), GetParam() ? std::optional<std::int64_t>{2} : std::nullopt);
+    EXPECT_EQ(resume(1), GetParam() == Way::ByRing ? 4 : 2);
+    EXPECT_EQ(read(10), GetParam() != Way::ByRing ? std::optional<std::int64_t>{2} : std::nullopt);
+}
+
+// From and to any place in a page and in the ring: what comes out is what went in, in whatever pieces.
+TEST_P(Pipes, BytesOfAnyAlignmentComeThrough) {
+    open();
+    constexpr std::uint64_t kFrom = kBuffer;
+    constexpr std::uint64_t kTo = kBuffer + 0x4000;
+    std::mt19937 random{2};  // any seed
+    std::string sent;
+    std::string got;
+    for (int step = 0; step < 4000; ++step) {
+        const std::uint64_t granule = std::uint64_t{1} << random() % 4;
+        const std::uint64_t place = random() % 5000 / granule * granule;
+        const std::uint64_t bytes = (random() % 140 / granule + 1) * granule;
+        if (random() % 2 == 0 && sent.size() - got.size() < 60'000) {
+            std::string message(bytes, ' ');
+            for (char& byte : message) {
+                byte = static_cast<char>('a' + random() % 26);
+            }
+            put(kFrom + place, std::as_bytes(std::span{message}));
+            ASSERT_EQ(call(Syscall::write, writer, kFrom + place, bytes), bytes);
+            sent += message;
+        } else if (sent.size() > got.size()) {
+            const auto taken = std::min<std::uint64_t>(bytes, sent.size() - got.size());
+            ASSERT_EQ(call(Syscall::read, reader, kTo + place, bytes), taken);
+            std::string piece(taken, ' ');
+            get(kTo + place, std::as_writable_bytes(std::span{piece}));
+            got += piece;
+        }
+    }
+    EXPECT_EQ(got, sent.substr(0, got.size()));
+    EXPECT_GT(got.size(), 50'000U) << "several times through each page";
+}
+
+// The writer's bytes are taken before the reader's place changes, also where that is the same memory.
+TEST_P(Pipes, AWaitingReaderMayAskForThemWhereTheyAre) {
+    open();
+    for (const std::int64_t distance : {-64, -8, -1, 0, 1, 4, 8, 24, 64, 100}) {
+        std::string message(100, ' ');
+        for (std::size_t i = 0; i < message.size(); ++i) {
+            message[i] = static_cast<char>('!' + i % 90);
+        }
+        put(kBuffer + 128, std::as_bytes(std::span{message}));
+        const std::uint64_t to = kBuffer + 128 + static_cast<std::uint64_t>(distance);
+        EXPECT_EQ(call_as(1, Syscall::read, {static_cast<std::uint64_t>(reader), to, 100}), std::nullopt);
+        EXPECT_EQ(call(Syscall::write, writer, kBuffer + 128, 100), 100);
+        EXPECT_EQ(resume(1), 100);
+        std::string got(100, ' ');
+        get(to, std::as_writable_bytes(std::span{got}));
+        EXPECT_EQ(got, message) << distance;
+    }
 }
 
 TEST_P(Pipes, AWaitingReaderGetsThemWhereItAsked) {
@@ -431,7 +490,7 @@ TEST_P(Pipes, SocketPairsGoBothWays) {
     EXPECT_EQ(call(Syscall::socketpair, 1, 1 | 1 << 20, 0, kEnds), error(Error::InvalidArgument));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, Pipes, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Ways, Pipes, testing::Values(Way::ByRing, Way::HandsOver, Way::Quick));
 
 }  // namespace
 }  // namespace kernel

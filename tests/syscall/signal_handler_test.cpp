@@ -28,9 +28,11 @@ constexpr std::uint32_t kUser2 = 12;
 constexpr std::uint64_t kPc = 0x1000;
 constexpr std::uint64_t kBlock = 0;
 
-class Handlers : public fake::SyscallTest {
+// Each case with the handlers alone, and with the quick ways of some calls beside them.
+class Handlers : public fake::SyscallTest, public testing::WithParamInterface<bool> {
   protected:
-    Handlers() : SyscallTest{2} {}
+    Handlers() : SyscallTest{2} { fake::take_quick_ways(GetParam()); }
+    ~Handlers() override { fake::take_quick_ways(false); }
     void act(std::uint32_t signal, std::uint64_t flags = 0, std::uint64_t mask = 0) {
         put(kMemory, kernel_sigaction{.handler = kHandler, .flags = flags, .mask = mask});
         ASSERT_EQ(call(Syscall::rt_sigaction, signal, kMemory, 0, 8), 0);
@@ -57,7 +59,7 @@ class Handlers : public fake::SyscallTest {
     [[nodiscard]] bool has_ended() const { return !fake::record().ended.empty(); }
 };
 
-TEST_F(Handlers, AreEnteredWithTheFrameLinuxMakes) {
+TEST_P(Handlers, AreEnteredWithTheFrameLinuxMakes) {
     act(kUser1, 0, task::signal::bit(kUser2));
     task(0).fp.f[7] = 0x4045'0000'0000'0000;
     task(0).fp.fcsr = 0x21;
@@ -88,7 +90,7 @@ TEST_F(Handlers, AreEnteredWithTheFrameLinuxMakes) {
     EXPECT_EQ(task(0).fp_epoch, 0U) << "the registers are loaded anew";
 }
 
-TEST_F(Handlers, WhatAFrameSaysIsNoMoreThanAProgramCouldDoItself) {
+TEST_P(Handlers, WhatAFrameSaysIsNoMoreThanAProgramCouldDoItself) {
     act(kUser1);
     raise(kUser1);
     SignalFrame changed = frame();
@@ -102,13 +104,13 @@ TEST_F(Handlers, WhatAFrameSaysIsNoMoreThanAProgramCouldDoItself) {
     EXPECT_EQ(task(0).frame.pc, 0xffff'ffff'8000'0000U) << "user mode faults there";
 }
 
-TEST_F(Handlers, AFrameThatIsNotThereEndsTheProcess) {
+TEST_P(Handlers, AFrameThatIsNotThereEndsTheProcess) {
     task(0).frame.set_stack_pointer(8);
     leave_handler();
     EXPECT_TRUE(has_ended());
 }
 
-TEST_F(Handlers, AStackThatIsNotThereEndsTheProcess) {
+TEST_P(Handlers, AStackThatIsNotThereEndsTheProcess) {
     act(kUser1);
     block(0, task::signal::bit(kUser1));
     raise(kUser1);
@@ -118,7 +120,7 @@ TEST_F(Handlers, AStackThatIsNotThereEndsTheProcess) {
     EXPECT_EQ(fake::record().ended[&process()], task::status_signaled(task::signal::kSegmentation));
 }
 
-TEST_F(Handlers, ResetHandlerRunsOnceAndNoDeferLeavesItOpen) {
+TEST_P(Handlers, ResetHandlerRunsOnceAndNoDeferLeavesItOpen) {
     act(kUser1, task::signal::kResetHandler | task::signal::kNoDefer);
     raise(kUser1);
     ASSERT_TRUE(is_in_handler());
@@ -128,7 +130,7 @@ TEST_F(Handlers, ResetHandlerRunsOnceAndNoDeferLeavesItOpen) {
     EXPECT_TRUE(has_ended()) << "its default";
 }
 
-TEST_F(Handlers, TheSecondStandsOnTopOfTheFirst) {
+TEST_P(Handlers, TheSecondStandsOnTopOfTheFirst) {
     act(kUser1);
     act(kUser2);
     block(0, task::signal::bit(kUser1) | task::signal::bit(kUser2));
@@ -146,7 +148,7 @@ TEST_F(Handlers, TheSecondStandsOnTopOfTheFirst) {
     EXPECT_EQ(task(0).frame.pc, kPc + 4);
 }
 
-TEST_F(Handlers, AnAlternateStackIsUsedByThoseThatAskForIt) {
+TEST_P(Handlers, AnAlternateStackIsUsedByThoseThatAskForIt) {
     constexpr std::uint64_t kAlternate = kMemory + 0x4000;
     constexpr std::uint64_t kSmall = kMemory + 0x100;
     put(kSmall, signal_stack{.start = kAlternate, .flags = 0, .pad = 0, .bytes = 2047});
@@ -179,7 +181,7 @@ static_assert(!task::place_frame(64, 0, 0, false, false).fits);
 static_assert(!task::place_frame(0x8000 + 512, 0x8000, 4096, true, true).fits, "it would overflow");
 static_assert(!task::place_frame(0x10'0000, 0x8000, 512, false, true).fits);
 
-TEST_F(Handlers, ASleepEndsWithWhatIsLeft) {
+TEST_P(Handlers, ASleepEndsWithWhatIsLeft) {
     act(kUser1, task::signal::kRestart);
     put(kMemory, timespec{.seconds = 10, .nanoseconds = 0});
     ASSERT_EQ(call(Syscall::nanosleep, kMemory, kMemory + 16), std::nullopt);
@@ -194,7 +196,7 @@ TEST_F(Handlers, ASleepEndsWithWhatIsLeft) {
     EXPECT_EQ(task(0).call_progress, 0U);
 }
 
-TEST_F(Handlers, ASleepGoesOnUntilItsTimeWhenThereIsNoHandlerAfterAll) {
+TEST_P(Handlers, ASleepGoesOnUntilItsTimeWhenThereIsNoHandlerAfterAll) {
     act(kUser1);
     put(kMemory, timespec{.seconds = 10, .nanoseconds = 0});
     ASSERT_EQ(call(Syscall::nanosleep, kMemory, 0), std::nullopt);
@@ -211,7 +213,7 @@ TEST_F(Handlers, ASleepGoesOnUntilItsTimeWhenThereIsNoHandlerAfterAll) {
     EXPECT_EQ(task(0).call_progress, 0U);
 }
 
-TEST_F(Handlers, AFutexWaitBeginsAnewWhereTheHandlerAllowsIt) {
+TEST_P(Handlers, AFutexWaitBeginsAnewWhereTheHandlerAllowsIt) {
     act(kUser1);
     act(kUser2, task::signal::kRestart);
     put(kMemory + 64, std::uint32_t{5});
@@ -230,14 +232,14 @@ TEST_F(Handlers, AFutexWaitBeginsAnewWhereTheHandlerAllowsIt) {
     EXPECT_EQ(task(0).frame.argument(0), kMemory + 64) << "with its arguments";
 }
 
-TEST_F(Handlers, AnIgnoredSignalDoesNotInterrupt) {
+TEST_P(Handlers, AnIgnoredSignalDoesNotInterrupt) {
     put(kMemory + 64, std::uint32_t{5});
     ASSERT_EQ(call(Syscall::futex, kMemory + 64, 0, 5, 0, 0, 0), std::nullopt);
     EXPECT_EQ(raise_from_other(task::signal::kChild), 0);
     EXPECT_EQ(task(0).run_state.load(), task::RunState::Blocked);
 }
 
-TEST_F(Handlers, SuspendPutsTheMaskBackBehindTheHandler) {
+TEST_P(Handlers, SuspendPutsTheMaskBackBehindTheHandler) {
     act(kUser1);
     const std::uint64_t blocked = task::signal::bit(kUser1) | task::signal::bit(3);
     block(0, blocked);
@@ -253,7 +255,7 @@ TEST_F(Handlers, SuspendPutsTheMaskBackBehindTheHandler) {
     EXPECT_EQ(task(0).signal_mask.load(), blocked);
 }
 
-TEST_F(Handlers, RealTimeSignalsAreQueuedAndOthersAreNot) {
+TEST_P(Handlers, RealTimeSignalsAreQueuedAndOthersAreNot) {
     constexpr std::uint32_t kRealTime = 34;
     block(0, task::signal::bit(kRealTime) | task::signal::bit(kUser1));
     block(1, task::signal::bit(kRealTime) | task::signal::bit(kUser1));
@@ -282,7 +284,7 @@ TEST_F(Handlers, RealTimeSignalsAreQueuedAndOthersAreNot) {
     EXPECT_EQ(take(kUser1), error(Error::TryAgain));
 }
 
-TEST_F(Handlers, TheQueueHasAnEnd) {
+TEST_P(Handlers, TheQueueHasAnEnd) {
     constexpr std::uint32_t kRealTime = 40;
     block(0, task::signal::bit(kRealTime));
     const task::SignalInfo info = task::SignalInfo::sent(task::signal::kFromQueue, TaskId{1});
@@ -292,7 +294,7 @@ TEST_F(Handlers, TheQueueHasAnEnd) {
     EXPECT_EQ(task::signal_task(task(0), kRealTime, info).error(), Error::TryAgain);
 }
 
-TEST_F(Handlers, OnlyTheKernelSaysThatItSentASignal) {
+TEST_P(Handlers, OnlyTheKernelSaysThatItSentASignal) {
     task::Task& other = add_process(true);
     nexus_abi::siginfo info{};
     for (const std::int32_t code : {0, 0x80, task::signal::kFromThread}) {
@@ -307,7 +309,7 @@ TEST_F(Handlers, OnlyTheKernelSaysThatItSentASignal) {
     EXPECT_EQ(call(Syscall::rt_sigqueueinfo, other.process().pid().value(), 0, kMemory + 256), 0);
 }
 
-TEST_F(Handlers, FaultsGoToTheirHandlerUnlessItIsBlocked) {
+TEST_P(Handlers, FaultsGoToTheirHandlerUnlessItIsBlocked) {
     const task::SignalInfo info = task::SignalInfo::fault(task::signal::kNotMapped, 0xdead'b000);
     EXPECT_FALSE(task::signal_fault(task(0), task::signal::kSegmentation, info)) << "there is none";
     act(task::signal::kSegmentation);
@@ -322,7 +324,7 @@ TEST_F(Handlers, FaultsGoToTheirHandlerUnlessItIsBlocked) {
     EXPECT_FALSE(task::signal_fault(task(0), task::signal::kSegmentation, info)) << "it faults itself";
 }
 
-TEST_F(Handlers, AThreadThatBlocksASignalLeavesItToTheOthers) {
+TEST_P(Handlers, AThreadThatBlocksASignalLeavesItToTheOthers) {
     act(kUser1);
     block(0, task::signal::bit(kUser1));
     EXPECT_EQ(call(Syscall::kill, process().pid().value(), kUser1), 0);
@@ -332,7 +334,7 @@ TEST_F(Handlers, AThreadThatBlocksASignalLeavesItToTheOthers) {
     EXPECT_TRUE(is_in_handler(1));
 }
 
-TEST_F(Handlers, WhatAThreadBeginsToBlockIsOfferedToTheOthers) {
+TEST_P(Handlers, WhatAThreadBeginsToBlockIsOfferedToTheOthers) {
     act(kUser1);
     block(0, task::signal::bit(kUser2));
     block(1, task::signal::bit(kUser1));
@@ -349,6 +351,8 @@ TEST_F(Handlers, WhatAThreadBeginsToBlockIsOfferedToTheOthers) {
     deliver(task(1));
     EXPECT_TRUE(is_in_handler(1));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, Handlers, testing::Bool());
 
 }  // namespace
 }  // namespace kernel

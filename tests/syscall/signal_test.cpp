@@ -23,9 +23,11 @@ constexpr std::uint64_t kIgnore = 1;
 constexpr std::uint64_t kBlock = 0;
 constexpr std::uint64_t kUnblock = 1;
 
-class Signals : public fake::SyscallTest {
+// Each case with the handlers alone, and with the quick ways of some calls beside them.
+class Signals : public fake::SyscallTest, public testing::WithParamInterface<bool> {
   protected:
-    Signals() : SyscallTest{2} {}
+    Signals() : SyscallTest{2} { fake::take_quick_ways(GetParam()); }
+    ~Signals() override { fake::take_quick_ways(false); }
     void act(std::uint32_t signal, std::uint64_t handler) {
         put(kMemory, kernel_sigaction{.handler = handler, .flags = 0, .mask = 0});
         ASSERT_EQ(call(Syscall::rt_sigaction, signal, kMemory, 0, 8), 0);
@@ -44,19 +46,19 @@ class Signals : public fake::SyscallTest {
     }
 };
 
-TEST_F(Signals, TheDefaultEndsTheProcess) {
+TEST_P(Signals, TheDefaultEndsTheProcess) {
     EXPECT_EQ(kill_self(kUser1), 0);
     EXPECT_EQ(end(), task::status_signaled(kUser1));
 }
 
-TEST_F(Signals, SomeAreIgnoredByDefault) {
+TEST_P(Signals, SomeAreIgnoredByDefault) {
     for (const std::uint32_t signal : {17U, 18U, 23U, 28U}) {
         EXPECT_EQ(kill_self(signal), 0);
         EXPECT_EQ(end(), std::nullopt) << signal;
     }
 }
 
-TEST_F(Signals, AStopHoldsEveryThreadUntilItIsContinued) {
+TEST_P(Signals, AStopHoldsEveryThreadUntilItIsContinued) {
     using Changes = std::vector<std::pair<task::Process*, task::ChildChange>>;
     kill_self(task::signal::kStop);
     EXPECT_EQ(task(0).run_state.load(), task::RunState::Blocking) << "the one that took it";
@@ -81,14 +83,14 @@ TEST_F(Signals, AStopHoldsEveryThreadUntilItIsContinued) {
     EXPECT_EQ(end(), task::status_signaled(task::signal::kTerminate));
 }
 
-TEST_F(Signals, AKillDoesNotWaitForAStoppedProcess) {
+TEST_P(Signals, AKillDoesNotWaitForAStoppedProcess) {
     kill_self(task::signal::kStop);
     deliver(task(1));
     EXPECT_TRUE(task::signal_process(process(), task::signal::kKill, {}).ok());
     EXPECT_EQ(end(), task::status_signaled(task::signal::kKill));
 }
 
-TEST_F(Signals, StopsAndSigcontTakeEachOthersPlace) {
+TEST_P(Signals, StopsAndSigcontTakeEachOthersPlace) {
     constexpr std::uint32_t kSuspend = task::signal::kTerminalStop;
     for (const std::size_t n : {0U, 1U}) {
         change_mask(n, kBlock, kSuspend);
@@ -103,7 +105,7 @@ TEST_F(Signals, StopsAndSigcontTakeEachOthersPlace) {
     EXPECT_EQ(process().signals.pending.set(), task::signal::bit(kSuspend));
 }
 
-TEST_F(Signals, IgnoringIsObeyedExceptForKill) {
+TEST_P(Signals, IgnoringIsObeyedExceptForKill) {
     act(kUser1, kIgnore);
     EXPECT_EQ(kill_self(kUser1), 0);
     EXPECT_EQ(end(), std::nullopt);
@@ -111,7 +113,7 @@ TEST_F(Signals, IgnoringIsObeyedExceptForKill) {
     EXPECT_EQ(end(), task::status_signaled(task::signal::kKill));
 }
 
-TEST_F(Signals, KillAndStopCannotBeChanged) {
+TEST_P(Signals, KillAndStopCannotBeChanged) {
     for (const std::uint32_t signal : {9U, 19U}) {
         EXPECT_EQ(call(Syscall::rt_sigaction, signal, kMemory, 0, 8), error(Error::InvalidArgument));
         EXPECT_EQ(call(Syscall::rt_sigaction, signal, 0, kMemory, 8), 0) << "asking is fine";
@@ -121,13 +123,13 @@ TEST_F(Signals, KillAndStopCannotBeChanged) {
     EXPECT_EQ(call(Syscall::rt_sigaction, kUser1, 0, 0, 4), error(Error::InvalidArgument));
 }
 
-TEST_F(Signals, AProcessSignalGoesToAThreadThatDoesNotBlockIt) {
+TEST_P(Signals, AProcessSignalGoesToAThreadThatDoesNotBlockIt) {
     change_mask(0, kBlock, kUser1);
     EXPECT_EQ(kill_self(kUser1), 0);
     EXPECT_EQ(end(), task::status_signaled(kUser1));
 }
 
-TEST_F(Signals, ABlockedSignalWaitsForItsUnblocking) {
+TEST_P(Signals, ABlockedSignalWaitsForItsUnblocking) {
     change_mask(0, kBlock, kUser1);
     change_mask(1, kBlock, kUser1);
     EXPECT_EQ(kill_self(kUser1), 0);
@@ -136,7 +138,7 @@ TEST_F(Signals, ABlockedSignalWaitsForItsUnblocking) {
     EXPECT_EQ(end(), task::status_signaled(kUser1));
 }
 
-TEST_F(Signals, AThreadSignalWaitsForThatThread) {
+TEST_P(Signals, AThreadSignalWaitsForThatThread) {
     change_mask(0, kBlock, kUser1);
     EXPECT_EQ(call(Syscall::tgkill, process().pid().value(), task(0).tid().value(), kUser1), 0);
     EXPECT_EQ(end(), std::nullopt);
@@ -144,7 +146,7 @@ TEST_F(Signals, AThreadSignalWaitsForThatThread) {
     EXPECT_EQ(end(), task::status_signaled(kUser1));
 }
 
-TEST_F(Signals, IgnoringDropsWhatIsPending) {
+TEST_P(Signals, IgnoringDropsWhatIsPending) {
     change_mask(0, kBlock, kUser1);
     change_mask(1, kBlock, kUser1);
     EXPECT_EQ(kill_self(kUser1), 0);
@@ -154,12 +156,12 @@ TEST_F(Signals, IgnoringDropsWhatIsPending) {
     EXPECT_EQ(end(), std::nullopt);
 }
 
-TEST_F(Signals, KillCannotBeBlocked) {
+TEST_P(Signals, KillCannotBeBlocked) {
     change_mask(0, kBlock, task::signal::kKill);
     EXPECT_EQ(task(0).signal_mask.load(), 0U);
 }
 
-TEST_F(Signals, TheMaskIsReturnedAsItWas) {
+TEST_P(Signals, TheMaskIsReturnedAsItWas) {
     change_mask(0, kBlock, kUser1);
     EXPECT_EQ(call(Syscall::rt_sigprocmask, 99, 0, kMemory, 8), 0) << "how does not matter without a set";
     EXPECT_EQ(get<std::uint64_t>(kMemory), task::signal::bit(kUser1));
@@ -197,7 +199,7 @@ class SignalWaits : public Signals {
     }
 };
 
-TEST_F(SignalWaits, APendingSignalIsTakenAtOnce) {
+TEST_P(SignalWaits, APendingSignalIsTakenAtOnce) {
     block_in_both(task::signal::kHangUp);
     EXPECT_EQ(kill_self(task::signal::kHangUp), 0);
     EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kHangUp)), task::signal::kHangUp);
@@ -210,7 +212,7 @@ TEST_F(SignalWaits, APendingSignalIsTakenAtOnce) {
     EXPECT_EQ(end(), std::nullopt);
 }
 
-TEST_F(SignalWaits, AWaiterGetsWhatIsSentLater) {
+TEST_P(SignalWaits, AWaiterGetsWhatIsSentLater) {
     block_in_both(kUser1);
     EXPECT_EQ(wait_for(0, task::signal::bit(kUser1) | task::signal::bit(2)), std::nullopt);
     EXPECT_EQ(call_as(1, Syscall::kill, {process().pid().value(), kUser1}), 0);
@@ -221,7 +223,7 @@ TEST_F(SignalWaits, AWaiterGetsWhatIsSentLater) {
     EXPECT_EQ(end(), task::status_signaled(2)) << "not blocked: nobody's to wait for";
 }
 
-TEST_F(SignalWaits, AThreadsOwnSignalGoesToThatThread) {
+TEST_P(SignalWaits, AThreadsOwnSignalGoesToThatThread) {
     block_in_both(kUser1);
     EXPECT_EQ(wait_for(0, task::signal::bit(kUser1)), std::nullopt);
     EXPECT_EQ(wait_for(1, task::signal::bit(kUser1), 0, 0), std::nullopt);
@@ -233,7 +235,7 @@ TEST_F(SignalWaits, AThreadsOwnSignalGoesToThatThread) {
     EXPECT_EQ(info().pid, 5);
 }
 
-TEST_F(SignalWaits, AChildsEndIsToldToAParentThatBlocksIt) {
+TEST_P(SignalWaits, AChildsEndIsToldToAParentThatBlocksIt) {
     child_ends(task::status_exited(3));
     block_in_both(task::signal::kChild);
     EXPECT_EQ(wait_for(0, task::signal::bit(task::signal::kChild), time(0)), error(Error::TryAgain))
@@ -250,7 +252,7 @@ TEST_F(SignalWaits, AChildsEndIsToldToAParentThatBlocksIt) {
     EXPECT_EQ(info().status, 9);
 }
 
-TEST_F(SignalWaits, TheDeadlineEndsTheWait) {
+TEST_P(SignalWaits, TheDeadlineEndsTheWait) {
     block_in_both(kUser1);
     EXPECT_EQ(wait_for(0, task::signal::bit(kUser1), time(500)), std::nullopt);
     fake::expire(Instant::from_ns(1'000'000));
@@ -259,7 +261,7 @@ TEST_F(SignalWaits, TheDeadlineEndsTheWait) {
     EXPECT_EQ(wait_for(1, task::signal::bit(kUser1)), kUser1) << "it stayed pending, nobody waited";
 }
 
-TEST_F(SignalWaits, TheSmallestNumberComesFirstAndTheThreadsOwnBeforeAll) {
+TEST_P(SignalWaits, TheSmallestNumberComesFirstAndTheThreadsOwnBeforeAll) {
     block_in_both(kUser1);
     block_in_both(task::signal::kHangUp);
     block_in_both(task::signal::kTerminate);
@@ -272,14 +274,14 @@ TEST_F(SignalWaits, TheSmallestNumberComesFirstAndTheThreadsOwnBeforeAll) {
     EXPECT_EQ(wait_for(0, all), kUser1);
 }
 
-TEST_F(SignalWaits, RefusesBadArguments) {
+TEST_P(SignalWaits, RefusesBadArguments) {
     EXPECT_EQ(call(Syscall::rt_sigtimedwait, kSet, 0, 0, 4), error(Error::InvalidArgument));
     EXPECT_EQ(call(Syscall::rt_sigtimedwait, 8, 0, 0, 8), error(Error::BadAddress));
     EXPECT_EQ(wait_for(0, 1, 8), error(Error::BadAddress));
     EXPECT_EQ(wait_for(0, 1, time(1'000'000'000)), error(Error::InvalidArgument));
 }
 
-TEST_F(Signals, OnlyOwnAndChildrenWithoutTheRight) {
+TEST_P(Signals, OnlyOwnAndChildrenWithoutTheRight) {
     task::Task& child = add_process(true);
     task::Task& stranger = add_process(false);
     process().rights = 0;
@@ -296,6 +298,9 @@ TEST_F(Signals, OnlyOwnAndChildrenWithoutTheRight) {
               error(Error::NoProcess));
     EXPECT_EQ(call(Syscall::kill, child.tid().value(), 65), error(Error::InvalidArgument));
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, Signals, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Ways, SignalWaits, testing::Bool());
 
 }  // namespace
 }  // namespace kernel

@@ -84,7 +84,7 @@ trap_entry:
     lui t2, CALL_NO_VALUE_UPPER
     ld t1, CPU_SCHEDULING(tp)
     ld t0, CPU_FRAME(tp)
-    ble a0, t2, not_straight
+    ble a0, t2, no_value
     lbu t1, HART_RECHECK(t1)
     lw t2, FRAME_EXIT_WORK(t0)
     or t1, t1, t2
@@ -105,6 +105,19 @@ straight_back:
     ld t0, FRAME_REG(5)(t0)
     sret
 #ifndef NEURON_DEBUG
+no_value:
+    // Of a call that waits settle_call() does nothing, unless it is traced and the switch is not; then exit_to_user(),
+    // as trap_leave() does. Calls that go on, or want all registers, go through C++, as those with a value do.
+    blt a0, t2, not_straight
+    lbu t1, _ZN6kernel5trace8switchesE + TRACE_SWITCH_SCHED
+    bnez t1, leave_at_once
+    lbu t1, _ZN6kernel5trace8switchesE + TRACE_SWITCH_CALLS
+    bnez t1, not_straight
+leave_at_once:
+    mv a0, t0
+    save_the_rest
+    call _ZN6kernel4task12exit_to_userEv    // () -> frame to resume
+    j return_to_user
 not_straight:
     mv a1, a0
     mv a0, t0
