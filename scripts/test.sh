@@ -19,7 +19,7 @@ stages=(
     "host      70 unit tests with sanitizers"
     "fuzz      30 parsers under libFuzzer, the decoders of traces; planted defects they must find"
     "proofs   205 the scheduler's invariants in the simulator, every interleaving, seeded defects"
-    "lint     250 house rules, clang-tidy, thread-safety analysis"
+    "lint     235 house rules, clang-tidy, thread-safety analysis"
     "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
     "figures   65 shares, lag, latency, budgets and costs in figures, against their limits"
     "scale     50 ten thousand threads, a thousand processes, what independent harts share"
