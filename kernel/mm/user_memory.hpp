@@ -158,7 +158,7 @@ template <class T>
 template <class T>
 [[nodiscard, gnu::always_inline]] inline bool copy_present_out(AddressSpace& space, VirtAddr to,
                                                                const T& value) {
-    return space.with_page_at_hand(to, Access::Write, [&](std::span<std::byte, kPageSize> page) {
+    return space.with_page_at_hand(to, Access::Write, [to, value](std::span<std::byte, kPageSize> page) {
         std::byte* const there = page.data() + page_offset(to.value());
         __builtin_memcpy(__builtin_assume_aligned(there, alignof(T)), &value, sizeof(T));
     });
