@@ -17,16 +17,16 @@ TEXT
 stages=(
     "build    640 set-up, host build, release and debug image"
     "host      70 unit tests with sanitizers"
-    "fuzz      30 parsers under libFuzzer, the decoders of traces; planted defects they must find"
-    "proofs   205 the scheduler's invariants in the simulator, every interleaving, seeded defects"
+    "fuzz      20 parsers under libFuzzer, the decoders of traces; planted defects they must find"
+    "proofs   230 the scheduler's invariants in the simulator, every interleaving, seeded defects"
     "lint     235 house rules, clang-tidy, thread-safety analysis"
     "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
-    "figures   65 shares, lag, latency, budgets and costs in figures, against their limits"
+    "figures   55 shares, lag, latency, budgets and costs in figures, against their limits"
     "scale     50 ten thousand threads, a thousand processes, what independent harts share"
-    "mttcg     95 boots with a host thread per hart"
-    "debug    105 boots of the debug image, system calls, faults of firmware and interrupts"
-    "boards   35 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
-    "card      35 the SD card with a recipe edited on it, and the runner of boards on a serial line"
+    "mttcg     85 boots with a host thread per hart"
+    "debug    120 boots of the debug image, system calls, faults of firmware and interrupts"
+    "boards   30 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
+    "card      30 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs  125 programs from elsewhere, malformed input, hostile programs"
 )
 
