@@ -6,9 +6,10 @@ set -uo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/soak.sh fuzz|storm|mixed|sanitized [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
+usage: scripts/soak.sh fuzz|calls|storm|mixed|sanitized [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
   fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, every other time guided by what the
              kernel of build/riscv-fuzz says they reach, if there is one; and the parsers in turn
+  calls      the same without the parsers
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
   mixed      both in turn
   sanitized  on the kernel with shadow memory (build riscv-kasan too): fuzzed calls, storms, the selftest and programs that mean ill
@@ -17,8 +18,8 @@ usage: scripts/soak.sh fuzz|storm|mixed|sanitized [--minutes N] [--seed S] [--la
   --lane     default both in turn: icount repeats itself, mttcg races
   --smp      harts (default 4)
   --append   more of the kernel's command line
-Build first: scripts/build.sh riscv-debug; for fuzz and mixed scripts/build.sh fuzz fuzzers and riscv-fuzz image, too. Prints a line for each round and a
-summary; what failed stays in build/logs/soak/ with the command that repeats it.
+Build first: scripts/build.sh riscv-debug; for fuzz and mixed scripts/build.sh fuzz fuzzers and riscv-fuzz image, too. Prints a line
+for each round and a summary; what failed stays in build/logs/soak/ with the command that repeats it.
 TEXT
 }
 
@@ -26,7 +27,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONDONTWRITEBYTECODE=1
 mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4 append=
 case "$mode" in
-    fuzz | storm | mixed | sanitized) shift ;;
+    fuzz | calls | storm | mixed | sanitized) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 1 ;;
 esac
@@ -85,7 +86,7 @@ fuzz_round() {
     fi
     calls=$((calls + $(sed -nE 's/^call_fuzz: good: ([0-9]+) calls.*/\1/p' "$logs/$name.uart.log" | tail -n 1)))
     rm -f "$logs/$name".*
-    [ "$mode" != sanitized ] || return 0
+    [[ $mode =~ ^(fuzz|mixed)$ ]] || return 0
     "$root/scripts/fuzz.sh" "${targets[parser]}" --minutes 0.5 --seed "$1" >"$logs/parser.txt" 2>&1 || { cat "$logs/parser.txt" >&2; return 1; }
     parsers=$((parsers + $(sed -nE 's/^fuzz [a-z]+: ([0-9]+) inputs.*/\1/p' "$logs/parser.txt" | tail -n 1)))
     parser=$(((parser + 1) % ${#targets[@]}))
@@ -122,7 +123,7 @@ while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
         fixed_round "$seed" "$this" || status=1
     elif [ "$mode" = sanitized ] && [ $((round % 3)) -eq 0 ]; then
         fuzz_round "$seed" "$this" || status=1
-    elif [ "$mode" = fuzz ] || { [ "$mode" = mixed ] && [ $((round / 2 % 2)) -eq 0 ]; }; then
+    elif [[ $mode =~ ^(fuzz|calls)$ ]] || { [ "$mode" = mixed ] && [ $((round / 2 % 2)) -eq 0 ]; }; then
         fuzz_round "$seed" "$this" || status=1
     else
         storm_round "$seed" "$this" || status=1
