@@ -31,6 +31,9 @@ using NumberBytes = std::array<char, sizeof(std::uint64_t)>;
         if (!piece.ok()) {
             return piece.error();
         }
+        if (piece->bytes == 0) {
+            return Error::InvalidArgument;  // the vectors, which may lie in what is read into, have changed
+        }
         const auto part = std::as_bytes(std::span{bytes}).subspan(done, piece->bytes);
         if (const auto copied = mm::copy_to_user(buffers.space(), piece->start, part); !copied.ok()) {
             return copied.error();

@@ -213,6 +213,9 @@ SysResult Pipe::read(Task& caller, UserBuffers& buffers, bool is_nonblocking, Re
     while (total < bytes && copied.ok()) {
         const auto data = ring_.data_at(total);
         const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), bytes - total));
+        if (piece.ok() && piece->bytes == 0) {
+            break;  // the vectors, which may lie in what is read into, ask for less than they did
+        }
         copied = piece.ok() ? mm::copy_to_user(space, piece->start, data.first(piece->bytes))
                             : Result<void>{piece.error()};
         total += copied.ok() ? piece->bytes : 0;
@@ -272,9 +275,14 @@ SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, b
     }
     std::uint64_t total = 0;
     Result<void> copied;
+    bool is_at_end = false;
     while (total < turn.bytes && copied.ok()) {
         const auto data = ring_.space_at(total);
         const auto piece = buffers.next(std::min<std::uint64_t>(data.size(), turn.bytes - total));
+        is_at_end = piece.ok() && piece->bytes == 0;  // another thread changed the vectors
+        if (is_at_end) {
+            break;
+        }
         copied = piece.ok() ? mm::copy_from_user(space, data.first(piece->bytes), piece->start)
                             : Result<void>{piece.error()};
         total += copied.ok() ? piece->bytes : 0;
@@ -283,7 +291,7 @@ SysResult Pipe::write(Task& caller, UserBuffers& buffers, bool is_nonblocking, b
     if (!copied.ok()) {
         return total > 0 ? SysResult{before + total} : done(copied.error());
     }
-    if (total == *wanted && *wanted < kStepBytes) {
+    if (is_at_end || (total == *wanted && *wanted < kStepBytes)) {
         return before + total;
     }
     caller.call_progress = before + total;

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -111,6 +112,55 @@ bool race_a_struct() {
     other.join();
     const auto left = sched::get_attr(0).value_or({});
     return is_good && left.shares >= 1 && left.shares <= 1000;
+}
+
+// Vectors, changed by another thread while the kernel copies from them: less is written, and the call ends.
+bool race_vectors() {
+    static std::array<iovec, 1024> vectors;  // many, so that they are looked at for a while
+    static std::array<char, 4> bytes{'a', 'b', 'c', 'd'};
+    vectors.fill({bytes.data(), bytes.size()});
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_NONBLOCK) != 0) {
+        return false;
+    }
+    std::atomic<bool> stop{false};
+    std::thread other{[&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+            std::atomic_ref{vectors.back().iov_len}.fetch_xor(bytes.size());
+        }
+    }};
+    bool is_good = true;
+    std::array<char, vectors.size() * bytes.size()> taken;
+    for (int turn = 0; turn < 200; ++turn) {
+        const ssize_t written = writev(ends[1], vectors.data(), vectors.size());
+        const ssize_t read_back = read(ends[0], taken.data(), taken.size());
+        is_good = is_good && written > 0 && written == read_back;
+    }
+    stop = true;
+    other.join();
+    close(ends[0]);
+    close(ends[1]);
+    return is_good;
+}
+
+// The kernel changes them itself: what is read makes the second vector empty.
+bool read_into_vectors() {
+    std::array<int, 2> ends{};
+    std::array<iovec, 2> vectors{};
+    const int counter = eventfd(0x10000, 0);
+    const std::array<char, 20> zeros{};
+    if (pipe(ends.data()) != 0 || counter < 0 || write(ends[1], zeros.data(), zeros.size()) != 20) {
+        return false;
+    }
+    vectors = {iovec{&vectors[1], sizeof(iovec)}, iovec{vectors.data(), sizeof(iovec)}};
+    bool is_good = readv(ends[0], vectors.data(), 2) == sizeof(iovec);
+    // The first two bytes of the number are zero.
+    vectors = {iovec{&vectors[1].iov_len, 2}, iovec{vectors.data(), sizeof(iovec)}};
+    is_good = is_good && refused(readv(counter, vectors.data(), 2), EINVAL);
+    close(ends[0]);
+    close(ends[1]);
+    close(counter);
+    return is_good;
 }
 
 bool use_up_descriptors() {
@@ -314,6 +364,8 @@ constexpr Attack kAttacks[] {
         REFUSED("a thread with no memory of its own kind", EINVAL,
                 syscall(SYS_clone, CLONE_THREAD, 0, 0, 0, 0)),
         Attack{"a struct that changes while it is read", 0, &race_a_struct},
+        Attack{"vectors that change while they are read", 0, &race_vectors},
+        Attack{"vectors that a read changes", 0, &read_into_vectors},
         Attack{"every descriptor", 0, &use_up_descriptors},
         Attack{"a storm of signals", 0, &flood_with_signals}, Attack{"every number", 0, &try_every_number},
         Attack{"attributes that flap", 0, &flap_for_a_while}, Attack{"a storm of futexes", 0, &wake_nobody},

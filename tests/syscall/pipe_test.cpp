@@ -301,6 +301,18 @@ TEST_P(Pipes, AReaderOfVectorsGetsAll) {
     EXPECT_EQ(get<char>(kBuffer + 0x1100), 'c');
 }
 
+// What is read makes the second vector empty.
+TEST_P(Pipes, AReadIntoItsOwnVectorsEnds) {
+    open();
+    const std::uint64_t vectors = kEnds + 64;
+    constexpr std::uint64_t kBytes = sizeof(nexus_abi::iovec);
+    put(vectors, std::array{nexus_abi::iovec{.base = vectors + kBytes, .length = kBytes},
+                            nexus_abi::iovec{.base = kBuffer, .length = kBytes}});
+    EXPECT_EQ(write(std::string(kBytes, char{0}) + "more"), kBytes + 4);
+    EXPECT_EQ(call(Syscall::readv, reader, vectors, 2), kBytes);
+    EXPECT_EQ(read(100), 4) << "the rest is still there";
+}
+
 TEST_P(Pipes, WhatOneReaderLeavesGoesToTheNext) {
     open();
     EXPECT_EQ(read(1, 1), std::nullopt);
