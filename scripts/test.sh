@@ -25,7 +25,7 @@ stages=(
     "scale     50 ten thousand threads, a thousand processes, what independent harts share"
     "mttcg     85 boots with a host thread per hart"
     "debug    120 boots of the debug image, system calls, faults of firmware and interrupts"
-    "boards   30 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
+    "boards    30 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      30 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs  125 programs from elsewhere, malformed input, hostile programs"
 )

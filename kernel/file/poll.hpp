@@ -43,7 +43,7 @@ class PollWatch {
     // One more file was looked at. A list that is a file goes on when tired: no more than kMaxItems of it.
     void count_look() { ++looks_; }
     [[nodiscard]] bool is_tired() const { return looks_ >= kLooksPerPiece; }
-    // The look ends here for now.
+    // The look is to go on at this place, in another piece.
     void stop_at(const Place& place) {
         place_ = place;
         is_unfinished_ = true;

@@ -203,7 +203,7 @@ Usage task_usage(Task& task) {
 }
 
 Usage process_usage(Process& process) {
-    // The settled part first: what is settled meanwhile is missed for now, and never counted twice.
+    // The settled part first: what is settled meanwhile is missed this time, and never counted twice.
     Usage usage = process.used.load();
     online_cpus().for_each([&](CpuId cpu) {
         Hart& hart = hart_of(cpu);

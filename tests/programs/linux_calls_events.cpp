@@ -443,9 +443,10 @@ void look_at_very_many() {
         for (int i = 0; i < 100; ++i) {
             sched_yield();
         }
+        // Again, since one that comes before the wait is over when it begins.
         do {
             pthread_kill(self, SIGUSR1);
-            usleep(1000);
+            usleep(1000);  // without it signals would take all the time the others need
         } while (!is_over);
     }};
     fails("a signal ends it still", epoll_wait(lists.outer, &event, 1, -1), EINTR);
