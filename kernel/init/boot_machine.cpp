@@ -74,10 +74,10 @@ void read_command_line() {
                     ": this kernel is broken on purpose, its selftest must FAIL ***");
     }
     if (const std::string_view fault = the_command_line.fault; !fault.empty()) {
-        if (arch::faults::set(fault)) {
+        if (const auto mistake = arch::faults::set(fault); mistake.why.empty()) {
             log::marker("*** neuron.fault=", fault, ": firmware and interrupts misbehave on purpose ***");
         } else {
-            log::warn("neuron.fault=", fault, ": no such fault, or no debug kernel");
+            log::warn("neuron.fault=: '", mistake.part, "': ", mistake.why, "; no faults then");
         }
     }
 }

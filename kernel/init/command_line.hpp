@@ -50,7 +50,7 @@ class CommandLine {
     std::string_view selftest;            // neuron.selftest=stay|CASE
     bool general_paths{false};       // neuron.paths=general: no short cuts for calls, wake-ups and switches
     std::string_view break_feature;  // neuron.break=NAME: the negative control to arm
-    std::string_view fault;          // neuron.fault=KIND[:N]: arch/riscv64/faults.hpp; debug builds
+    std::string_view fault;          // neuron.fault=KIND[:N[:SEED]],...: arch/riscv64/faults.hpp
     std::uint32_t fail_allocation{
         0};                         // neuron.fail=N: about one of N allocations fails, 0 none; debug builds
     std::optional<std::byte> junk;  // neuron.junk=0..255: what freed memory is filled with, and looked at

@@ -3,6 +3,8 @@
 
 #include <atomic>
 
+#include "lib/shared_random.hpp"
+
 namespace kernel::mm {
 
 #ifdef NEURON_DEBUG
@@ -14,20 +16,9 @@ constinit std::atomic<std::int64_t> successes_left{kDisarmed};
 constinit std::atomic<std::uint32_t> failures{0};
 // Of failures at random; 0: there are none.
 constinit std::atomic<std::uint32_t> random_interval{0};
-constinit std::atomic<std::uint64_t> random_state{1};
+constinit SharedRandom random_numbers{1};
 using Exemption = bool (*)();
 constinit Exemption is_exempt_from_random = nullptr;
-
-// Knuth's MMIX generator, of which the upper bits are good. One step for each caller, whichever hart it is
-// on.
-std::uint32_t next_random() {
-    constexpr std::uint64_t kMultiplier = 6364136223846793005;
-    constexpr std::uint64_t kIncrement = 1442695040888963407;
-    std::uint64_t state = random_state.load(std::memory_order_relaxed);
-    while (!random_state.compare_exchange_weak(state, state * kMultiplier + kIncrement)) {
-    }
-    return static_cast<std::uint32_t>(state >> 32);
-}
 
 }  // namespace
 
@@ -52,7 +43,7 @@ bool has_allocation_failed() {
 
 bool should_fail_allocation() {
     const std::uint32_t interval = random_interval.load();
-    if (interval != 0 && !is_exempt_from_random() && next_random() % interval == 0) {
+    if (interval != 0 && !is_exempt_from_random() && random_numbers.next() % interval == 0) {
         failures.store(1);
         return true;
     }

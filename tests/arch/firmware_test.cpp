@@ -7,6 +7,8 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -173,29 +175,89 @@ TEST_F(FirmwareTest, EachCallHandsEachErrorOn) {
     }
 }
 
-TEST_F(FirmwareTest, FaultsOnPurposeAreOneKindAndSoMany) {
-    namespace faults = kernel::arch::faults;
-    for (const std::string_view bad : {"", "ip", "ipi:", "ipi:0", "ipi:x", "ipi:99999999", ":3", "ipi:-1"}) {
-        EXPECT_FALSE(faults::set(bad)) << bad;
+namespace faults = kernel::arch::faults;
+
+bool is_set(std::string_view text) {
+    return faults::set(text).why.empty();
+}
+
+int lost_of(int occasions) {
+    int lost = 0;
+    for (int i = 0; i < occasions; ++i) {
+        lost += faults::happens(faults::Kind::IpiLost) ? 1 : 0;
     }
+    return lost;
+}
+
+TEST_F(FirmwareTest, FaultsOnPurposeAreSoMany) {
     fake.answer = 0;
     EXPECT_TRUE(sbi::set_timer(1).ok());
-    ASSERT_TRUE(faults::set("time"));
+    ASSERT_TRUE(is_set("time"));
     EXPECT_FALSE(sbi::set_timer(1).ok());
     EXPECT_TRUE(sbi::reset(sbi::ResetType::Shutdown, sbi::ResetReason::None).ok());
-    ASSERT_TRUE(faults::set("hart-absent"));
+    ASSERT_TRUE(is_set("hart-absent"));
+    EXPECT_TRUE(sbi::set_timer(1).ok());
     fake.calls.clear();
     EXPECT_TRUE(sbi::start_hart(kernel::HartId{1}, kernel::PhysAddr{0}, 0).ok());
     EXPECT_THAT(fake.calls, IsEmpty());
-    ASSERT_TRUE(faults::set("ipi-lost:4"));
-    int lost = 0;
+    ASSERT_TRUE(is_set("ipi-lost:4"));
     constexpr int kOccasions = 4000;
-    for (int i = 0; i < kOccasions; ++i) {
-        lost += faults::happens(faults::Kind::IpiLost) ? 1 : 0;
-        EXPECT_FALSE(faults::happens(faults::Kind::IpiDoubled));
-    }
     // Six standard deviations of a fair quarter, 27 each.
-    EXPECT_NEAR(lost, kOccasions / 4, 165);
+    EXPECT_NEAR(lost_of(kOccasions), kOccasions / 4, 165);
+    EXPECT_FALSE(faults::happens(faults::Kind::IpiDoubled));
+}
+
+TEST_F(FirmwareTest, FaultsOfOneSeedAreTheSame) {
+    const auto pattern_of = [](std::string_view text) {
+        EXPECT_TRUE(is_set(text)) << text;
+        std::string pattern;
+        for (int i = 0; i < 100; ++i) {
+            pattern += faults::happens(faults::Kind::IpiLost) ? 'x' : '.';
+            static_cast<void>(faults::happens(faults::Kind::TimerLate));
+        }
+        return pattern;
+    };
+    const std::string first = pattern_of("ipi-lost:4");
+    EXPECT_EQ(pattern_of("ipi-lost:4:1"), first);
+    EXPECT_EQ(pattern_of("timer-late:3:9,ipi-lost:4"), first);  // whatever else goes wrong
+    EXPECT_NE(pattern_of("ipi-lost:4:2"), first);
+    EXPECT_EQ(pattern_of("ipi-lost:4:18446744073709551615"), pattern_of("ipi-lost:4:18446744073709551615"));
+}
+
+TEST_F(FirmwareTest, SeveralKindsOfFaultsAtOnce) {
+    ASSERT_TRUE(is_set("timer-early,ipi-doubled:1:7"));
+    EXPECT_TRUE(faults::happens(faults::Kind::TimerEarly));
+    EXPECT_TRUE(faults::happens(faults::Kind::IpiDoubled));
+    EXPECT_FALSE(faults::happens(faults::Kind::IpiLost));
+    EXPECT_FALSE(faults::happens(faults::Kind::None));
+}
+
+TEST_F(FirmwareTest, AFaultThatCannotBeReadIsNamed) {
+    struct Bad {
+        std::string_view text;
+        std::string_view part;
+        std::string_view why;
+    };
+    constexpr std::array<Bad, 12> kBad{
+        {{"", "", "no such kind"},
+         {"ip", "ip", "no such kind"},
+         {":3", ":3", "no such kind"},
+         {"ipi,,time", "", "no such kind"},
+         {"ipi:", "ipi:", "behind the kind"},
+         {"ipi:0", "ipi:0", "behind the kind"},
+         {"ipi:x:1", "ipi:x:1", "behind the kind"},
+         {"ipi:1000001", "ipi:1000001", "behind the kind"},
+         {"time,ipi:-1", "ipi:-1", "behind the kind"},
+         {"ipi:1:", "ipi:1:", "behind the occasions"},
+         {"ipi:1:2:3", "ipi:1:2:3", "behind the occasions"},
+         {"ipi:1:18446744073709551616", "ipi:1:18446744073709551616", "behind the occasions"}}};
+    ASSERT_TRUE(is_set("ipi-lost"));
+    for (const Bad& bad : kBad) {
+        const faults::Mistake mistake = faults::set(bad.text);
+        EXPECT_EQ(mistake.part, bad.part) << bad.text;
+        EXPECT_TRUE(mistake.why.starts_with(bad.why)) << bad.text << ": " << mistake.why;
+        EXPECT_TRUE(faults::happens(faults::Kind::IpiLost)) << bad.text;
+    }
 }
 
 }  // namespace

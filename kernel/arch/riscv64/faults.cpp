@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
+
+#include "lib/shared_random.hpp"
 
 namespace kernel::arch::faults {
 
@@ -14,7 +15,7 @@ struct Name {
     std::string_view text;
     Kind kind;
 };
-constexpr std::array<Name, 12> kNames{{
+constexpr std::array<Name, kKinds> kNames{{
     {"time", Kind::TimeCall},
     {"ipi", Kind::IpiCall},
     {"rfence", Kind::FenceCall},
@@ -28,47 +29,92 @@ constexpr std::array<Name, 12> kNames{{
     {"timer-late", Kind::TimerLate},
     {"timer-early", Kind::TimerEarly},
 }};
-constexpr std::uint32_t kMaxInterval = 1'000'000;
 
-// Immutable after set().
-constinit Kind wanted = Kind::None;
-constinit std::uint32_t interval = 1;
-constinit std::atomic<std::uint64_t> random_state{1};
+// A kind of fault. Each has a generator of its own: what one does is the same whatever others are wanted.
+// Immutable after set(), but for the generator's state.
+struct Source {
+    std::uint32_t interval{0};  // 0: not wanted
+    SharedRandom random{1};
+};
+constinit std::array<Source, kKinds + 1> sources{};  // the last is None's
 
-// Knuth's MMIX generator, of which the upper bits are good. One step for each caller, whichever hart it is
-// on.
-std::uint32_t next_random() {
-    constexpr std::uint64_t kMultiplier = 6364136223846793005;
-    constexpr std::uint64_t kIncrement = 1442695040888963407;
-    std::uint64_t state = random_state.load(std::memory_order_relaxed);
-    while (!random_state.compare_exchange_weak(state, state * kMultiplier + kIncrement)) {
+Source& source_of(Kind kind) {
+    return sources[static_cast<std::size_t>(kind)];
+}
+
+std::string_view cut_off(std::string_view& rest, char separator) {
+    const std::string_view part = rest.substr(0, rest.find(separator));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    return part;
+}
+
+// Digits and nothing else, up to most.
+bool read_number(std::string_view text, std::uint64_t most, std::uint64_t& number) {
+    number = 0;
+    for (const char digit : text) {
+        const auto value = static_cast<std::uint64_t>(digit - '0');
+        if (digit < '0' || digit > '9' || number > (most - value) / 10) {
+            return false;
+        }
+        number = number * 10 + value;
     }
-    return static_cast<std::uint32_t>(state >> 32);
+    return !text.empty();
+}
+
+struct Wanted {
+    Kind kind{};
+    std::uint64_t interval{1};
+    std::uint64_t seed{1};
+};
+
+// "": it is fine.
+std::string_view read_one(std::string_view text, Wanted& wanted) {
+    const bool has_interval = text.find(':') != std::string_view::npos;
+    const std::string_view name = cut_off(text, ':');
+    const bool has_seed = text.find(':') != std::string_view::npos;
+    const std::string_view interval = cut_off(text, ':');
+    const auto* const found = std::ranges::find(kNames, name, &Name::text);
+    if (found == kNames.end()) {
+        return "no such kind";
+    }
+    wanted.kind = found->kind;
+    if (has_interval && (!read_number(interval, kMaxInterval, wanted.interval) || wanted.interval == 0)) {
+        return "behind the kind, one of how many occasions: 1 to 1000000";
+    }
+    if (has_seed && !read_number(text, UINT64_MAX, wanted.seed)) {
+        return "behind the occasions, the seed: a number";
+    }
+    return {};
 }
 
 }  // namespace
 
-bool set(std::string_view text) {
-    const std::size_t colon = text.find(':');
-    const std::string_view name = text.substr(0, colon);
-    const auto* const found = std::ranges::find(kNames, name, &Name::text);
-    std::uint32_t occasions = colon == std::string_view::npos ? 1 : 0;
-    for (const char digit : text.substr(std::min(text.size(), name.size() + 1))) {
-        if (digit < '0' || digit > '9' || occasions > kMaxInterval / 10) {
-            return false;
+Mistake set(std::string_view text) {
+    std::array<Wanted, kKinds> all{};
+    std::size_t count = 0;
+    std::string_view rest = text;
+    do {
+        const std::string_view part = cut_off(rest, ',');
+        if (count == all.size()) {
+            return {.part = part, .why = "too many"};
         }
-        occasions = occasions * 10 + static_cast<std::uint32_t>(digit - '0');
-    }
-    if (found == kNames.end() || occasions == 0) {
-        return false;
-    }
-    wanted = found->kind;
-    interval = occasions;
-    return true;
+        if (const std::string_view why = read_one(part, all[count]); !why.empty()) {
+            return {.part = part, .why = why};
+        }
+        ++count;
+    } while (!rest.empty());
+    std::ranges::for_each(sources, [](Source& source) { source.interval = 0; });
+    std::for_each(all.begin(), all.begin() + count, [](const Wanted& wanted) {
+        Source& source = source_of(wanted.kind);
+        source.interval = static_cast<std::uint32_t>(wanted.interval);
+        source.random.seed(wanted.seed);
+    });
+    return {};
 }
 
 bool happens(Kind kind) {
-    return kind == wanted && kind != Kind::None && next_random() % interval == 0;
+    Source& source = source_of(kind);
+    return source.interval != 0 && source.random.next() % source.interval == 0;
 }
 #endif
 
