@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stands in for kernel/arch/riscv64/cpu.hpp when the dispatcher runs under the explorer: the same names, on
-// the explorer's harts (machine.cpp).
+// Stands in for kernel/arch/riscv64/cpu.hpp when the dispatcher runs on the host: the same names, on the
+// harts of the explorer or of the whole kernel's tests (machine.cpp of each).
 #pragma once
 
 #include <array>
@@ -35,7 +35,7 @@ void acknowledge_ipi();
 [[nodiscard]] bool fp_is_dirty();
 void fp_set_clean();
 
-// The explorer's programs go on where exit_to_user() was called.
+// Programs go on where exit_to_user() was called.
 [[nodiscard]] inline TrapFrame* resume(TrapFrame& frame) {
     return &frame;
 }
