@@ -193,6 +193,25 @@ TEST(ReadElf, NamesTheInterpreter) {
     EXPECT_EQ(program.image.interpreter, "/lib/ld.so.1");
 }
 
+TEST(ReadElf, TheShortestInterpreterIsOneCharacter) {
+    using namespace std::string_view_literals;
+    Interpreted program{"/\0"sv};
+    ASSERT_EQ(program.read(), ElfDefect::None);
+    EXPECT_EQ(program.image.interpreter, "/");
+}
+
+// Program headers after all that a segment loads, or before it, are not in memory.
+TEST(ReadElf, ProgramHeadersBesideTheSegmentsHaveNoAddress) {
+    Program program;
+    program.segments[kText].p_filesz = sizeof(Elf64_Ehdr) + program.segments.size() * sizeof(Elf64_Phdr);
+    ElfImage image;
+    ASSERT_EQ(read(program, image), ElfDefect::None);
+    EXPECT_EQ(image.program_headers, VirtAddr{0x10000 + sizeof(Elf64_Ehdr)}) << "all of them";
+    --program.segments[kText].p_filesz;
+    ASSERT_EQ(read(program, image), ElfDefect::None);
+    EXPECT_EQ(image.program_headers, VirtAddr{0}) << "a byte is missing";
+}
+
 TEST(Defects, OfTheInterpreter) {
     using namespace std::string_view_literals;
     EXPECT_EQ(Interpreted{""sv}.read(), ElfDefect::BadInterpreter);
@@ -304,6 +323,7 @@ TEST(Defects, HaveDistinctTexts) {
         texts.push_back(text(static_cast<ElfDefect>(defect)));
     }
     EXPECT_THAT(texts, ::testing::Not(::testing::Contains("unknown defect")));
+    EXPECT_THAT(texts, ::testing::Each(::testing::Not(::testing::IsEmpty())));
     std::sort(texts.begin(), texts.end());
     EXPECT_EQ(std::adjacent_find(texts.begin(), texts.end()), texts.end());
 }

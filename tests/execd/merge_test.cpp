@@ -343,6 +343,19 @@ TEST(Board, FaultyTableCostsTheJointTable) {
     EXPECT_EQ(plan.services[1].hints.shares, 200U);
 }
 
+TEST(Board, FaultyDefaultsCostTheJointDefaults) {
+    const char* const qos = "schema = 1\n[defaults]\nshares = 300\n[service.b]\nshares = 200\n";
+    for (const Recipes& recipes :
+         {Recipes{.qos = qos, .board_qos = "schema = 1\n[defaults]\nlatency = 5\n"},
+          Recipes{.qos = "schema = 1\n[defaults]\nlatency = 5\n[service.b]\nshares = 200\n",
+                  .board_qos = "schema = 1\n[defaults]\nshares = 300\n"}}) {
+        const Plan plan = plan_of(recipes);
+        EXPECT_EQ(plan.errors.size(), 1U);
+        EXPECT_EQ(plan.services[0].hints.shares, 100U) << "half of what was meant is not taken";
+        EXPECT_EQ(plan.services[1].hints.shares, 200U);
+    }
+}
+
 TEST(Board, FileThatIsNoTomlIsIgnored) {
     const Plan plan =
         plan_of({.qos = "schema = 1\n[service.a]\nshares = 300\n", .board_qos = "schema = 7\n"});

@@ -81,6 +81,21 @@ TEST(Mask, IsWrittenInHexadecimal) {
     EXPECT_EQ(format_mask(~std::uint64_t{0}), "0xffffffffffffffff");
 }
 
+// Every byte: which may stand in the name of a board, alone and behind another one.
+TEST(BoardName, HasLettersDigitsAndFiveSigns) {
+    for (int value = 0; value < 256; ++value) {
+        const char c = static_cast<char>(value);
+        const bool is_letter = (value >= 'a' && value <= 'z') || (value >= 'A' && value <= 'Z');
+        const bool is_digit = value >= '0' && value <= '9';
+        const bool is_allowed = is_letter || is_digit ||
+                                (value != 0 && std::string_view{",._+-"}.find(c) != std::string_view::npos);
+        EXPECT_EQ(execd::is_board_name(std::string{"x"} + c), is_allowed) << value;
+        EXPECT_EQ(execd::is_board_name(std::string(1, c)), is_allowed && c != '.') << value;
+    }
+    EXPECT_FALSE(execd::is_board_name(""));
+    EXPECT_FALSE(execd::is_board_name("..")) << "no way out of its directory";
+}
+
 TEST(ClassName, CoversTheAbiAndAdmitsIgnorance) {
     EXPECT_EQ(execd::class_name(0), "idle");
     EXPECT_EQ(execd::class_name(1), "normal");

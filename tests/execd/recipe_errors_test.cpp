@@ -211,6 +211,37 @@ TEST(RecipeErrors, ServiceWithoutNameProgramOrWithBadOnes) {
                     "'.'"));
 }
 
+// Every printable character that a TOML string takes as it is, as a name and inside of one; and both lengths.
+TEST(RecipeErrors, ServiceNamesHaveLettersDigitsAndThreeSigns) {
+    const auto is_name = [](const std::string& name) {
+        return errors_in_services("schema = 1\n[[service]]\nname = '" + name + "'\nprogram = \"/x\"\n")
+            .empty();
+    };
+    for (char c = ' '; c < 0x7f; ++c) {
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        const bool is_allowed = is_letter || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+        if (c != '\'') {
+            EXPECT_EQ(is_name(std::string{"x"} + c), is_allowed) << c;
+            EXPECT_EQ(is_name(std::string(1, c)), is_allowed) << c;
+        }
+    }
+    EXPECT_FALSE(is_name(""));
+    EXPECT_TRUE(is_name(std::string(32, 'x')));
+    EXPECT_FALSE(is_name(std::string(33, 'x')));
+}
+
+// What should be a table and is none spoils what it is about, and no more.
+TEST(RecipeErrors, AServiceThatIsNoTableIsFaulty) {
+    std::vector<Diagnostic> errors;
+    const auto recipe =
+        execd::read_qos(file("q", "schema = 1\n[service]\nbad = 5\n[service.good]\nshares = 7\n"), errors);
+    EXPECT_EQ(errors.size(), 1U);
+    ASSERT_EQ(recipe.services.size(), 2U);
+    EXPECT_EQ(recipe.services[0].name, "bad");
+    EXPECT_TRUE(recipe.services[0].faulty);
+    EXPECT_FALSE(recipe.services[1].faulty);
+}
+
 TEST(RecipeErrors, DuplicateServiceKeepsTheFirst) {
     std::vector<Diagnostic> errors;
     const auto recipe = execd::read_services(file("r/services.toml",

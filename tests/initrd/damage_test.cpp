@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <random>
+#include <string_view>
 
 #include "archive.hpp"
 
@@ -37,6 +38,24 @@ std::string problem_with_field(std::size_t field, const std::string& digits) {
     auto archive = sample();
     archive.text().replace(6 + field * 8, 8, digits);
     return problem_of(archive);
+}
+
+// Every byte in a digit's place: digits of both cases and nothing else, each with its value.
+TEST(Defects, AreAllThatIsNoHexadecimalDigit) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    for (int value = 0; value < 256; ++value) {
+        const char byte = static_cast<char>(value);
+        const auto at = kDigits.find(byte >= 'A' && byte <= 'F' ? static_cast<char>(byte + 32) : byte);
+        auto archive = sample();
+        archive.text().replace(6 + 8, 8, std::string{"0004100"} + byte);
+        const auto bytes = archive.bytes();
+        InitrdReader reader{bytes};
+        const auto first = reader.next();
+        ASSERT_EQ(first.has_value(), at != std::string_view::npos) << value;
+        if (first) {
+            EXPECT_EQ(first->mode, 0x41000U + at) << value;
+        }
+    }
 }
 
 TEST(Defects, AreNamedWithTheirPlace) {

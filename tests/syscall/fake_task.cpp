@@ -352,10 +352,10 @@ SysResult set_cpu_online(Task&, CpuId cpu, bool online) {
     return std::uint64_t{0};
 }
 void fill_hart_stat(CpuId, nexus_abi::sched_hartstat& stat) {
-    stat = {};
+    stat = fake::record().hartstat;
 }
 void fill_task_stat(Task&, nexus_abi::sched_stat& stat) {
-    stat = {};
+    stat = fake::record().stat;
 }
 void apply_donation(Task& task, const sched::Donation& donation) {
     fake::record().donations[&task] = donation;
@@ -373,10 +373,10 @@ sched::Donation read_donation(Task& task) {
     return lends;
 }
 Usage task_usage(Task&) {
-    return {};
+    return {.runtime = fake::record().thread_runtime};
 }
 Usage process_usage(Process&) {
-    return {};
+    return {.runtime = fake::record().process_runtime};
 }
 
 // ---- lifecycle.hpp ----

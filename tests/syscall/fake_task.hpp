@@ -16,6 +16,7 @@
 
 #include "mm/address_space.hpp"
 #include "nexus_abi/numbers.hpp"
+#include "nexus_abi/sched.hpp"
 #include "sched/donation.hpp"
 #include "syscall/console_ops.hpp"
 #include "task/process.hpp"
@@ -35,9 +36,13 @@ struct Record {
     std::vector<std::pair<task::Process*, task::ChildChange>> changes;  // what a parent would be told
     std::map<task::Task*, sched::Donation> donations;                   // what each task is lent
     std::string console;                                                // what was written
-    std::size_t console_room{1 << 20};  // bytes the console takes before it says TryAgain
-    std::string input;                  // what can be read from the terminal
-    std::vector<std::string> log;       // lines of the kernel's log
+    std::size_t console_room{1 << 20};     // bytes the console takes before it says TryAgain
+    std::string input;                     // what can be read from the terminal
+    std::vector<std::string> log;          // lines of the kernel's log
+    Duration thread_runtime{};             // what each task ran
+    Duration process_runtime{};            // what each process ran
+    nexus_abi::sched_stat stat{};          // of each task
+    nexus_abi::sched_hartstat hartstat{};  // of each hart
 };
 [[nodiscard]] Record& record();
 // The run queue of the only hart: tasks are never on it, but what they are lent and granted goes through it.

@@ -196,6 +196,32 @@ TEST_P(Handlers, ASleepEndsWithWhatIsLeft) {
     EXPECT_EQ(task(0).call_progress, 0U);
 }
 
+TEST_P(Handlers, ASleepOnAClockTellsWhatIsLeftWhereItsFourthArgumentSays) {
+    act(kUser1);
+    const auto interrupted_after = [&](std::int64_t ms, std::uint64_t flags, std::uint64_t place) {
+        put(kMemory, timespec{.seconds = 10, .nanoseconds = 5});
+        put(kMemory + 16, timespec{.seconds = 77, .nanoseconds = 77});
+        arch::host::set_now(Instant::from_ns(1'000'000'000));
+        ASSERT_EQ(call(Syscall::clock_nanosleep, 1, flags, kMemory, place), std::nullopt);
+        arch::host::advance(Duration::milliseconds(ms));
+        EXPECT_EQ(raise_from_other(kUser1), 0);
+        deliver(task(0));
+        ASSERT_TRUE(is_in_handler());
+        leave_handler();
+        EXPECT_EQ(result_of(0), error(Error::Interrupted));
+    };
+    interrupted_after(4000, 0, kMemory + 16);
+    EXPECT_EQ(get<timespec>(kMemory + 16).seconds, 6);
+    EXPECT_EQ(get<timespec>(kMemory + 16).nanoseconds, 5);
+    interrupted_after(10'001, 0, kMemory + 16);
+    EXPECT_EQ(get<timespec>(kMemory + 16).seconds, 0) << "it is over, and the signal came first";
+    EXPECT_EQ(get<timespec>(kMemory + 16).nanoseconds, 0);
+    interrupted_after(4000, 1, kMemory + 16);
+    EXPECT_EQ(get<timespec>(kMemory + 16).seconds, 77) << "until a time: nothing is left to tell";
+    interrupted_after(4000, 0, 0);
+    interrupted_after(4000, 0, 8);
+}
+
 TEST_P(Handlers, ASleepGoesOnUntilItsTimeWhenThereIsNoHandlerAfterAll) {
     act(kUser1);
     put(kMemory, timespec{.seconds = 10, .nanoseconds = 0});
