@@ -301,6 +301,7 @@ TEST(SkipReasons, HaveDistinctTexts) {
         texts.push_back(text(static_cast<SkipReason>(reason)));
     }
     EXPECT_THAT(texts, ::testing::Not(::testing::Contains("unknown reason")));
+    EXPECT_THAT(texts, ::testing::Each(::testing::Not(IsEmpty())));
     std::sort(texts.begin(), texts.end());
     EXPECT_EQ(std::unique(texts.begin(), texts.end()), texts.end());
 }

@@ -2,6 +2,9 @@
 // Well-formed trees that say something wrong: each mistake costs only the thing it is about, and is named.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "blob.hpp"
 
 namespace fdt_test {
@@ -67,6 +70,44 @@ TEST(Harts, MoreThanTheKernelSupportsAreSkippedAndNoted) {
     EXPECT_EQ(too_many, 70U - 64U);
 }
 
+TEST(Harts, SkippedOnesAreListedByTheirIds) {
+    auto blob = icicle();
+    for (const unsigned id : {40, 7, 23}) {
+        const std::string name = "cpu@" + std::to_string(id);
+        blob.add_node("/cpus", name);
+        const std::string path = "/cpus/" + name;
+        blob.set_text(path, "device_type", "cpu").set(path, "reg", {id}).set_text(path, "status", "disabled");
+    }
+    Machine machine;
+    read(blob, machine);
+    std::vector<std::uint64_t> ids;
+    for (const auto& hart : machine.skipped_harts) {
+        ids.push_back(hart.id.value());
+    }
+    EXPECT_THAT(ids, ::testing::IsSupersetOf({7U, 23U, 40U}));
+    EXPECT_TRUE(std::ranges::is_sorted(ids));
+}
+
+TEST(Harts, BlocksOfZicbozArePowersOfTwoFromEightToAPage) {
+    for (const auto& [bytes, is_sound] : {std::pair{4U, false},
+                                          {8U, true},
+                                          {12U, false},
+                                          {64U, true},
+                                          {4096U, true},
+                                          {8192U, false},
+                                          {0U, false}}) {
+        auto blob = icicle();
+        blob.remove("/cpus/cpu@1", "riscv,isa-extensions")
+            .set_text("/cpus/cpu@1", "riscv,isa", "rv64imafdc_zicboz");
+        blob.set("/cpus/cpu@1", "riscv,cboz-block-size", {bytes});
+        Machine machine;
+        read(blob, machine);
+        ASSERT_EQ(machine.harts[0].id.value(), 1U);
+        EXPECT_EQ(machine.harts[0].isa.zicboz, is_sound) << bytes;
+        EXPECT_EQ(machine.harts[0].isa.zicboz_block_bytes, is_sound ? bytes : 0U) << bytes;
+    }
+}
+
 TEST(Memory, NonsenseRangesAreNotedAndTheRestStays) {
     Machine machine;
     // Wraps around; then one good range; then a stray cell.
@@ -111,6 +152,41 @@ TEST(Memory, TooManyReservationsAreNotedAndCounted) {
     EXPECT_GT(machine.unlisted_problems, 0U);
 }
 
+TEST(Memory, ReservationsOfAByteCountAndEmptyOnesDoNot) {
+    Machine before;
+    const auto plain = icicle();
+    read(plain, before);
+    Machine machine;
+    const auto blob = icicle().reserve(0x90000000, 1).reserve(0x91000000, 0).reserve(0x98000000, 0x1000);
+    read(blob, machine);
+    EXPECT_THAT(problems(machine), IsEmpty());
+    std::vector<kernel::fdt::MemoryRange> added;
+    for (const auto& reserved : machine.reserved) {
+        if (reserved.range.start.value() >= 0x90000000 && reserved.range.start.value() < 0xa0000000) {
+            EXPECT_FALSE(reserved.no_map);
+            added.push_back(reserved.range);
+        }
+    }
+    EXPECT_THAT(added, ElementsAre(range(0x90000000, 1), range(0x98000000, 0x1000)));
+    EXPECT_EQ(machine.reserved.size(), before.reserved.size() + 2);
+}
+
+// A bus whose window ends where the console begins, or one byte behind it.
+TEST(Console, AWindowEndsWithItsLastByte) {
+    const auto first_byte_of_console = [](std::uint32_t bytes) {
+        Machine machine;
+        const auto blob = icicle()
+                              .set("/soc", "#address-cells", {1})
+                              .set("/soc", "#size-cells", {1})
+                              .set(kSerial, "reg", {0x20100000, 0x400})
+                              .set("/soc", "ranges", {0x20000000, 0, 0x70000000, bytes});
+        read(blob, machine);
+        return machine.console ? machine.console->registers.start.value() : 0;
+    };
+    EXPECT_EQ(first_byte_of_console(0x100000), 0U);
+    EXPECT_EQ(first_byte_of_console(0x100001), 0x70100000U);
+}
+
 TEST(Console, StdoutPathThatNamesNothingIsNoted) {
     for (const char* path : {"serial9:115200", "/soc/serial@0", "", ":115200", "/", "chosen",
                              "an-alias-much-longer-than-the-thirty-one-characters-allowed"}) {
@@ -148,6 +224,24 @@ TEST(Console, UnusableNodesAreNoted) {
     expect_no_console(icicle().set_text(kSerial, "status", "disabled"), untranslatable);
     expect_no_console(icicle().set(kSerial, "reg-shift", {9}), strange_access);
     expect_no_console(icicle().set(kSerial, "reg-io-width", {3}), strange_access);
+}
+
+TEST(Console, AccessesHaveTheirWidthsAndDistances) {
+    const auto has_console = [](const char* property, std::uint32_t value) {
+        Machine machine;
+        const auto blob = icicle().set(kSerial, property, {value});
+        read(blob, machine);
+        return machine.console.has_value();
+    };
+    for (const std::uint32_t width : {1U, 2U, 4U}) {
+        EXPECT_TRUE(has_console("reg-io-width", width)) << width;
+    }
+    for (const std::uint32_t width : {3U, 5U, 8U}) {
+        EXPECT_FALSE(has_console("reg-io-width", width)) << width;
+    }
+    EXPECT_TRUE(has_console("reg-shift", 0));
+    EXPECT_TRUE(has_console("reg-shift", 4));
+    EXPECT_FALSE(has_console("reg-shift", 5));
 }
 
 TEST(Console, BusWithoutRangesIsNoWayToTheConsole) {

@@ -6,6 +6,7 @@
 
 #include <random>
 #include <string>
+#include <utility>
 
 namespace kernel::fdt {
 namespace {
@@ -59,6 +60,81 @@ TEST(IsaString, GeneralPurposeAndSeparateLetters) {
     const auto separate = parse_isa_string("rv64i_m_a_f_d_c");
     ASSERT_TRUE(separate.has_value());
     EXPECT_TRUE(has_base(*separate) && separate->features.d);
+}
+
+// Each letter for itself, alone and among others: what it adds and nothing else.
+TEST(IsaString, EachLetterIsItsExtension) {
+    for (char letter = 'a'; letter <= 'z'; ++letter) {
+        if (letter == 'z' || letter == 'x' || letter == 's') {
+            continue;  // begin names
+        }
+        for (const std::string& text : {std::string{"rv64"} + letter, std::string{"rv64_"} + letter}) {
+            const auto isa = parse_isa_string(text);
+            ASSERT_TRUE(isa.has_value()) << text;
+            const bool is_general = letter == 'g';
+            EXPECT_EQ(isa->i, letter == 'i' || is_general) << text;
+            EXPECT_EQ(isa->m, letter == 'm' || is_general) << text;
+            EXPECT_EQ(isa->a, letter == 'a' || is_general) << text;
+            EXPECT_EQ(isa->c, letter == 'c') << text;
+            EXPECT_EQ(isa->features.f, letter == 'f' || letter == 'd' || is_general) << text;
+            EXPECT_EQ(isa->features.d, letter == 'd' || is_general) << text;
+        }
+    }
+}
+
+// An s is a letter at the end and before a u; before anything else it begins a name.
+TEST(IsaString, TheLetterSOfOldTrees) {
+    EXPECT_TRUE(parse_isa_string("rv64suc")->c);
+    EXPECT_TRUE(parse_isa_string("rv64ics")->c);
+    EXPECT_TRUE(parse_isa_string("rv64SUC")->c);
+    EXPECT_FALSE(parse_isa_string("rv64sc")->c) << "an extension named sc";
+    EXPECT_FALSE(parse_isa_string("rv64zc")->c);
+    EXPECT_FALSE(parse_isa_string("rv64xc")->c);
+}
+
+TEST(IsaString, AVersionIsDigitsAPAndDigits) {
+    EXPECT_TRUE(parse_isa_string("rv64i_sstc1p0")->features.sstc);
+    EXPECT_TRUE(parse_isa_string("rv64i_sstc12P34")->features.sstc);
+    EXPECT_TRUE(parse_isa_string("rv64i_sstc")->features.sstc);
+    for (const char* text : {"rv64i_sstc1", "rv64i_sstcp0", "rv64i_sstc1p", "rv64i_sstc1q0", "rv64i_1p0",
+                             "rv64i_sst", "rv64i_sstcc", "rv64i_p0", "rv64i_00"}) {
+        EXPECT_FALSE(parse_isa_string(text)->features.sstc) << text;
+    }
+    const auto isa = parse_isa_string("rv64i2p1m2p0");
+    EXPECT_TRUE(isa->i && isa->m);
+    EXPECT_FALSE(parse_isa_string("rv64i2p1")->m);
+}
+
+TEST(IsaString, EachNameIsItsFeature) {
+    for (const auto& [name, flag] : {std::pair{"ssaia", &IsaFeatures::ssaia},
+                                     {"sstc", &IsaFeatures::sstc},
+                                     {"svade", &IsaFeatures::svade},
+                                     {"svadu", &IsaFeatures::svadu},
+                                     {"svinval", &IsaFeatures::svinval},
+                                     {"svnapot", &IsaFeatures::svnapot},
+                                     {"svpbmt", &IsaFeatures::svpbmt},
+                                     {"zihintpause", &IsaFeatures::zihintpause},
+                                     {"zicbom", &IsaFeatures::zicbom},
+                                     {"zicboz", &IsaFeatures::zicboz}}) {
+        const auto isa = parse_isa_string(std::string{"rv64imac_"} + name);
+        EXPECT_TRUE(isa->features.*flag) << name;
+        IsaFeatures only{};
+        only.*flag = true;
+        EXPECT_EQ(isa->features, only) << name;
+        EXPECT_TRUE(common_features(isa->features, isa->features).*flag) << name;
+        EXPECT_EQ(common_features(isa->features, {}), IsaFeatures{}) << name;
+        EXPECT_EQ(common_features({}, isa->features), IsaFeatures{}) << name;
+    }
+}
+
+TEST(CommonFeatures, FloatingPointIsCommonWhereBothHaveIt) {
+    const IsaFeatures single{.f = true};
+    const IsaFeatures both{.f = true, .d = true};
+    EXPECT_EQ(common_features(both, both), both);
+    EXPECT_EQ(common_features(both, single), single);
+    EXPECT_EQ(common_features(single, both), single);
+    EXPECT_EQ(common_features(single, {}), IsaFeatures{});
+    EXPECT_EQ(common_features({}, both), IsaFeatures{});
 }
 
 TEST(IsaString, OthersAreRefused) {
