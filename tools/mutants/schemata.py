@@ -12,7 +12,7 @@ What is mutated, inside the bodies of functions only:
     deletion    a statement that calls or assigns and whose value nobody uses is left out
     value       a function returns the default of its type at once: no error, 0, false, nothing
 
-What is left alone: comments, literals of text, the preprocessor, constant expressions (constexpr variables, if constexpr,
+What is left alone: comments, literals of text, what stands between #if and #endif, constant expressions (constexpr variables, if constexpr,
 static_assert, template arguments, labels, enumerators), CHECK and DCHECK, statements that only log or trace, conditions
 that declare (if (auto x = ...)), unevaluated operands, asm, initialisers of members, and reserve(), which only saves time.
 
@@ -27,7 +27,7 @@ import re
 
 TOKEN = re.compile(r"""
     (?P<space>\s+|//[^\n]*|/\*.*?\*/)
-  | (?P<preprocessor>(?<![^\n])[ \t]*\#(?:[^\n\\]|\\.)*(?:\\\n(?:[^\n\\]|\\.)*)*)
+  | (?P<preprocessor>\#(?:[^\n\\]|\\.)*(?:\\\n(?:[^\n\\]|\\.)*)*)
   | (?P<text>(?:u8|[uUL])?R"(?P<mark>[^(\s]*)\(.*?\)(?P=mark)"|(?:u8|[uUL])?"(?:[^"\\\n]|\\.)*"|(?:u8|[uUL])?'(?:[^'\\\n]|\\.)+')
   | (?P<number>\.?\d(?:'?[\w.]|(?<=[eEpP])[+-])*)
   | (?P<name>[A-Za-z_]\w*)
@@ -255,7 +255,9 @@ class Rewriter:
         while at < high:
             token = self.tokens[at]
             word = token.text
-            if token.kind == "preprocessor" or word in (";", "else", "do", "try"):
+            if token.kind == "preprocessor":
+                at = self.behind_conditional(at, high)
+            elif word in (";", "else", "do", "try"):
                 at += 1
             elif word == "{":
                 self.block(at + 1, self.match[at])
@@ -274,6 +276,18 @@ class Rewriter:
                 end = self.end_of_statement(at, high)
                 self.statement(at, end)
                 at = end + 1
+
+    def behind_conditional(self, at, high):
+        """Whether what stands between #if and #endif is compiled is not known here."""
+        depth = 0
+        while at < high:
+            if self.tokens[at].kind == "preprocessor":
+                directive = self.text(at)[1:].lstrip()
+                depth += directive.startswith("if") - directive.startswith("endif")
+            at += 1
+            if depth <= 0:
+                return at
+        return at
 
     def controlled(self, at):
         word, at = self.text(at), at + 1
