@@ -4,7 +4,11 @@
 // happened.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <tuple>
 
 #include "mm/user_memory.hpp"
 #include "nexus_abi/linux.hpp"
@@ -15,29 +19,60 @@
 
 namespace kernel::syscall {
 
-// Only asks, or only sets, an action that is at hand. Skipped, and why that is sound:
-//   page walks                     What is in the page table says what a walk through the mappings would say.
-//   the lock, by a lone thread     See task::copy_signal_action().
-//   dropping a pending signal      There is none (task::set_quiet_action()).
+// Only asks for an action, or sets one that is the default to the default, in a process of one thread: what C
+// libraries do with each signal when they start a program. Skipped, and why that is sound:
+//   page walks    What is in the page table says what a walk through the mappings would say.
+//   the lock      Only threads of the process change actions (task::is_alone()), and here none changes:
+//                 whoever sends the signal meanwhile finds the same before and after.
+//   dropping a pending signal    There is none.
 [[nodiscard, gnu::always_inline]] inline bool signal_action_at_once(task::Task& task,
                                                                     task::SysResult& result) {
     using nexus_abi::kernel_sigaction;
+    using Words = std::array<std::uint64_t, sizeof(kernel_sigaction) / sizeof(std::uint64_t)>;
+    static_assert(offsetof(kernel_sigaction, mask) == 2 * sizeof(std::uint64_t) &&
+                  std::tuple_size_v<Words> == 3);
     const auto number = static_cast<std::uint32_t>(task.frame.argument(0));
     const VirtAddr from{task.frame.argument(1)};
     const VirtAddr to{task.frame.argument(2)};
-    if (task.frame.argument(3) != sizeof(std::uint64_t) || (from.value() == 0) == (to.value() == 0)) {
+    task::Process& process = task.process();
+    const task::SignalActions& actions = process.signals.actions;
+    if (task.frame.argument(3) != sizeof(std::uint64_t) || !task::may_ask_action(number) ||
+        !task::is_alone(process)) [[unlikely]] {
         return false;
     }
-    mm::AddressSpace& space = task.process().space();
-    kernel_sigaction action;
-    const bool is_done =
-        from.value() == 0
-            ? task::may_ask_action(number) && mm::is_in_one_place<kernel_sigaction>(to) &&
-                  task::copy_signal_action(task, number, action) && mm::copy_present_out(space, to, action)
-            : task::may_set_action(number) && mm::is_in_one_place<kernel_sigaction>(from) &&
-                  mm::copy_present_in(space, from, action) && task::set_quiet_action(task, number, action);
     result = std::uint64_t{0};
-    return is_done;
+    // A null pointer has no page.
+    const bool asks = from.value() == 0;
+    const VirtAddr at = asks ? to : from;
+    if (!mm::is_in_one_place<kernel_sigaction>(at)) [[unlikely]] {
+        return false;
+    }
+    mm::AddressSpace& space = process.space();
+    if (asks) {
+        return space.with_page_at_hand(at, mm::Access::Write, [&](std::span<std::byte, mm::kPageSize> page) {
+            void* const there = __builtin_assume_aligned(page.data() + mm::page_offset(at.value()),
+                                                         alignof(kernel_sigaction));
+            if (actions.is_default(number)) [[likely]] {
+                __builtin_memset(there, 0, sizeof(kernel_sigaction));
+            } else {
+                const kernel_sigaction action = actions.get(number);
+                __builtin_memcpy(there, &action, sizeof action);
+            }
+        });
+    }
+    std::uint64_t set = 1;
+    return to.value() == 0 && task::may_set_action(number) && actions.is_default(number) &&
+           space.with_page_at_hand(
+               at, mm::Access::Read,
+               [&](std::span<std::byte, mm::kPageSize> page) {
+                   Words words;
+                   __builtin_memcpy(
+                       &words,
+                       __builtin_assume_aligned(page.data() + mm::page_offset(at.value()), sizeof words[0]),
+                       sizeof words);
+                   set = words[0] | words[1] | task::without_unblockable(words[2]);
+               }) &&
+           set == 0 && !task::is_pending(task, number);
 }
 
 // Changes the mask. The old one is told first, so that nothing has happened where that is not possible at

@@ -52,6 +52,7 @@ class SignalActions {
         actions_[number - 1] = action;
         stored_ |= bit(number);
     }
+    [[nodiscard]] bool is_default(std::uint32_t number) const { return (stored_ & bit(number)) == 0; }
     // fork.
     void copy_from(const SignalActions& parent) {
         stored_ = parent.stored_;
@@ -76,7 +77,6 @@ class SignalActions {
 // Signal state of a process. Guarded by waiters.lock(), as is what Task has of signals.
 struct ProcessSignals {
     WaitQueue waiters;
-    SignalActions actions;
     PendingSignals pending;  // sent to the process
     SetCounts blockers;      // how many threads block each signal
     // How many there are. Written under the lock; a thread that finds itself alone stays so as long as it
@@ -92,6 +92,7 @@ struct ProcessSignals {
     bool stop_taken{false};  // a stop signal was taken, and no SIGCONT was sent since
     // Of the last signal of each timer that was taken (timer_getoverrun).
     std::array<std::uint32_t, kMaxTimers> overruns{};
+    SignalActions actions;  // last: it is large, and what is looked at beside it is within reach of one load
 };
 
 // What a parent has not been told yet of a child that lives (wait4 with WUNTRACED, WCONTINUED).

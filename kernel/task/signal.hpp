@@ -115,39 +115,19 @@ Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
 [[nodiscard]] constexpr bool may_set_action(std::uint32_t number) {
     return signal::is_valid(number) && number != signal::kKill && number != signal::kStop;
 }
-// What a call does that has one thing to do and need not wait for a lock: it keeps no register for a call on
-// the way, which is most of what it would cost. False: nothing has happened.
-// Pre: may_ask_action().
-[[nodiscard, gnu::always_inline]] inline bool copy_signal_action(Task& caller, std::uint32_t number,
-                                                                 nexus_abi::kernel_sigaction& to) {
-    ProcessSignals& signals = caller.process().signals;
-    // Only threads of the process change actions: who is its only one may look without the lock. What a
-    // thread that has ended did is seen with the count.
-    if (signals.threads.load(std::memory_order_acquire) == 1) [[likely]] {
-        to = signals.actions.get(number);
-        return true;
-    }
-    const TryLockGuard guard{signals.waiters.lock()};
-    if (!guard) [[unlikely]] {
-        return false;
-    }
-    to = signals.actions.get(number);
-    return true;
+// Whether the running thread is the only one of its process. Only threads of the process change actions, so
+// one that is alone may look at them without the lock; what a thread that has ended did is seen with the
+// count. Pre: a thread of the process runs here.
+[[nodiscard]] inline bool is_alone(const Process& process) {
+    return process.signals.threads.load(std::memory_order_acquire) == 1;
 }
-// Sets one that nothing else comes of: false also when the signal is pending. Pre: may_set_action().
-[[nodiscard, gnu::always_inline]] inline bool set_quiet_action(Task& caller, std::uint32_t number,
-                                                               const nexus_abi::kernel_sigaction& action) {
-    ProcessSignals& signals = caller.process().signals;
-    const TryLockGuard guard{signals.waiters.lock()};
-    if (!guard || ((signals.pending.set() | caller.pending_signals.set()) & signal::bit(number)) != 0)
-        [[unlikely]] {
-        return false;
-    }
-    signals.actions.set(number,
-                        {.handler = action.handler,
-                         .flags = action.flags,
-                         .mask = action.mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop))});
-    return true;
+// Whether the signal is pending for the thread or its process, at some moment of the call.
+[[nodiscard]] inline bool is_pending(const Task& task, std::uint32_t number) {
+    return ((task.process().signals.pending.set() | task.pending_signals.set()) & signal::bit(number)) != 0;
+}
+// A mask without what cannot be blocked.
+[[nodiscard]] constexpr std::uint64_t without_unblockable(std::uint64_t mask) {
+    return mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop));
 }
 
 // The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Pending signals that

@@ -30,10 +30,10 @@ Result<void> PendingSignals::add(std::uint32_t number, const SignalInfo& info) {
             }
         }
     }
-    if (number < kFirstQueued && (set_ & bit_of(number)) != 0) {
+    if (number < kFirstQueued && (set() & bit_of(number)) != 0) {
         return {};
     }
-    set_ |= bit_of(number);
+    set_.store(set() | bit_of(number), std::memory_order_relaxed);
     const auto record = count_ < kMaxQueuedSignals ? pool.create() : Result<QueuedSignal*>{Error::TryAgain};
     if (!record.ok()) {
         return Error::TryAgain;
@@ -46,7 +46,7 @@ Result<void> PendingSignals::add(std::uint32_t number, const SignalInfo& info) {
 }
 
 SignalInfo PendingSignals::take(std::uint32_t number) {
-    DCHECK((set_ & bit_of(number)) != 0);
+    DCHECK((set() & bit_of(number)) != 0);
     SignalInfo info;
     QueuedSignal* taken = nullptr;
     bool has_more = false;
@@ -57,7 +57,7 @@ SignalInfo PendingSignals::take(std::uint32_t number) {
         }
     }
     if (!has_more) {
-        set_ &= ~bit_of(number);
+        set_.store(set() & ~bit_of(number), std::memory_order_relaxed);
     }
     if (taken != nullptr) {
         info = taken->info;
@@ -69,10 +69,10 @@ SignalInfo PendingSignals::take(std::uint32_t number) {
 }
 
 void PendingSignals::drop(std::uint64_t set) {
-    if ((set_ & set) == 0) {
+    if ((set_.load(std::memory_order_relaxed) & set) == 0) {
         return;
     }
-    set_ &= ~set;
+    set_.store(set_.load(std::memory_order_relaxed) & ~set, std::memory_order_relaxed);
     for (QueuedSignal* item = queue_.front(); item != nullptr;) {
         QueuedSignal* const following = queue_.next(*item);
         if ((set & bit_of(item->number)) != 0) {

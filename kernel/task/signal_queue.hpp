@@ -4,6 +4,7 @@
 // they came (signal(7), "Real-time signals").
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "lib/intrusive_list.hpp"
@@ -31,8 +32,8 @@ class PendingSignals {
     PendingSignals& operator=(const PendingSignals&) = delete;
     ~PendingSignals() { drop(~std::uint64_t{0}); }
 
-    // Bit n - 1: signal n is pending.
-    [[nodiscard]] std::uint64_t set() const { return set_; }
+    // Bit n - 1: signal n is pending. Without the lock: as it was at some moment.
+    [[nodiscard]] std::uint64_t set() const { return set_.load(std::memory_order_relaxed); }
     // Adds a signal; one of a timer whose last one is still pending counts as its overrun. TryAgain: it is
     // pending, but its details could not be kept. Pre: 1 <= number <= kSignalCount.
     Result<void> add(std::uint32_t number, const SignalInfo& info);
@@ -43,7 +44,7 @@ class PendingSignals {
 
   private:
     IntrusiveList<QueuedSignal, &QueuedSignal::node> queue_;
-    std::uint64_t set_{0};
+    std::atomic<std::uint64_t> set_{0};  // written under the lock
     std::uint32_t count_{0};
 };
 
