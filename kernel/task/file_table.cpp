@@ -90,8 +90,10 @@ Result<void> FileTable::set_closes_on_exec(std::int32_t descriptor, bool closes)
 FileTable::Taken FileTable::take_next(std::uint32_t from, bool marked_only) {
     const LockGuard guard{lock_};
     const std::uint32_t end = open_ == 0 ? from : capacity();
-    for (std::uint32_t i = from; i < end; ++i) {
+    std::uint32_t seen = 0;  // behind the last one that is open there is nothing
+    for (std::uint32_t i = from; i < end && seen < open_; ++i) {
         Slot& place = slot(i);
+        seen += place.file != nullptr ? 1 : 0;
         if (place.file != nullptr && (!marked_only || place.close_on_exec != 0)) {
             --open_;
             return {.file = Ref<OpenFile>::adopt(*std::exchange(place.file, nullptr)), .next = i + 1};
