@@ -88,6 +88,9 @@ inline constexpr std::uint64_t kFlushEverything = ~std::uint64_t{0};
 // does at first. Atomic.
 void map_neighbours_at_faults(bool on);
 
+class ProgramStart;
+struct StartPlan;
+
 // Whole lines: harts that run different processes write to no common one.
 class alignas(64) AddressSpace {
   public:
@@ -149,6 +152,11 @@ class alignas(64) AddressSpace {
     // What changes here between two steps, `child` has as it was or as it is. NoMemory: `child` has a part of
     // the batch. Pre: nobody runs in `child`, which has nothing from `from` on.
     [[nodiscard]] Result<Progress> copy_step(AddressSpace& child, VirtAddr from) EXCLUDES(lock_);
+
+    // execve: maps what the last runs of the program needed at their start, as far as there is memory for it
+    // now. What is left out, faults map. Pre: the file's image is mapped as in those runs, nothing of it is
+    // resident, and no hart runs in the space.
+    void map_start(FileObject& file, ProgramStart& start) EXCLUDES(lock_);
 
     // Where the break begins: the end of the program's data. The break is there. Called once, by the loader.
     void set_break_base(VirtAddr base) EXCLUDES(lock_);
@@ -300,6 +308,15 @@ class alignas(64) AddressSpace {
                               std::memory_order_relaxed);
     }
     void map_neighbours(const Mapping& mapping, VirtAddr page) REQUIRES(lock_);
+    // The parts of map_start() (program_start.cpp).
+    template <class Use>
+    void for_each_start_mapping(const FileObject& file, const ProgramStart& start, Use&& use) const
+        REQUIRES(lock_);
+    static void add_to_plan(StartPlan& plan, const Mapping& mapping, VirtAddr page, FileObject& file);
+    [[nodiscard]] Result<PhysAddr> plan_start(FileObject& file, const ProgramStart& start,
+                                              std::uint64_t made_of) const REQUIRES(lock_);
+    void map_planned(const StartPlan& plan, const FileObject& file, const ProgramStart& start)
+        REQUIRES(lock_);
     // A frame with what the mapping's file has there, for make_resident().
     struct FileFrame {
         PhysAddr frame;

@@ -66,10 +66,12 @@ Result<PhysAddr> FileObject::find_frame(std::uint64_t index, bool for_execution)
     std::uint64_t& entry = *TRY(entry_of(index));
     if (entry == 0) {
         entry = TRY(load_page(index)).value();
+        note_change();
     }
     if (for_execution && (entry & kFenced) == 0) {
         fence_instructions();
         entry |= is_memory() ? 0 : kFenced;
+        note_change();
     }
     return page_down(PhysAddr{entry});
 }

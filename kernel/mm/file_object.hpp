@@ -39,6 +39,8 @@ struct FileKeeper {
     Result<std::string_view> (*link_text)(const void* owner, std::span<char> to);
 };
 
+class ProgramStart;
+
 class FileObject {
   public:
     static constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;
@@ -108,6 +110,14 @@ class FileObject {
         }
     }
 
+    // How often a page of it became cached, or known to instruction fetch. Atomic.
+    [[nodiscard]] std::uint32_t changes() const { return changes_.load(std::memory_order_relaxed); }
+    // What is known of the starts of this program; null: nothing is kept. Atomic; set once.
+    [[nodiscard]] ProgramStart* program_start() const {
+        return program_start_.load(std::memory_order_acquire);
+    }
+    void set_program_start(ProgramStart& start) { program_start_.store(&start, std::memory_order_release); }
+
     // ---- Memory files
 
     // The frame of page `index`, which may lie beyond the end, with one more reference. NoMemory, NoSpace,
@@ -143,6 +153,9 @@ class FileObject {
                    ? nullptr
                    : static_cast<std::uint64_t*>(phys_to_virt(PhysAddr{table})) + index % kEntriesPerFrame;
     }
+    void note_change() REQUIRES(lock_) {
+        changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
     // Whether there may be pages beyond the end.
     [[nodiscard]] bool has_pages_beyond() const REQUIRES(lock_);
 
@@ -156,6 +169,8 @@ class FileObject {
     void* const owner_{nullptr};
     std::atomic<std::uint64_t> size_{0};  // written under lock_
     std::atomic<std::uint32_t> was_mapped_{0};
+    std::atomic<std::uint32_t> changes_{0};  // written under lock_
+    std::atomic<ProgramStart*> program_start_{nullptr};
     // One past the highest page a memory file may have.
     std::uint64_t top_page_ GUARDED_BY(lock_){0};
 };

@@ -52,7 +52,11 @@ void check_cached(BuddyRegion& region, PhysAddr frame) {
         check_contents(region, frame, 0);
     }
 }
+void check_zeroed(PhysAddr frame) {
+    CHECK(std::ranges::all_of(frame_bytes(frame), [](std::byte byte) { return byte == std::byte{0}; }));
+}
 #else
+void check_zeroed(PhysAddr) {}
 void check_not_cached(const FrameInfo&) {}
 void forget_use(BuddyRegion&, PhysAddr, std::uint32_t) {}
 void forget_cached(BuddyRegion&, PhysAddr) {}
@@ -125,6 +129,9 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
     if (count == 0) [[unlikely]] {
         count = refill(cache);
         if (count == 0) {
+            if (cache.zeroed_count.load(std::memory_order_relaxed) != 0) {
+                return take_zeroed(cache);
+            }
             return Error::NoMemory;
         }
     }
@@ -140,6 +147,25 @@ std::uint64_t FrameAllocator::init(std::span<const PhysRange> free_ranges) {
 
 Result<PhysAddr> FrameAllocator::allocate_frame() {
     return take_frame();
+}
+
+PhysAddr FrameAllocator::take_zeroed(HartCache& cache) {
+    const std::uint32_t count = cache.zeroed_count.load(std::memory_order_relaxed) - 1;
+    cache.zeroed_count.store(count, std::memory_order_relaxed);
+    const PhysAddr frame = cache.zeroed[count];
+#ifdef NEURON_DEBUG
+    note_given_out(region_of(frame).info(frame));
+#endif
+    check_zeroed(frame);
+    return frame;
+}
+
+Result<PhysAddr> FrameAllocator::reuse_zeroed_frame() {
+    HartCache& cache = this_hart();
+    if (cache.zeroed_count.load(std::memory_order_relaxed) == 0) {
+        return allocate_zeroed_frame();
+    }
+    return should_fail_allocation() ? Result<PhysAddr>{Error::NoMemory} : take_zeroed(cache);
 }
 
 Result<PhysAddr> FrameAllocator::allocate_zeroed_frame() {
@@ -213,6 +239,23 @@ void FrameAllocator::unref(PhysAddr frame) {
         return;
     }
     drop_reference(regions_[0], frame);
+}
+
+void FrameAllocator::unref_zeroed(PhysAddr frame) {
+    check_zeroed(frame);
+    HartCache& cache = this_hart();
+    const std::uint32_t count = cache.zeroed_count.load(std::memory_order_relaxed);
+    if (cache.capacity == 0 || count == cache.zeroed.size() || !regions_[0].contains(frame)) {
+        unref(frame);
+        return;
+    }
+    FrameInfo& info = regions_[0].info(frame);
+    CHECK(info.state.load(std::memory_order_relaxed) == FrameState::InUse);
+    CHECK_EQ(info.references.load(std::memory_order_acquire), 1U);
+    note_cached(info);
+    forget_use(regions_[0], frame, 0);
+    cache.zeroed[count] = frame;
+    cache.zeroed_count.store(count + 1, std::memory_order_relaxed);
 }
 
 void FrameAllocator::unref_further(PhysAddr frame) {
@@ -299,7 +342,8 @@ FrameStats FrameAllocator::stats() const {
         stats.free += regions_[i].free_frames();
     }
     for (const HartCache& cache : caches_) {
-        stats.free += cache.count.load(std::memory_order_relaxed);
+        stats.free +=
+            cache.count.load(std::memory_order_relaxed) + cache.zeroed_count.load(std::memory_order_relaxed);
     }
     return stats;
 }
@@ -310,7 +354,12 @@ void FrameAllocator::drain_this_hart() {
         while (end_rest()) {
         }
     }
-    spill(this_hart(), 0);
+    HartCache& cache = this_hart();
+    spill(cache, 0);
+    while (cache.zeroed_count.load(std::memory_order_relaxed) != 0) {
+        unref(take_zeroed(cache));
+    }
+    spill(cache, 0);
 }
 
 void FrameAllocator::check_invariants() const {

@@ -51,6 +51,8 @@ class FrameAllocator {
     [[nodiscard]] Result<PhysAddr> allocate_frame() EXCLUDES(lock_);
     // The same, all bytes zero.
     [[nodiscard]] Result<PhysAddr> allocate_zeroed_frame() EXCLUDES(lock_);
+    // The same for page tables: one that unref_zeroed() kept, if there is one.
+    [[nodiscard]] Result<PhysAddr> reuse_zeroed_frame() EXCLUDES(lock_);
     // 2^order frames in a row, aligned to their size, one reference for the whole. Pre: order <= kMaxOrder.
     [[nodiscard]] Result<PhysAddr> allocate(std::uint32_t order) EXCLUDES(lock_);
     // Pre: block was given out by allocate(order) and carries exactly one reference.
@@ -60,6 +62,9 @@ class FrameAllocator {
     void ref(PhysAddr frame);
     // Drops one; the last returns the frame. Pre: frame is in use and was allocated singly.
     void unref(PhysAddr frame) EXCLUDES(lock_);
+    // unref() by the only holder of a frame that is all zeros, as those of page tables are in the end: it is
+    // kept so for reuse_zeroed_frame(). Debug builds look whether it is, now and then.
+    void unref_zeroed(PhysAddr frame) EXCLUDES(lock_);
     // How many references a frame in use has. Exact only while the caller keeps others from changing it.
     [[nodiscard]] std::uint32_t references(PhysAddr frame) const;
 
@@ -86,11 +91,15 @@ class FrameAllocator {
     static constexpr std::uint32_t kBatchOrder = 4;
     static constexpr std::uint32_t kCacheBatch = 1 << kBatchOrder;
 
-    // Hart-local, but for count, which stats() of another hart reads.
+    static constexpr std::uint32_t kZeroedCapacity = 8;
+
+    // Hart-local, but for the counts, which stats() of another hart reads.
     struct alignas(64) HartCache {
         std::atomic<std::uint32_t> count{0};
         std::uint32_t capacity{kCacheCapacity};  // 0: nothing stays here, is_careful()
         std::array<PhysAddr, kCacheCapacity> frames{};
+        std::atomic<std::uint32_t> zeroed_count{0};
+        std::array<PhysAddr, kZeroedCapacity> zeroed{};  // all zeros; none with capacity 0
     };
 
     // Pre: the frame is one of ours. Most machines have one region.
@@ -109,6 +118,8 @@ class FrameAllocator {
     // allocate_frame(), inlined into both that are on the fault path.
     [[nodiscard]] Result<PhysAddr> take_frame() EXCLUDES(lock_);
     [[nodiscard]] HartCache& this_hart();
+    // Pre: there is one.
+    [[nodiscard]] PhysAddr take_zeroed(HartCache& cache);
 #ifdef NEURON_DEBUG
     static void note_cached(FrameInfo& info);
     static void note_given_out(FrameInfo& info);

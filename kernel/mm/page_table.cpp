@@ -98,10 +98,10 @@ Result<PteSlot> PageTable::make_slot(VirtAddr va, std::uint32_t level) {
     // The missing tables are hung below one another first and hooked in last: a failure leaves nothing
     // behind, and no walker sees a half-made path.
     const PteSlot hook = entry_for(table, va, at);
-    const PhysAddr top = TRY(frames().allocate_zeroed_frame());
+    const PhysAddr top = TRY(frames().reuse_zeroed_frame());
     PhysAddr bottom = top;
     if (at - level == 2) {
-        const Result<PhysAddr> lower = frames().allocate_zeroed_frame();
+        const Result<PhysAddr> lower = frames().reuse_zeroed_frame();
         if (!lower) {
             frames().unref(top);
             return lower.error();

@@ -151,6 +151,10 @@ class PteSlot {
     }
     // Release: what the entry points to is written before a hardware walker can follow it.
     void store(Pte pte) const { std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_release); }
+    // Pre: no hardware walker can come here before something else is stored with release.
+    void store_unseen(Pte pte) const {
+        std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_relaxed);
+    }
 
   private:
     std::uint64_t* entry_{nullptr};

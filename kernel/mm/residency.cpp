@@ -11,6 +11,7 @@
 #include "mm/frames.hpp"
 #include "mm/instruction_fence.hpp"
 #include "mm/map_audit.hpp"
+#include "mm/program_start.hpp"
 
 namespace kernel::mm {
 
@@ -70,6 +71,14 @@ bool has_neighbours(const Mapping& mapping) {
 }
 
 constinit std::atomic<bool> maps_neighbours{true};
+
+// A page of a private mapping is no longer its file's, or never was.
+void note_written(const Mapping& mapping, VirtAddr page) {
+    ProgramStart* const start = mapping.file == nullptr ? nullptr : mapping.file->program_start();
+    if (start != nullptr) {
+        start->note_written(page);
+    }
+}
 
 // Each page of each program is looked at when it goes.
 void check_leaf([[maybe_unused]] Pte pte, [[maybe_unused]] VirtAddr page) {
@@ -241,6 +250,9 @@ Result<PhysAddr> AddressSpace::make_resident(const Place& place, VirtAddr page, 
     if (mapping.protection.execute && !made.is_fenced) {
         fence_instructions();
     }
+    if (!made.is_lasting) {
+        note_written(mapping, page);
+    }
     const Pte pte = Pte::leaf(made.frame, mapping.protection, PageOwner::User, made.is_shared);
     slot.store(made.is_lasting ? pte.as_lasting() : pte);
     note_first_touch(mapping, page);
@@ -296,6 +308,8 @@ Result<PhysAddr> AddressSpace::take_private_copy(const Mapping& mapping, VirtAdd
     flush(page, page + kPageSize);
     if (!is_lasting) {
         frames().unref(shared);
+    } else {
+        note_written(mapping, page);
     }
     return copy;
 }
@@ -393,7 +407,8 @@ void AddressSpace::drop_lingering() {
 
 bool AddressSpace::take_apart(Work& work) {
     drop_lingering();
-    const auto drop_table = [](PhysAddr table) { frames().unref(table); };
+    // What was in a table is gone, and so is what it was.
+    const auto drop_table = [](PhysAddr table) { frames().unref_zeroed(table); };
     std::uint64_t dropped = 0;
     const Mapping* mapping = mappings_.first();
     // Each mapping takes an entry, too, so that many without pages do not make a step long.

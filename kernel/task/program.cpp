@@ -6,9 +6,11 @@
 #include <atomic>
 #include <span>
 
+#include "lib/check.hpp"
 #include "lib/log.hpp"
 #include "mm/file_object.hpp"
 #include "mm/layout.hpp"
+#include "mm/program_start.hpp"
 #include "mm/user_memory.hpp"
 #include "task/elf.hpp"
 #include "task/random.hpp"
@@ -63,18 +65,19 @@ constexpr std::uint32_t kKnownImages = 16;
 struct KnownImage {
     std::atomic<const mm::FileObject*> file{nullptr};
     ElfImage image;
+    mm::ProgramStart start;  // of an image that has its own place
 };
 constinit std::array<KnownImage, kKnownImages> known_images{};
 constinit std::atomic<std::uint32_t> known_image_count{0};
 
-const ElfImage* find_known(const mm::FileObject& file) {
+KnownImage* find_known(const mm::FileObject& file) {
     if (!takes_short_cuts()) {
         return nullptr;
     }
-    for (const KnownImage& known : known_images) {
+    for (KnownImage& known : known_images) {
         const mm::FileObject* const described = known.file.load(std::memory_order_acquire);
         if (described == &file) {
-            return &known.image;
+            return &known;
         }
         if (described == nullptr) {
             return nullptr;
@@ -83,22 +86,26 @@ const ElfImage* find_known(const mm::FileObject& file) {
     return nullptr;
 }
 
-void remember(const mm::FileObject& file, const ElfImage& image) {
+void remember(mm::FileObject& file, const ElfImage& image) {
     if (file.is_memory() || known_image_count.load(std::memory_order_relaxed) >= kKnownImages) {
         return;
     }
     const std::uint32_t index = known_image_count.fetch_add(1, std::memory_order_relaxed);
     if (index < kKnownImages) {
         known_images[index].image = image;
+        if (!image.is_position_independent) {
+            known_images[index].start.begin(mm::page_down(image.segments[0].start));
+            file.set_program_start(known_images[index].start);
+        }
         known_images[index].file.store(&file, std::memory_order_release);
     }
 }
 
 // read_headers(), once for each constant file. Errors: NotExecutable.
-Result<void> describe(const mm::FileHead& head, const mm::FileObject& file, std::string_view path,
+Result<void> describe(const mm::FileHead& head, mm::FileObject& file, std::string_view path,
                       ElfImage& image) {
-    if (const ElfImage* const known = find_known(file); known != nullptr) {
-        image = *known;
+    if (const KnownImage* const known = find_known(file); known != nullptr) {
+        image = known->image;
         return {};
     }
     TRY(read_headers(head, file, path, image));
@@ -183,25 +190,124 @@ Result<Start> map_interpreter(mm::AddressSpace& space, const ProgramArguments& a
 class WordWriter {
   public:
     WordWriter(mm::AddressSpace& space, VirtAddr at) : space_{space}, at_{at} {}
-    Result<void> push(std::uint64_t word) {
+    void push(std::uint64_t word) {
         buffer_[used_++] = word;
-        return used_ == buffer_.size() ? flush() : Result<void>{};
+        if (used_ == buffer_.size()) {
+            flush();
+        }
     }
-    Result<void> flush() {
-        TRY(mm::copy_to_user(space_, at_, std::as_bytes(std::span{buffer_.data(), used_})));
-        at_ = at_ + used_ * sizeof(std::uint64_t);
-        used_ = 0;
-        return {};
+    [[nodiscard]] Result<void> finish() {
+        flush();
+        return outcome_;
     }
 
   private:
+    void flush() {
+        if (outcome_.ok()) {
+            outcome_ = mm::copy_to_user(space_, at_, std::as_bytes(std::span{buffer_.data(), used_}));
+        }
+        at_ = at_ + used_ * sizeof(std::uint64_t);
+        used_ = 0;
+    }
     mm::AddressSpace& space_;
     VirtAddr at_;
     std::array<std::uint64_t, 64> buffer_;
     std::size_t used_{0};
+    Result<void> outcome_{};
 };
 
-// Stack, from the top: path, strings, random bytes, then (aligned, upwards from sp) argc, argv, envp, auxv.
+// The same into a page. Pre: the words fit.
+class PageWriter {
+  public:
+    explicit PageWriter(std::byte* at) : at_{reinterpret_cast<AliasWord*>(at)} {}
+    void push(std::uint64_t word) { *at_++ = word; }
+
+  private:
+    using AliasWord __attribute__((may_alias)) = std::uint64_t;
+    AliasWord* at_;
+};
+
+// Stack, from the top: a null word as on Linux, path, strings, random bytes, then (aligned, upwards from sp)
+// argc, argv, envp, auxv.
+struct StackPlan {
+    static constexpr std::uint64_t kAuxiliaryWords = 34;
+
+    StackPlan(const ProgramArguments& arguments, std::uint64_t top)
+        : path{top - sizeof(std::uint64_t) - (arguments.path.size() + 1)},
+          strings{path - arguments.strings.size()},
+          random{(strings - kRandomBytes) & ~(kStackAlignment - 1)},
+          pointer{(random -
+                   (1 + arguments.argument_count + 1 + arguments.environment_count + 1 + kAuxiliaryWords) *
+                       sizeof(std::uint64_t)) &
+                  ~(kStackAlignment - 1)} {}
+    std::uint64_t path;
+    std::uint64_t strings;
+    std::uint64_t random;
+    std::uint64_t pointer;
+};
+
+// Pushes the words from argc to the end of auxv. Returns how many of the strings' bytes are the arguments.
+template <class Writer>
+std::size_t push_words(Writer& writer, const StackPlan& plan, const ProgramArguments& arguments,
+                       const ElfImage& image, VirtAddr interpreter_base) {
+    writer.push(arguments.argument_count);
+    std::size_t offset = 0;
+    const auto push_pointers = [&](std::uint32_t count) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            writer.push(plan.strings + offset);
+            while (arguments.strings[offset] != '\0') {
+                ++offset;
+            }
+            ++offset;
+        }
+        writer.push(0);
+    };
+    push_pointers(arguments.argument_count);
+    const std::size_t arguments_bytes = offset;
+    push_pointers(arguments.environment_count);
+    std::uint64_t pushed = 0;
+    const auto push_entry = [&](std::uint64_t type, std::uint64_t value) {
+        writer.push(type);
+        writer.push(value);
+        pushed += 2;
+    };
+    push_entry(kAtPhdr, image.program_headers.value());
+    push_entry(kAtPhent, image.program_header_bytes);
+    push_entry(kAtPhnum, image.program_header_count);
+    push_entry(kAtPageSize, mm::kPageSize);
+    push_entry(kAtBase, interpreter_base.value());
+    push_entry(kAtFlags, 0);
+    push_entry(kAtEntry, image.entry.value());
+    push_entry(kAtUid, 0);
+    push_entry(kAtEuid, 0);
+    push_entry(kAtGid, 0);
+    push_entry(kAtEgid, 0);
+    push_entry(kAtHwcap, kHwcap);
+    push_entry(kAtClockTick, kClockTicksPerSecond);
+    push_entry(kAtSecure, 0);
+    push_entry(kAtRandom, plan.random);
+    push_entry(kAtExecFn, plan.path);
+    push_entry(kAtNull, 0);
+    DCHECK(pushed == StackPlan::kAuxiliaryWords);
+    return arguments_bytes;
+}
+
+using RandomBytes = std::array<std::byte, kRandomBytes>;
+
+// Any stack. Returns as push_words().
+[[gnu::noinline]] Result<std::size_t> write_any_stack(mm::AddressSpace& space, const StackPlan& plan,
+                                                      const ProgramArguments& arguments,
+                                                      const ElfImage& image, VirtAddr interpreter_base,
+                                                      const RandomBytes& random) {
+    TRY(mm::copy_to_user(space, VirtAddr{plan.path}, std::as_bytes(std::span{arguments.path})));
+    TRY(mm::copy_to_user(space, VirtAddr{plan.strings}, std::as_bytes(arguments.strings)));
+    TRY(mm::copy_to_user(space, VirtAddr{plan.random}, random));
+    WordWriter writer{space, VirtAddr{plan.pointer}};
+    const std::size_t bytes = push_words(writer, plan, arguments, image, interpreter_base);
+    TRY(writer.finish());
+    return bytes;
+}
+
 struct Stack {
     VirtAddr pointer;
     ArgumentsPlace arguments;
@@ -212,64 +318,27 @@ Result<Stack> build_stack(mm::AddressSpace& space, const ProgramArguments& argum
                              .bytes = mm::kUserStackBytes,
                              .protection = mm::kReadWrite,
                              .placement = mm::Placement::FixedNoReplace}));
-    std::uint64_t at =
-        mm::kUserStackTop.value() - sizeof(std::uint64_t);  // Linux ends its stacks with a null word
-    at -= arguments.path.size() + 1;
-    const std::uint64_t path_address = at;
-    TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(std::span{arguments.path})));
-    at -= arguments.strings.size();
-    const std::uint64_t strings_address = at;
-    TRY(mm::copy_to_user(space, VirtAddr{at}, std::as_bytes(arguments.strings)));
-    at = (at - kRandomBytes) & ~(kStackAlignment - 1);
-    const std::uint64_t random_address = at;
-    std::array<std::byte, kRandomBytes> bytes{};
-    random::fill(bytes);
-    TRY(mm::copy_to_user(space, VirtAddr{at}, bytes));
-
-    const std::array<std::uint64_t, 34> auxv{
-        kAtPhdr,      image.program_headers.value(),
-        kAtPhent,     image.program_header_bytes,
-        kAtPhnum,     image.program_header_count,
-        kAtPageSize,  mm::kPageSize,
-        kAtBase,      interpreter_base.value(),
-        kAtFlags,     0,
-        kAtEntry,     image.entry.value(),
-        kAtUid,       0,
-        kAtEuid,      0,
-        kAtGid,       0,
-        kAtEgid,      0,
-        kAtHwcap,     kHwcap,
-        kAtClockTick, kClockTicksPerSecond,
-        kAtSecure,    0,
-        kAtRandom,    random_address,
-        kAtExecFn,    path_address,
-        kAtNull,      0,
-    };
-    const std::uint64_t words =
-        1 + arguments.argument_count + 1 + arguments.environment_count + 1 + auxv.size();
-    const VirtAddr sp{(at - words * sizeof(std::uint64_t)) & ~(kStackAlignment - 1)};
-    WordWriter writer{space, sp};
-    TRY(writer.push(arguments.argument_count));
-    std::size_t offset = 0;
-    const auto write_pointers = [&](std::uint32_t count) -> Result<void> {
-        for (std::uint32_t i = 0; i < count; ++i) {
-            TRY(writer.push(strings_address + offset));
-            while (arguments.strings[offset] != '\0') {
-                ++offset;
-            }
-            ++offset;
-        }
-        return writer.push(0);
-    };
-    TRY(write_pointers(arguments.argument_count));
-    const std::size_t arguments_bytes = offset;
-    TRY(write_pointers(arguments.environment_count));
-    for (const std::uint64_t word : auxv) {
-        TRY(writer.push(word));
+    constexpr std::uint64_t kTop = mm::kUserStackTop.value();
+    const StackPlan plan{arguments, kTop};
+    RandomBytes random{};
+    random::fill(random);
+    std::size_t arguments_bytes = 0;
+    if (takes_short_cuts() && plan.pointer < kTop && kTop - plan.pointer <= mm::kPageSize) [[likely]] {
+        // All in the top page, which is fresh: nothing is looked up again, and its zeros stay.
+        TRY(space.with_page(
+            VirtAddr{kTop - mm::kPageSize}, mm::Access::Write, [&](std::span<std::byte, mm::kPageSize> page) {
+                const auto at = [&](std::uint64_t address) { return page.data() + mm::page_offset(address); };
+                __builtin_memcpy(at(plan.path), arguments.path.data(), arguments.path.size());
+                __builtin_memcpy(at(plan.strings), arguments.strings.data(), arguments.strings.size());
+                __builtin_memcpy(at(plan.random), random.data(), random.size());
+                PageWriter writer{at(plan.pointer)};
+                arguments_bytes = push_words(writer, plan, arguments, image, interpreter_base);
+            }));
+    } else {
+        arguments_bytes = TRY(write_any_stack(space, plan, arguments, image, interpreter_base, random));
     }
-    TRY(writer.flush());
-    return Stack{.pointer = sp,
-                 .arguments = {.arguments = VirtAddr{strings_address}, .bytes = arguments_bytes}};
+    return Stack{.pointer = VirtAddr{plan.pointer},
+                 .arguments = {.arguments = VirtAddr{plan.strings}, .bytes = arguments_bytes}};
 }
 
 // load_program() for an image that is where it is to be.
@@ -306,9 +375,11 @@ Result<ArgumentsPlace> load_image(mm::AddressSpace& space, const ProgramArgument
 Result<ArgumentsPlace> load_program(mm::AddressSpace& space, const ProgramArguments& arguments,
                                     arch::TrapFrame& frame) {
     // A program that was run before and has its own place: its description is used as it is.
-    const ElfImage* const known = find_known(*arguments.program);
-    if (known != nullptr && !known->is_position_independent) [[likely]] {
-        return load_image(space, arguments, *known, frame);
+    KnownImage* const known = find_known(*arguments.program);
+    if (known != nullptr && !known->image.is_position_independent) [[likely]] {
+        const ArgumentsPlace place = TRY(load_image(space, arguments, known->image, frame));
+        space.map_start(*arguments.program, known->start);
+        return place;
     }
     return load_any_image(space, arguments, frame);
 }

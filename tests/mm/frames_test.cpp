@@ -249,5 +249,34 @@ TEST_F(FramesDeathTest, WriteAfterFreeIsFound) {
         "a free frame was written to: byte 3 of the frame at 0x80010000 is 0x0 instead of 0xd5");
 }
 
+// A page table that is empty again need not be zeroed for the next one.
+TEST_F(FramesTest, KeepsFramesOfZerosAsTheyAre) {
+    const std::uint64_t free = frames().stats().free;
+    std::vector<PhysAddr> tables;
+    for (int i = 0; i < 20; ++i) {
+        tables.push_back(*frames().allocate_zeroed_frame());
+    }
+    for (const PhysAddr table : tables) {
+        frames().unref_zeroed(table);
+    }
+    EXPECT_EQ(frames().stats().free, free);
+    // What is kept is given out first, the last one of it before the others; it is zero without being zeroed.
+    const PhysAddr again = *frames().reuse_zeroed_frame();
+    EXPECT_EQ(again, tables[7]);
+    frame_bytes(again)[100] = std::byte{1};
+    frames().unref(again);
+    // And is not lost to who takes all there is.
+    std::vector<PhysAddr> all;
+    for (auto frame = frames().allocate_frame(); frame.ok(); frame = frames().allocate_frame()) {
+        all.push_back(*frame);
+    }
+    EXPECT_EQ(all.size(), free);
+    for (const PhysAddr frame : all) {
+        frames().unref(frame);
+    }
+    frames().drain_this_hart();
+    EXPECT_EQ(frames().stats().free, free);
+}
+
 }  // namespace
 }  // namespace kernel::mm
