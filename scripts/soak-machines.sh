@@ -6,11 +6,12 @@ set -uo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/soak.sh fuzz|calls|storm|mixed|sanitized [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
+usage: scripts/soak.sh fuzz|calls|storm|kills|mixed|sanitized [--minutes N] [--seed S] [--lane icount|mttcg|both] [--smp N] [--append WORDS]
   fuzz       fuzzed system calls (/bin/call_fuzz), every fourth time with failing allocations, every other time guided by what the
              kernel of build/riscv-fuzz says they reach, if there is one; and the parsers in turn
   calls      the same without the parsers
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
+  kills      children that are started and killed, six at a time; memory and tasks back at the end
   mixed      both in turn
   sanitized  on the kernel with shadow memory (build riscv-kasan too): fuzzed calls, storms, the selftest and programs that mean ill
   --minutes  how long; a round that has begun is finished (default 60)
@@ -27,7 +28,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONDONTWRITEBYTECODE=1
 mode=${1:-} minutes=60 seed=$(date +%s) lane=both smp=4 append=
 case "$mode" in
-    fuzz | calls | storm | mixed | sanitized) shift ;;
+    fuzz | calls | storm | kills | mixed | sanitized) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 1 ;;
 esac
@@ -54,7 +55,7 @@ for preset in riscv-debug "$kernel"; do
 done
 mkdir -p "$logs"
 
-calls=0 guided=0 storms=0 parsers=0 parser=0
+calls=0 guided=0 started=0 killed=0 parsers=0 parser=0
 targets=(fdt elf cpio cmdline recipe decoder)
 
 # boot NAME LANE ARCHIVE GOOD APPEND: a line that matches GOOD must come, no panic, and the machine must end by itself.
@@ -93,9 +94,12 @@ fuzz_round() {
 }
 
 storm_round() {
-    local name=storm-$1-$2
-    boot "$name" "$2" test-initrd.cpio '^stress: good' "$append loglevel=4 watchdog=60 init=/bin/stress -- $1 10 500" || return 1
-    storms=$((storms + $(sed -nE 's/^stress: round [0-9]+: ([0-9]+).*/\1/p' "$logs/$name.uart.log" | awk '{n += $1} END {print n + 0}')))
+    local name=storm-$1-$2 words="$1 10 500"
+    [ "$mode" != kills ] || words="kills $1 4 500"
+    boot "$name" "$2" test-initrd.cpio '^stress: good' "$append loglevel=4 watchdog=60 init=/bin/stress -- $words" || return 1
+    local counts='s/^stress: ([0-9]+) children started, ([0-9]+) killed.*/\1 \2/p'
+    read -r started killed < <(sed -nE "$counts" "$logs/$name.uart.log" |
+        awk -v a="$started" -v b="$killed" '{a += $1; b += $2} END {print a, b}')
     rm -f "$logs/$name".*
 }
 
@@ -133,7 +137,7 @@ while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
         exit 1
     fi
     round=$((round + 1))
-    echo "soak $mode: round $round, seed $seed, $this: $calls fuzzed calls ($guided guided), $parsers inputs of parsers, $storms tasks collected, $((SECONDS / 60)) min"
+    echo "soak $mode: round $round, seed $seed, $this: $calls fuzzed calls ($guided guided), $parsers inputs of parsers, $started tasks started, $killed of them killed, $((SECONDS / 60)) min"
     seed=$((seed + 1))
 done
-echo "soak.sh $mode: $round rounds from seed $begin, no failure"
+echo "soak.sh $mode: $round rounds from seed $begin, $calls fuzzed calls ($guided guided), $parsers inputs of parsers, $started tasks started, $killed of them killed, no failure"

@@ -8,7 +8,7 @@ usage() {
     cat <<'TEXT'
 usage: scripts/soak.sh [--minutes N] [--seed N] [--only FILTER] [--once]
        scripts/soak.sh boots [options]: boots of the stand-ins; scripts/soak.sh boots --help
-       scripts/soak.sh fuzz|calls|storm|mixed|sanitized [options]: fuzzed calls, storms of tasks; scripts/soak.sh fuzz --help
+       scripts/soak.sh fuzz|calls|storm|kills|mixed|sanitized [options]: fuzzed calls, storms of tasks; scripts/soak.sh fuzz --help
        scripts/soak.sh suites [options]: all of other people's tests; scripts/suites.sh --help
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next rounds count on by a million (default: the time)
@@ -23,7 +23,7 @@ if [ "${1-}" = boots ]; then
     exec "$(dirname "$0")/soak-boots.sh" "$@"
 fi
 
-if [[ ${1-} =~ ^(fuzz|calls|storm|mixed|sanitized)$ ]]; then
+if [[ ${1-} =~ ^(fuzz|calls|storm|kills|mixed|sanitized)$ ]]; then
     exec "$(dirname "$0")/soak-machines.sh" "$@"
 fi
 

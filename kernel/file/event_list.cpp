@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "file/event_list.hpp"
 
-#include <array>
-#include <cstddef>
 #include <tuple>
 #include <utility>
 
@@ -13,41 +11,47 @@ namespace {
 constexpr std::uint32_t kAlwaysReported = task::kPollError | task::kPollHangUp;
 constexpr std::uint32_t kHows = kEventExclusive | kEventWakeUp | kEventOnce | kEventEdge;
 
+// Dropped where a list is closed, and in one step of cleaning up: about 10 us.
+constexpr std::uint32_t kDroppedAtOnce = 16;
+constexpr std::uint32_t kDroppedPerStep = 64;
+
 constinit mm::ObjectPool<EventList> lists;
+constinit mm::ObjectPool<Watched> watched_files;
+
+// Lists that nobody refers to any more and that hold items still.
+constinit SpinLock leaving_lock{LockRank::EventList};
+constinit IntrusiveList<EventList, &EventList::leaving_node> leaving GUARDED_BY(leaving_lock);
+constinit std::atomic<std::uint32_t> leaving_count{0};
+
+// The file goes: nobody can share it any more.
+void forget(Watched& watched) {
+    {
+        const LockGuard guard{watched.lock};
+        watched.file = nullptr;
+    }
+    Ref<Watched>::adopt(watched).reset();  // the file's
+}
 
 }  // namespace
 
 constinit mm::ObjectPool<EventList::Item> EventList::items;
 
-struct alignas(64) EventList::Watched {
-    SpinLock lock{LockRank::Watched};
-    AvlTree<Item, &Item::of_file, ByFile> items GUARDED_BY(lock);
+void Watched::last_reference_gone(Watched& watched) {
+    watched_files.destroy(&watched);
+}
 
-    // The first of a file's items.
-    [[nodiscard]] Item* first_of(std::uint64_t file) const REQUIRES(lock) {
-        Item* found = nullptr;
-        for (Item* at = items.root(); at != nullptr;) {
-            const bool goes_left = at->key.file >= file;
-            found = at->key.file == file ? at : found;
-            at = goes_left ? items.left(*at) : items.right(*at);
+Result<Ref<Watched>> EventList::watched_of(task::OpenFile& file) {
+    if (file.watched() == nullptr) {
+        Ref<Watched> made = Ref<Watched>::adopt(*TRY(watched_files.create(file)));
+        if (file.set_watched(*made, &forget)) {
+            static_cast<void>(made.release());  // the file's now
         }
-        return found;
     }
-};
-
-EventList::Watched& EventList::watched(std::uint64_t file) {
-    constexpr std::size_t kBuckets = 64;
-    constexpr std::uint64_t kLine = 64;
-    static constinit std::array<Watched, kBuckets> buckets;
-    return buckets[file / kLine % kBuckets];
+    return Ref<Watched>::share(*file.watched());
 }
 
 bool EventList::ByKey::before(const Item& a, const Item& b) {
     return a.key < b.key;
-}
-
-bool EventList::ByFile::before(const Item& a, const Item& b) {
-    return a.key.file < b.key.file;
 }
 
 // ---- the list itself
@@ -78,20 +82,10 @@ EventList::Item* EventList::find(const Key& key) const {
 void EventList::insert(Item& item) {
     item.serial = next_serial_++;
     list_.insert(item);
-    Watched& of_file = watched(item.key.file);
-    const LockGuard guard{of_file.lock};
-    of_file.items.insert(item);
 }
 
 void EventList::erase(Item& item) {
     list_.erase(item);
-    {
-        Watched& of_file = watched(item.key.file);
-        const LockGuard guard{of_file.lock};
-        if (item.file != nullptr) {
-            of_file.items.erase(item);
-        }
-    }
     items.destroy(&item);
 }
 
@@ -100,8 +94,8 @@ void EventList::drop_gone() {
         Item* const following = list_.next(*item);
         bool is_gone = false;
         {
-            const LockGuard guard{watched(item->key.file).lock};
-            is_gone = item->file == nullptr;
+            const LockGuard guard{item->of_file->lock};
+            is_gone = item->of_file->file == nullptr;
         }
         if (is_gone) {
             erase(*item);
@@ -110,24 +104,43 @@ void EventList::drop_gone() {
     }
 }
 
-void EventList::forget(task::OpenFile& file) {
-    const auto address = reinterpret_cast<std::uint64_t>(&file);
-    Watched& of_file = watched(address);
-    const LockGuard guard{of_file.lock};
-    while (Item* const item = of_file.first_of(address)) {
-        of_file.items.erase(*item);
-        item->file = nullptr;
+bool EventList::drop(std::uint32_t most) {
+    const LockGuard guard{lock_};
+    for (std::uint32_t i = 0; i < most && !list_.empty(); ++i) {
+        erase(*list_.first());
     }
+    return list_.empty();
 }
 
 void EventList::close() {
-    {
-        const LockGuard guard{lock_};
-        while (Item* const item = list_.first()) {
-            erase(*item);
-        }
+    if (drop(kDroppedAtOnce)) {
+        lists.destroy(this);
+        return;
     }
-    lists.destroy(this);
+    const LockGuard guard{leaving_lock};
+    leaving.push_back(*this);
+    leaving_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool EventList::clean_up_step() {
+    if (leaving_count.load(std::memory_order_relaxed) == 0) {
+        return true;
+    }
+    EventList* list = nullptr;
+    {
+        const LockGuard guard{leaving_lock};
+        list = leaving.pop_front();
+    }
+    if (list == nullptr) {
+        return true;  // another hart is at the last one
+    }
+    if (!list->drop(kDroppedPerStep)) {
+        const LockGuard guard{leaving_lock};
+        leaving.push_front(*list);
+        return false;
+    }
+    lists.destroy(list);
+    return leaving_count.fetch_sub(1, std::memory_order_relaxed) == 1;
 }
 
 bool EventList::take_role(Role role) {
@@ -152,9 +165,9 @@ Result<void> EventList::add(task::OpenFile& file, std::int32_t fd, const nexus_a
         return Error::TooManyLinks;
     }
     // Before it is on the list, so that it cannot go unnoticed.
-    file.set_watched(&EventList::forget);
+    Ref<Watched> of_file = TRY(watched_of(file));
     const Key key = key_of(file, fd);
-    Item* const item = TRY(items.create(key, file, wish));
+    Item* const item = TRY(items.create(key, std::move(of_file), wish));
     bool was_watched = false;
     Result<void> added;
     {
@@ -232,11 +245,11 @@ std::optional<EventList::Candidate> EventList::next_candidate(const Key& after) 
         Ref<task::OpenFile> file;
         bool is_gone = false;
         {
-            // Its file's memory stays as long as this lock is held and the file is not gone.
-            const LockGuard of_file{watched(item->key.file).lock};
-            is_gone = item->file == nullptr;
+            Watched& of_file = *item->of_file;
+            const LockGuard file_guard{of_file.lock};
+            is_gone = of_file.file == nullptr;
             if (!is_gone) {
-                file = Ref<task::OpenFile>::try_share(*item->file);
+                file = Ref<task::OpenFile>::try_share(*of_file.file);
             }
         }
         if (file) {

@@ -3,9 +3,12 @@
 // it, in pieces when it is long (file/poll.hpp); as a file of another list, ppoll or select it is looked at
 // in one piece: a list holds at most kMaxItems files.
 //
-// A list does not keep its files open. A file that is on one knows that it is on some (OpenFile::
-// set_watched()) and says so when its last reference goes: its items, which are found by the file's address,
-// are marked as gone, and each list drops them the next time it comes across them.
+// A list does not keep its files open. What is on a list is a Watched, which all lists that the file is on
+// share; when the file's last reference goes, it is left empty, in one step, and each list drops its items
+// the next time it comes across them.
+//
+// A list whose last reference goes drops a few items at once, the rest in pieces (clean_up_step()): nobody
+// waits for a hart that closes hundreds of full lists.
 //
 // An edge triggered item is reported when its file is ready and has changed since it was last reported, as
 // PollWatch::changes() tells; two threads that look at once see the same change, and the first one takes it.
@@ -22,6 +25,7 @@
 
 #include "file/poll.hpp"
 #include "lib/avl_tree.hpp"
+#include "lib/intrusive_list.hpp"
 #include "lib/ref.hpp"
 #include "lib/result.hpp"
 #include "lib/thread_safety.hpp"
@@ -39,7 +43,17 @@ inline constexpr std::uint32_t kEventWakeUp = 1U << 29;
 inline constexpr std::uint32_t kEventOnce = 1U << 30;
 inline constexpr std::uint32_t kEventEdge = 1U << 31;
 
-// Concurrency: a lock for the list and one for the items of each file; files are looked at with neither held.
+// A file that is or was on event lists: the file has a reference, and each item.
+// Concurrency: guarded by `lock`.
+struct Watched : RefCounted<Watched> {
+    explicit Watched(task::OpenFile& opened) : file{&opened} {}
+    static void last_reference_gone(Watched& watched);
+
+    SpinLock lock{LockRank::Watched};
+    task::OpenFile* file GUARDED_BY(lock);  // null: it is gone; else its memory stays while the lock is held
+};
+
+// Concurrency: a lock for the list; files are looked at without it.
 class EventList final : public task::OpenFile {
   public:
     static constexpr std::uint32_t kMaxItems = 512;
@@ -64,8 +78,10 @@ class EventList final : public task::OpenFile {
     [[nodiscard]] Result<std::string_view> link_text(std::span<char> to) const override;
     [[nodiscard]] EventList* event_list() override { return this; }
 
-    // The items' file goes. Pre: nobody can share it any more.
-    static void forget(task::OpenFile& file);
+    // On the list of those that nobody refers to any more, guarded by its lock.
+    ListNode leaving_node;
+    // Drops some of what closed lists left behind; true: there is nothing left.
+    [[nodiscard]] static bool clean_up_step();
 
   private:
     template <class T>
@@ -75,43 +91,38 @@ class EventList final : public task::OpenFile {
     ~EventList() = default;
     void close() override;
 
-    // Numbers only: the file may be gone, and another one be at its address.
+    // Of the file: the address of its Watched, which no other file has as long as an item is there.
     struct Key {
         std::int32_t fd{-1};
         std::uint64_t file{0};
         friend auto operator<=>(const Key&, const Key&) = default;
     };
+    // The key of a file that is on no list is no item's.
     static Key key_of(const task::OpenFile& file, std::int32_t fd) {
-        return {.fd = fd, .file = reinterpret_cast<std::uint64_t>(&file)};
+        return {.fd = fd, .file = reinterpret_cast<std::uint64_t>(file.watched())};
     }
     struct Item;
     struct ByKey {
         static bool before(const Item& a, const Item& b);
         static void update(Item&, const Item*, const Item*) {}
     };
-    struct ByFile {
-        static bool before(const Item& a, const Item& b);
-        static void update(Item&, const Item*, const Item*) {}
-    };
     struct Item {
-        Item(const Key& of, task::OpenFile& opened, const nexus_abi::epoll_event& wish)
+        Item(const Key& of, Ref<Watched> file_of, const nexus_abi::epoll_event& wish)
             : key{of},
-              file{&opened},
+              of_file{std::move(file_of)},
               wanted{wish.events | task::kPollError | task::kPollHangUp},
               data{wish.data} {}
         const Key key;
         AvlNode<Item> in_list;
-        AvlNode<Item> of_file;
-        task::OpenFile* file;    // null: it is gone. This and of_file: guarded by the file's Watched::lock
+        const Ref<Watched> of_file;
         std::uint32_t wanted;    // kPoll* and kEvent*; none of kPoll*: nothing until it is changed
         std::uint64_t data;      // the program's
         std::uint64_t serial{};  // no other item or wish has it
         std::uint64_t seen{0};   // PollWatch::changes() when it was last reported
     };
     static mm::ObjectPool<Item> items;
-    // The items of the files whose addresses lead here.
-    struct Watched;
-    static Watched& watched(std::uint64_t file);
+    // The file's, made if need be. Errors: NoMemory.
+    [[nodiscard]] static Result<Ref<Watched>> watched_of(task::OpenFile& file);
 
     // What one look needs to know of an item.
     struct Candidate {
@@ -142,6 +153,8 @@ class EventList final : public task::OpenFile {
     // Takes it off and frees it.
     void erase(Item& item) REQUIRES(lock_);
     void drop_gone() REQUIRES(lock_);
+    // Drops up to `most` items; true: it is empty.
+    [[nodiscard]] bool drop(std::uint32_t most) EXCLUDES(lock_);
     // Who waits looks again.
     void tell(bool was_watched);
 

@@ -5,6 +5,7 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "drivers/devices.hpp"
+#include "file/event_list.hpp"
 #include "file/tmpfs.hpp"
 #include "init/boot.hpp"
 #include "init/initrd.hpp"
@@ -134,7 +135,7 @@ void read_initrd() {
         give_up();
     }
     file::tmpfs::prepare();
-    task::set_clean_up_hook(&file::tmpfs::clean_up_step);
+    task::set_clean_up_hook([] { return file::tmpfs::clean_up_step() && file::EventList::clean_up_step(); });
     const std::span<const std::byte> bytes{
         static_cast<const std::byte*>(phys_to_virt(machine().initrd->start)), machine().initrd->bytes};
     const std::size_t count = count_entries(bytes);

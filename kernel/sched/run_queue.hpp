@@ -75,9 +75,10 @@ class RunQueue {
     void put_current(Instant now, PutReason reason);
     // Chooses and makes current. Pre: none; a still current entity competes as if preempted.
     Pick pick_next(Instant now);
-    // The current entity's own work goes on at `now`: its wake-up, if is_waking(), was as late as that,
-    // counted from when it was woken or from `due`, whichever is later.
-    void note_started(Instant now, Instant due = Instant{});
+    // The current entity's own work goes on at `now`: its wake-up, if is_waking(), was as late as that. Of
+    // one that waited for an instant it is counted from `due`, or from when it was woken where that was
+    // later, but from `latest` at the latest: how long its timer was allowed to take.
+    void note_started(Instant now, Instant due = Instant{}, Instant latest = Instant::never());
     // note_started() of one that was woken for no instant, and has just been picked.
     void note_started_at_once(Instant now);
     // New attributes, in any state; charges first. Lag is kept across a change of shares; across a change of

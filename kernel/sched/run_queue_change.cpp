@@ -139,11 +139,11 @@ void RunQueue::note_woken(Entity& entity, Instant now) {
     entity.wake_pending_ = true;
 }
 
-void RunQueue::note_started(Instant now, Instant due) {
+void RunQueue::note_started(Instant now, Instant due, Instant latest) {
     CHECK(current_ != nullptr);
     Entity& entity = *current_;
     if (std::exchange(entity.wake_pending_, false)) {
-        const Duration latency = now - std::max(entity.woken_at_, due);
+        const Duration latency = now - std::max(std::min(entity.woken_at_, latest), due);
         entity.statistics_.record_wake(std::max(Duration{}, latency), entity.attributes.latency);
     }
 }

@@ -234,7 +234,14 @@ SysResult sys_dup(Caller& caller, std::int32_t fd) {
 }
 
 SysResult sys_dup3(Caller& caller, std::int32_t from, std::int32_t to, std::uint32_t flags) {
-    return duplicate_to(caller, from, to, flags);
+    if (caller.task.call_progress == 0) {
+        if (const auto done = duplicate_to(caller, from, to, flags); !done.ok()) {
+            return done.error();
+        }
+    }
+    // What the file that had the descriptor left.
+    const SysResult cleaned = finish_clean_up(caller);
+    return cleaned.wants_again() ? cleaned : SysResult{static_cast<std::uint64_t>(to)};
 }
 
 SysResult sys_fcntl(Caller& caller, std::int32_t fd, std::uint32_t command, std::uint64_t argument) {

@@ -27,6 +27,7 @@ inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& 
     wait.bitset = options.bitset;
     wait.on_timeout = options.on_timeout;
     wait.has_deadline = !options.deadline.is_never();
+    task.due = Instant{};  // of a wait before, in the same call
     wait.deadline = options.deadline;
     wait.on_signal =
         options.run_again && options.on_signal == OnSignal::Stays ? OnSignal::Restarts : options.on_signal;

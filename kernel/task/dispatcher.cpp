@@ -346,7 +346,8 @@ void finish_wake_up(Hart& hart, Task& task) {
         now = arch::now();
     }
     const LockGuard guard{hart.lock};
-    hart.queue.note_started(now, task.due);
+    const bool is_timed = task.due != Instant{};
+    hart.queue.note_started(now, task.due, is_timed ? task.wait.timer.latest : Instant::never());
     task.due = Instant{};
 }
 

@@ -30,7 +30,7 @@ void finish_exec(Task& task) {
     if (task.exec_files < FileTable::kMaxFiles) {
         task.exec_files = task.process().files.close_marked_step(task.exec_files);
         go_on(task, &finish_exec);
-    } else if (!discard_spare_space_step(task)) {
+    } else if (!discard_spare_space_step(task) || !clean_up_step()) {
         go_on(task, &finish_exec);
     }
 }

@@ -12,7 +12,7 @@ using Step = bool (*)();
 constinit Step clean_up = nullptr;
 
 // Null until the first file is watched.
-constinit std::atomic<void (*)(OpenFile&)> forget_watched{nullptr};
+constinit std::atomic<void (*)(file::Watched&)> forget_watched{nullptr};
 
 }  // namespace
 
@@ -25,19 +25,20 @@ bool clean_up_step() {
 }
 
 void OpenFile::last_reference_gone(OpenFile& file) {
-    const std::uint32_t concerns = file.concerns_.load();
-    if ((concerns & kLocked) != 0) {
+    if (file.is_locked_.load()) {
         file_locks::file_closed(file);
     }
-    if ((concerns & kWatched) != 0) {
-        forget_watched.load()(file);
+    if (file::Watched* const watched = file.watched(); watched != nullptr) {
+        forget_watched.load()(*watched);
     }
     file.close();
 }
 
-void OpenFile::set_watched(void (*forget)(OpenFile&)) {
+bool OpenFile::set_watched(file::Watched& watched, void (*forget)(file::Watched&)) {
     forget_watched.store(forget);
-    concerns_.fetch_or(kWatched);
+    file::Watched* none = nullptr;
+    // Release: pairs with the acquire in watched().
+    return watched_.compare_exchange_strong(none, &watched, std::memory_order_acq_rel);
 }
 
 SysResult OpenFile::read(Task&, mm::UserBuffers&, std::optional<std::uint64_t>) {

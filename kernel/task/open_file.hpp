@@ -24,6 +24,7 @@ class EventList;
 class Pipe;
 class PollWatch;
 class TimerFile;
+struct Watched;
 }  // namespace kernel::file
 
 namespace kernel::task {
@@ -90,9 +91,12 @@ class OpenFile : public RefCounted<OpenFile> {
   public:
     static void last_reference_gone(OpenFile& file);
     // Somebody asks for a lock on it (file_locks.hpp).
-    void set_locked() { concerns_.fetch_or(kLocked); }
-    // It is on an event list: `forget` is told when it goes. One function for all files.
-    void set_watched(void (*forget)(OpenFile&));
+    void set_locked() { is_locked_.store(true); }
+    // What the event lists that it is or was on share; null: it was on none. It stays as long as the file.
+    [[nodiscard]] file::Watched* watched() const { return watched_.load(std::memory_order_acquire); }
+    // Gives the file that, with the caller's reference: `forget` gets it back when the file goes, one
+    // function for all files. False, and nothing done: it has one already.
+    [[nodiscard]] bool set_watched(file::Watched& watched, void (*forget)(file::Watched&));
 
     // As given to open, without what counts only there.
     [[nodiscard]] std::uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
@@ -178,9 +182,8 @@ class OpenFile : public RefCounted<OpenFile> {
 
     std::atomic<std::uint32_t> flags_;
     // Who is to be told when it goes.
-    static constexpr std::uint32_t kLocked = 1;
-    static constexpr std::uint32_t kWatched = 2;
-    std::atomic<std::uint32_t> concerns_{0};
+    std::atomic<file::Watched*> watched_{nullptr};
+    std::atomic<bool> is_locked_{false};
     std::atomic<file::Pipe*> pipe_in_{nullptr};
     std::atomic<file::Pipe*> pipe_out_{nullptr};
 };

@@ -3,6 +3,8 @@
 // change each other's attributes and kill each other, in an order drawn from a seed.
 //
 //     stress [SEED [ROUNDS [MILLISECONDS-PER-ROUND]]]          as init
+//     stress kills SEED ROUNDS KILLS-PER-ROUND                 as init: children that are started and killed,
+//     no more
 //
 // Process 1 does little itself, so that what is left after a round is the kernel's: in each round it starts
 // this program again as `stress round`, collects whatever becomes its child until nobody is left, and then
@@ -50,6 +52,10 @@ constexpr const char* kProgram = "/bin/stress";
 
 // ---- Children ----
 
+// What this process did: children it started, and those it collected that SIGKILL had ended.
+std::atomic<std::uint64_t> started{0};
+std::atomic<std::uint64_t> killed{0};
+
 constexpr const char* kKinds[] = {"quit",   "spin",  "nap",    "forever", "threads",
                                   "memory", "leave", "parent", "switch"};
 
@@ -67,16 +73,36 @@ std::int32_t start(Random& random, std::string kind) {
         complain(format("spawn: error %d", static_cast<int>(pid.error())));
         return 0;
     }
+    ++started;
     board.put(random, *pid);
     return *pid;
 }
 
 void check_status(int status) {
+    killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
     const bool is_good = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
                          (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     if (!is_good) {
         complain(format("a child ended with wait status 0x%x", static_cast<unsigned>(status)));
     }
+}
+
+// Starts one child that would live for a while, and kills it before, when or while it runs.
+void bring_down(Random& random) {
+    constexpr const char* kLongLived[] = {"forever", "threads", "memory", "spin", "nap"};
+    const std::int32_t pid = start(random, kLongLived[random.below(std::size(kLongLived))]);
+    if (pid == 0) {
+        return;
+    }
+    if (random.below(2) == 0) {
+        std::this_thread::sleep_for(random.up_to(500us));
+    }
+    int status = 0;
+    if (kill(pid, SIGKILL) != 0 || waitpid(pid, &status, 0) != pid) {
+        complain(format("a child is not killed: error %d", errno));
+        return;
+    }
+    check_status(status);
 }
 
 // Starts one child and sees it off in one of several ways.
@@ -185,6 +211,11 @@ int be_child(std::string_view kind, Random& random) {
     return wrong;
 }
 
+void tell_counts() {
+    write_line(format("stress: %llu children started, %llu killed", static_cast<unsigned long long>(started),
+                      static_cast<unsigned long long>(killed)));
+}
+
 // All of it at the same time for a while; then leaves, and whoever is still there with it.
 int be_round(Random& random, std::chrono::milliseconds length) {
     constexpr void (*kActors[])(Random&) = {&bring_up, &bring_up,   &bring_up, &tune, &tune,
@@ -207,6 +238,26 @@ int be_round(Random& random, std::chrono::milliseconds length) {
     }
     static_cast<void>(start(random, "forever"));
     static_cast<void>(start(random, "leave"));
+    tell_counts();
+    return wrong;
+}
+
+// Several at once, until so many were killed.
+int be_kill_round(Random& random, std::uint64_t kills) {
+    constexpr std::size_t kKillers = 6;
+    std::vector<std::thread> killers;
+    for (std::size_t i = 0; i < kKillers; ++i) {
+        killers.emplace_back([=, seed = random.next()] {
+            Random own{seed};
+            while (killed < kills && wrong == 0) {
+                bring_down(own);
+            }
+        });
+    }
+    for (std::thread& killer : killers) {
+        killer.join();
+    }
+    tell_counts();
     return wrong;
 }
 
@@ -332,11 +383,10 @@ std::uint64_t runtime_of_children_ns() {
 }
 
 // One round from start to the last child's end; returns how many children were collected.
-std::size_t run_round(Random& random, const std::string& length) {
+std::size_t run_round(Random& random, const char* kind, const std::string& length) {
     const std::string seed = std::to_string(random.next());
     const std::string online = std::to_string(cpus);
-    const char* const arguments[] = {"stress",       "round",        seed.c_str(),
-                                     online.c_str(), length.c_str(), nullptr};
+    const char* const arguments[] = {"stress", kind, seed.c_str(), online.c_str(), length.c_str(), nullptr};
     const auto pid =
         nexus_abi::spawn({.path = kProgram,
                           .argv = arguments,
@@ -367,14 +417,15 @@ std::size_t run_round(Random& random, const std::string& length) {
     return collected;
 }
 
-int be_init(std::uint64_t seed, std::uint64_t rounds, const std::string& length) {
+// `length`: of a round, in what its kind counts.
+int be_init(const char* kind, std::uint64_t seed, std::uint64_t rounds, const std::string& length) {
     const auto info = nexus_abi::info();
     if (!info.ok()) {
         write_line("stress: not a NEURON kernel");
         return 1;
     }
     cpus = info->cpus_online;
-    write_line(format("stress: seed %llu, %llu rounds of %s ms, cpus 0x%llx",
+    write_line(format("stress: seed %llu, %llu rounds of %s, cpus 0x%llx",
                       static_cast<unsigned long long>(seed), static_cast<unsigned long long>(rounds),
                       length.c_str(), static_cast<unsigned long long>(cpus.load())));
     Random random{seed};
@@ -383,7 +434,7 @@ int be_init(std::uint64_t seed, std::uint64_t rounds, const std::string& length)
     for (std::uint64_t round = 0; round <= rounds; ++round) {
         const std::uint64_t busy_before = busy_ns();
         const std::uint64_t charged_before = runtime_of_children_ns();
-        const std::size_t collected = run_round(random, length);
+        const std::size_t collected = run_round(random, kind, length);
         const std::uint64_t charged = runtime_of_children_ns() - charged_before;
         const std::uint64_t busy = busy_ns() - busy_before;
         // Each collected child was rounded down to a microsecond, so the sum cannot be more than the truth.
@@ -416,12 +467,18 @@ std::uint64_t number(int count, char** arguments, int index, std::uint64_t other
 // Returns how much was wrong.
 int run(int count, char** arguments) {
     if (getpid() == 1) {
-        return be_init(number(count, arguments, 1, 1), number(count, arguments, 2, 3),
-                       count > 3 ? arguments[3] : "300");
+        const bool kills = count > 1 && std::string_view{arguments[1]} == "kills";
+        const int first = kills ? 2 : 1;
+        return be_init(kills ? "kill-round" : "round", number(count, arguments, first, 1),
+                       number(count, arguments, first + 1, 3),
+                       count > first + 2 ? arguments[first + 2] : "300");
     }
     Random random{number(count, arguments, 2, 1)};
     cpus = number(count, arguments, 3, 1);
     const std::string_view kind = count > 1 ? arguments[1] : "";
+    if (kind == "kill-round") {
+        return be_kill_round(random, number(count, arguments, 4, 300));
+    }
     return kind == "round" ? be_round(random, std::chrono::milliseconds{number(count, arguments, 4, 300)})
                            : be_child(kind, random);
 }

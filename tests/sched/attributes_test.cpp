@@ -169,6 +169,36 @@ TEST(Statistics, WakeLatencyBucketsArePowersOfTwo) {
     EXPECT_EQ(statistics.latency_target_missed, 1U);
 }
 
+// A timer that a long kernel section held up: from its instant, not from when the kernel got round to it.
+TEST(Statistics, WakeLatencyOfATimerBeginsAtItsInstant) {
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    Entity entity;
+    entity.attributes = make(Normal);
+    entity.attributes.latency = 1_ms;
+    const auto wake = [&](Instant woken, Instant due, Instant latest, Instant started) {
+        queue.enqueue(entity, woken, EnqueueReason::Wake);
+        queue.pick_next(woken);
+        queue.note_started(started, due, latest);
+        queue.put_current(started + 2_ms, PutReason::Block);
+    };
+    const auto& statistics = entity.statistics();
+    // Two milliseconds late for the kernel, then on at once.
+    wake(at(12_ms), at(10_ms), at(10_ms), at(12_ms + 3_us));
+    EXPECT_EQ(statistics.latency_target_missed, 1U);
+    EXPECT_EQ(statistics.wake_latency_max, 2_ms + 3_us);
+    // Slack is no lateness: within it from the wake-up, behind it from its end.
+    wake(at(20_ms + 800_us), at(20_ms), at(21_ms), at(20_ms + 803_us));
+    EXPECT_EQ(statistics.wake_latency[2], 1U);
+    EXPECT_EQ(statistics.latency_target_met, 1U);
+    wake(at(34_ms), at(30_ms), at(31_ms), at(34_ms + 3_us));
+    EXPECT_EQ(statistics.latency_target_missed, 2U);
+    EXPECT_EQ(statistics.wake_latency_max, 3_ms + 3_us);
+    // Begun a little early: from its instant.
+    wake(at(40_ms - 3_us), at(40_ms), at(40_ms - 3_us), at(40_ms + 500_ns));
+    EXPECT_EQ(statistics.wake_latency[0], 1U);
+}
+
 // From the wake-up, or from when it was due where it began early, to the task's own work; once.
 TEST(Statistics, WakeLatencyEndsWhereTheTaskGoesOn) {
     RunQueue queue;

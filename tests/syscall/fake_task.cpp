@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "arch/host/host_machine.hpp"
+#include "file/event_list.hpp"
 #include "file/tmpfs.hpp"
 #include "lib/log.hpp"
 #include "mm/frames.hpp"
@@ -35,7 +36,7 @@ PhysAddr boot() {
     EXPECT_EQ(mm::frames().init(ranges), 0U);
     task::set_rerun_hook(&syscall::rerun_syscall);
     file::tmpfs::prepare();
-    task::set_clean_up_hook(&file::tmpfs::clean_up_step);
+    task::set_clean_up_hook([] { return file::tmpfs::clean_up_step() && file::EventList::clean_up_step(); });
     syscall::set_console_ops({
         .read = [](std::span<char> out) -> Result<std::size_t> {
             std::string& input = record().input;

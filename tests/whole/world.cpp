@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "file/event_list.hpp"
 #include "file/tmpfs.hpp"
 #include "lib/check.hpp"
 #include "mm/user_memory.hpp"
@@ -76,7 +77,7 @@ void boot() {
     syscall::set_timebase_hz(kTimebaseHz);
     syscall::set_realtime_offset(Duration::seconds(1'000'000));
     file::tmpfs::prepare();
-    task::set_clean_up_hook(&file::tmpfs::clean_up_step);
+    task::set_clean_up_hook([] { return file::tmpfs::clean_up_step() && file::EventList::clean_up_step(); });
     task::random::seed(std::as_bytes(std::span{"not at all"}));
     add_programs();
 
