@@ -55,6 +55,12 @@ if(NEURON_TARGET)
             --param=asan-instrumentation-with-call-threshold=0 --param=asan-stack=0 --param=asan-globals=0
             -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -fno-builtin-memcmp>)
     endif()
+    # Calls before each access to memory, and instead of the atomic ones (kernel/sync/data_races.hpp).
+    if(NEURON_KCSAN)
+        target_compile_definitions(neuron_kernel INTERFACE NEURON_KCSAN)
+        target_compile_options(neuron_kernel INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=thread -Wno-tsan
+            --param=tsan-instrument-func-entry-exit=0 --param=tsan-distinguish-volatile=1>)
+    endif()
     # The release kernel is optimised as a whole: most of what a system call calls is a line or two in another file.
     # Debug builds keep one object per source, whose backtraces name every function.
     if(NOT NEURON_DEBUG AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -13,7 +13,8 @@ usage: scripts/soak.sh fuzz|calls|storm|kills|mixed|sanitized [--minutes N] [--s
   storm      tasks that come, go, contend, move and kill each other (/bin/stress); memory and tasks back at the end
   kills      children that are started and killed, six at a time; memory and tasks back at the end
   mixed      both in turn
-  sanitized  on the kernel with shadow memory (build riscv-kasan too): fuzzed calls, storms, the selftest and programs that mean ill
+  sanitized  on the kernels with shadow memory and with watched accesses (build riscv-kasan, riscv-kcsan or both, too): fuzzed calls,
+             storms, the selftest and programs that mean ill; the second kernel races, whatever the lane
   --minutes  how long; a round that has begun is finished (default 60)
   --seed     of the first round; the next ones count on (default: the time)
   --lane     default both in turn: icount repeats itself, mttcg races
@@ -49,8 +50,15 @@ for number in "$minutes" "$seed" "$smp"; do
 done
 [[ $lane =~ ^(icount|mttcg|both)$ ]] || { echo "soak.sh $mode: no lane is called '$lane'" >&2; exit 1; }
 build=$root/build/riscv-debug logs=$root/build/logs/soak kernel=riscv-debug guide=$root/build/riscv-fuzz/Image
-[ "$mode" != sanitized ] || { kernel=riscv-kasan guide=; }
-for preset in riscv-debug "$kernel"; do
+kernels=(riscv-debug)
+if [ "$mode" = sanitized ]; then
+    guide= kernels=()
+    for kernel in riscv-kasan riscv-kcsan; do
+        [ ! -f "$root/build/$kernel/Image" ] || kernels+=("$kernel")
+    done
+    [ ${#kernels[@]} -gt 0 ] || kernels=(riscv-kasan)
+fi
+for preset in riscv-debug "${kernels[@]}"; do
     [ -f "$root/build/$preset/Image" ] || { echo "soak.sh $mode: nothing built in build/$preset" >&2; exit 1; }
 done
 mkdir -p "$logs"
@@ -122,6 +130,9 @@ while [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; do
         both) if [ $((round % 2)) -eq 0 ]; then this=mttcg; else this=icount; fi ;;
         *) this=$lane ;;
     esac
+    # Three rounds of each, so that all there is to run is run on each.
+    kernel=${kernels[round / 3 % ${#kernels[@]}]}
+    [ "$kernel" != riscv-kcsan ] || this=mttcg
     status=0
     if [ "$mode" = sanitized ] && [ $((round % 3)) -eq 2 ]; then
         fixed_round "$seed" "$this" || status=1

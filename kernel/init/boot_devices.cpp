@@ -16,6 +16,7 @@
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
+#include "sync/data_races.hpp"
 #include "syscall/console_ops.hpp"
 #include "syscall/dispatch.hpp"
 #include "syscall/log_source.hpp"
@@ -67,6 +68,7 @@ void stop_other_harts() {
 // reads the console knows that the end was reached.
 void change_power(syscall::PowerAction action) {
     provoke_failure();
+    fail_if_raced();
 #ifdef NEURON_DEBUG
     const syscall::MapAudit seen = syscall::audit_all_maps();
     log::debug("map audit: ", seen.spaces, " programs with ", seen.pages,

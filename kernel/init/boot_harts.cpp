@@ -18,6 +18,7 @@
 #include "mm/address_space.hpp"
 #include "mm/kernel_map.hpp"
 #include "smp/bringup.hpp"
+#include "sync/data_races.hpp"
 #include "syscall/caller.hpp"
 #include "task/dispatcher.hpp"
 #include "task/short_cuts.hpp"
@@ -50,10 +51,10 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
 // As each hart found itself when it was prepared. Written by that hart before it is online.
 constinit std::array<arch::HartState, kMaxCpus> hart_states{};
 
-constexpr std::array<std::string_view, 18> kBreakable{
-    "shares",   "affinity", "latency", "starvation", "conserving", "tickless",
-    "neutral",  "perms",    "inherit", "clamp",      "budget",     "boost",
-    "donation", "machine",  "stress",  "leak",       "sequence",   "leak-stack"};
+constexpr std::array<std::string_view, 19> kBreakable{
+    "shares", "affinity", "latency",  "starvation", "conserving", "tickless", "neutral",
+    "perms",  "inherit",  "clamp",    "budget",     "boost",      "donation", "machine",
+    "stress", "leak",     "sequence", "leak-stack", "race"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -66,7 +67,8 @@ sched::Faults wanted_faults() {
                          .accept_any_mask = feature == "clamp",
                          .leak_address = feature == "leak",
                          .leak_stack = feature == "leak-stack",
-                         .planted_sequence = feature == "sequence"});
+                         .planted_sequence = feature == "sequence",
+                         .planted_race = feature == "race"});
     return {.ignore_shares = feature == "shares",
             .ignore_affinity = feature == "affinity",
             .never_preempt = feature == "latency",
@@ -149,6 +151,7 @@ void prepare_this_hart() {
 }
 
 void start_other_harts() {
+    start_watching_races();
     const CpuId self = arch::current_cpu();
     const CpuMask wanted = wanted_cpus(self);
     const sched::Faults faults = wanted_faults();

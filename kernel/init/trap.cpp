@@ -13,6 +13,7 @@
 #include "lib/log.hpp"
 #include "mm/kernel_map.hpp"
 #include "mm/protection.hpp"
+#include "sync/data_races.hpp"
 #include "syscall/dispatch.hpp"
 #include "task/dispatcher.hpp"
 #include "task/process.hpp"
@@ -160,6 +161,7 @@ extern "C" arch::TrapFrame* trap_handle(arch::TrapFrame* frame, std::uint64_t ca
             break;
     }
     task::note_section_end(what);
+    report_races();
     return task::exit_to_user();
 }
 

@@ -38,6 +38,7 @@
 #include "mm/page_table.hpp"
 #include "mm/protection.hpp"
 #include "mm/vma.hpp"
+#include "sync/data_races.hpp"
 #include "sync/spinlock.hpp"
 
 namespace kernel::mm {
@@ -179,6 +180,7 @@ class alignas(64) AddressSpace {
         // stored anew before a change of the mapping is done.
         const Pte pte = page_table_.find_recent(va);
         const PhysAddr frame = pte.lets_user(access) ? pte.frame() : TRY(resolve(va, access));
+        [[maybe_unused]] const UnwatchedAccesses theirs{};
         use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(frame)), kPageSize});
         return {};
     }
@@ -195,6 +197,7 @@ class alignas(64) AddressSpace {
         const Pte pte = page_table_.find_recent(va);
         const bool is_at_hand = pte.lets_user(access);
         if (is_at_hand) [[likely]] {
+            [[maybe_unused]] const UnwatchedAccesses theirs{};
             use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())),
                                                 kPageSize});
         }
@@ -213,6 +216,7 @@ class alignas(64) AddressSpace {
         const Pte source = page_table_.find_recent(from);
         const Pte target = page_table_.find_recent(to);
         using Page = std::span<std::byte, kPageSize>;
+        [[maybe_unused]] const UnwatchedAccesses theirs{};
         const bool is_done = source.lets_user(Access::Read) && target.lets_user(Access::Write) &&
                              use(Page{static_cast<std::byte*>(phys_to_virt(source.frame())), kPageSize},
                                  Page{static_cast<std::byte*>(phys_to_virt(target.frame())), kPageSize});

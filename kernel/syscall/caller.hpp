@@ -19,6 +19,7 @@ struct Faults {
     bool leak_address{false};      // sysinfo tells where the kernel's stack is
     bool leak_stack{false};        // and what was on it (builds with NEURON_COVERAGE)
     bool planted_sequence{false};  // three certain calls of a task end the kernel (planted.hpp)
+    bool planted_race{false};      // each call adds to a number of all harts (builds with NEURON_KCSAN)
 };
 void set_faults(const Faults& faults);
 [[nodiscard]] const Faults& faults();

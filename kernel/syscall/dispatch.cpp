@@ -198,6 +198,9 @@ SysResult run_call(task::Task& task) {
     note_planted_step(task);
     fill_unused_stack();
 #endif
+#ifdef NEURON_KCSAN
+    race_as_planted();
+#endif
     return find_entry<Saved>(task.frame.syscall_number())(task);
 }
 

@@ -10,6 +10,21 @@
 
 namespace kernel::syscall {
 
+#ifdef NEURON_KCSAN
+namespace {
+
+constinit std::uint64_t planted_calls = 0;
+
+}  // namespace
+
+void race_as_planted() {
+    if (faults().planted_race) {
+        planted_calls = planted_calls + 1;
+    }
+}
+#endif
+
+#ifdef NEURON_COVERAGE
 namespace {
 
 using nexus_abi::Syscall;
@@ -64,5 +79,6 @@ void note_planted_step(const task::Task& task) {
             break;
     }
 }
+#endif
 
 }  // namespace kernel::syscall

@@ -12,6 +12,8 @@ BEGIN, END = "KERNEL PANIC begin", "KERNEL PANIC end"
 KERNEL_START = 0xffffffff80000000
 # A code address, and what it is: pc where something happened, else where a call returns to.
 PANIC_ADDRESS = re.compile(r"^\s+(?P<what>pc|ra|#\d+|\?)\s+0x(?P<address>[0-9a-f]+)")
+# What builds with shadow memory or watched accesses found; the addresses of code are return addresses.
+SANITIZER = re.compile(r"^K[AC]SAN: ")
 # "  cpu 1: stopped; runs spinner (tid 3 of process 1 demo, normal) at 0x10234; ..."
 RUNS = re.compile(r"^\s+cpu \d+: .*\bruns .* \(tid \d+ of process \d+ (?P<name>\S+), .*\) at 0x(?P<address>[0-9a-f]+)")
 CRASH = re.compile(r"\bcrash (?P<pid>\d+): (?P<rest>.*)$")
@@ -64,6 +66,15 @@ def told(file, address, is_return):
     """Lines for one address. A return address belongs to the call before it."""
     at = address - 1 if is_return else address
     return [f"        {text}" for text in file.lines_of([at])[at]]
+
+
+def sanitizer_lines(line, programs):
+    """What to add below a report of a kernel that looks at its accesses: each place in the code, in their order."""
+    if SANITIZER.match(line):
+        for match in re.finditer(r"0x([0-9a-f]+)", line):
+            address = int(match[1], 16)
+            if address >= KERNEL_START and programs.kernel.has_code(address):
+                yield from told(programs.kernel, address, True)
 
 
 def panic_lines(line, programs):
@@ -132,8 +143,9 @@ def annotate(lines, kernel, build, reports_only=False):
         if line == BEGIN:
             in_panic = True
         crash = None if in_panic else CRASH.search(line)
-        if in_panic or crash or not reports_only:
+        if in_panic or crash or SANITIZER.match(line) or not reports_only:
             yield line
+        yield from sanitizer_lines(line, programs)
         if in_panic:
             yield from panic_lines(line, programs)
         elif crash:
