@@ -76,7 +76,7 @@ TEST(Adversaries, YieldStorm) {
 }
 
 TEST(Adversaries, ForkBomb) {
-    constexpr std::uint32_t kBomb = kIsSanitized ? 100 : 1000;
+    constexpr std::uint32_t kBomb = kIsSlow ? 100 : 1000;
     for (const bool has_ceiling : {true, false}) {
         Simulation simulation{{.harts = 2}};
         std::vector<TaskIndex> victims;
@@ -233,7 +233,7 @@ TEST(Adversaries, SetterStormLosesNobody) {
         simulation.at(Instant::from_ns(30'000'000 + 1'000'000LL * task),
                       [task](Simulation& later) { later.exit(task); });
     }
-    simulation.run_for(kIsSanitized ? 50_ms : 300_ms);
+    simulation.run_for(kIsSlow ? 50_ms : 300_ms);
     EXPECT_EQ(simulation.violation(), "");
     expect_none("A11", "runs outside the mask, 10 000 setters a second and exits", watcher.outside_mask,
                 watcher.events, watcher.first_outside);

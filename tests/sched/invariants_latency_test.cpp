@@ -42,7 +42,7 @@ TEST(Invariants, I8_FloorsUnderAStormOfWakers) {
     double idle_wait = 0;
     double normal_wait = 0;
     const std::uint64_t first = first_seed();
-    for (std::uint64_t seed = first; seed < first + (kIsSanitized ? 1 : 4); ++seed) {
+    for (std::uint64_t seed = first; seed < first + (kIsSlow ? 1 : 4); ++seed) {
         Random random{seed};
         Simulation simulation{{.seed = seed}};
         const TaskIndex idle = simulation.add_hog(100, CpuMask::all(), Idle);
@@ -71,7 +71,7 @@ TEST(Invariants, I8_FloorsUnderAStormOfWakers) {
 TEST(Invariants, I9_WakeToRunOfAnInteractiveTask) {
     sched_sim::LatencyHistogram all;
     const std::uint64_t first = first_seed();
-    for (std::uint64_t seed = first; seed < first + (kIsSanitized ? 2 : 12); ++seed) {
+    for (std::uint64_t seed = first; seed < first + (kIsSlow ? 2 : 12); ++seed) {
         Random random{seed};
         const auto harts = static_cast<std::uint32_t>(random.between(1, 4));
         Simulation simulation{{.harts = harts, .switch_cost = 2_us, .seed = seed}};

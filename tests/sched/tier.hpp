@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How long the proofs run, and from which seed. Three tiers: brief in builds with sanitizers (they look for
-// undefined behaviour and are ten times slower), quick otherwise, long with NEURON_SOAK=1. NEURON_SEED is the
-// first seed. scripts/soak.sh sets both.
+// undefined behaviour and are ten times slower) and in those that are not optimised, quick otherwise, long with
+// NEURON_SOAK=1. NEURON_SEED is the first seed. scripts/soak.sh sets both.
 #pragma once
 
 #include <charconv>
@@ -17,10 +17,10 @@ inline bool is_long_tier() {
     return value != nullptr && std::string_view{value} == "1";
 }
 
-#ifdef __SANITIZE_ADDRESS__
-inline constexpr bool kIsSanitized = true;
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+inline constexpr bool kIsSlow = true;
 #else
-inline constexpr bool kIsSanitized = false;
+inline constexpr bool kIsSlow = false;
 #endif
 
 template <class T>
@@ -29,7 +29,7 @@ struct Tiers {
     T quick;
     T thorough;
     // The one this run is in.
-    [[nodiscard]] T value() const { return is_long_tier() ? thorough : kIsSanitized ? brief : quick; }
+    [[nodiscard]] T value() const { return is_long_tier() ? thorough : kIsSlow ? brief : quick; }
 };
 
 // A number from the environment, or `otherwise` where it is not set. A value that is no number ends the
