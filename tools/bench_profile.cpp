@@ -3,9 +3,9 @@
 //
 //     -plugin bench_profile.so,out=FILE
 //
-// Writes "PC INSTRUCTIONS" for each block, hexadecimal and decimal. For machines of one hart: the counters
-// have no lock. What is declared here of QEMU's interface is version 4 (include/qemu/qemu-plugin.h); QEMU's
-// own header wants GLib.
+// Writes "PC INSTRUCTIONS" for each block, hexadecimal and decimal. For harts that take turns (-icount): the
+// counters have no lock, and which hart it is QEMU 10.0 does not tell then. What is declared here of QEMU's
+// interface is version 4 (include/qemu/qemu-plugin.h); QEMU's own header wants GLib.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

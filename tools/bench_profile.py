@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Where the instructions of an operation of bench go, by function of the kernel, on one hart.
+"""Where the instructions of an operation of bench go, by function of the kernel, of all harts together.
 
 Runs the operation under bench_profile.cpp, and a boot without one; what is left of the first without the second is divided
-by the number of turns, those that warm up included. What the program itself executes is left out."""
+by the number of turns, those that warm up included. What the program itself executes is left out; the firmware is a line of
+its own."""
 
 import argparse
 import bisect
@@ -19,6 +20,8 @@ import qemu_run  # pylint: disable=wrong-import-position
 
 NOTHING = "boot_to_init"
 KERNEL = 1 << 63
+# Where QEMU's machine has its RAM, and there the firmware. No code of bench is there.
+FIRMWARE = range(0x8000_0000, 0x8020_0000)
 
 
 def build_plugin(logs):
@@ -34,10 +37,12 @@ def run(operation, options, plugin):
     log = options.logs / f"profile-{operation}.uart.log"
     counts = options.logs / f"profile-{operation}.txt"
     counts.unlink(missing_ok=True)
-    plan = qemu_run.parse(["--image", str(options.build / "Image"), "--initrd", str(options.build / "bench-initrd.cpio"),
-                           "--log", str(log), "--smp", "1", "--mem", "512M", "--timeout", str(options.timeout),
-                           "--plugin", f"{plugin},out={counts}", "--append", f"boothart=0 init=/bin/bench -- {operation}"])
-    status = qemu_run.run(plan)
+    words = ["--image", str(options.build / "Image"), "--initrd", str(options.build / "bench-initrd.cpio"),
+             "--log", str(log), "--smp", str(options.smp), "--mem", "512M", "--timeout", str(options.timeout),
+             "--plugin", f"{plugin},out={counts}", "--append", f"boothart=0 init=/bin/bench -- {operation}"]
+    if options.turn_us is not None:
+        words += ["--turn-us", str(options.turn_us)]
+    status = qemu_run.run(qemu_run.parse(words))
     text = log.read_text(encoding="utf-8", errors="replace")
     figure = re.search(rf"^BENCH {operation}\S* ([0-9.]+)", text, re.M)
     if status != 0 or figure is None or not counts.exists():
@@ -59,6 +64,8 @@ def by_function(blocks, kernel):
     for pc, instructions in blocks.items():
         if pc >= KERNEL:
             sums[named[max(0, bisect.bisect_right(starts, pc) - 1)][1]] += instructions
+        elif pc in FIRMWARE:
+            sums["(firmware)"] += instructions
     return sums
 
 
@@ -67,6 +74,8 @@ def main():
     parser.add_argument("operation")
     parser.add_argument("--per", type=float, required=True, metavar="TURNS", help="divide by this")
     parser.add_argument("--least", type=float, default=1, help="leave out functions with less, each turn")
+    parser.add_argument("--smp", type=int, default=1, metavar="HARTS")
+    parser.add_argument("--turn-us", type=int, metavar="US", help="how long a hart's turn is, as bench/budgets.toml has it")
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/riscv-release"))
     parser.add_argument("--logs", type=pathlib.Path, default=pathlib.Path("build/logs/bench"))
     parser.add_argument("--timeout", type=int, default=300)
