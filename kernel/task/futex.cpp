@@ -13,6 +13,7 @@
 #include "task/finish_wait_alone.hpp"
 #include "task/hart.hpp"
 #include "task/process.hpp"
+#include "task/short_cuts.hpp"
 #include "task/task_table.hpp"
 #include "task/wait.hpp"
 
@@ -29,6 +30,35 @@ constexpr std::int64_t kInterrupted = -static_cast<std::int64_t>(Error::Interrup
 // A line of its own: harts that use different futexes mostly write to no common one.
 struct alignas(64) FutexBucket : WaitQueue {
     constexpr FutexBucket() : WaitQueue{LockRank::FutexBucket} {}
+
+    // Says that a wait may begin here, before its word is compared. Pre: lock() is held.
+    void expect_wait() {
+        if (!has_one_hart) {
+            may_have_waits.store(true, std::memory_order_relaxed);
+            // Pairs with the fence in is_known_empty().
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+        }
+    }
+    // Pre: lock() is held.
+    void note_if_empty() {
+        if (empty()) {
+            may_have_waits.store(false, std::memory_order_relaxed);
+        }
+    }
+    // For who wrote a word and is about to wake: nobody waits for it, as far as can be known without the
+    // lock. That is enough: who waits says so first and reads the word then, who wakes wrote the word first
+    // and looks here then, so that one of the two sees the other. False on a machine of one hart, where a
+    // wait says nothing.
+    [[nodiscard]] bool is_known_empty() const {
+        if (has_one_hart || !takes_short_cuts()) {
+            return false;
+        }
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return !may_have_waits.load(std::memory_order_relaxed);
+    }
+
+    // Written under lock(). False: nobody waits here.
+    std::atomic<bool> may_have_waits{false};
 };
 constinit std::array<FutexBucket, kBuckets> buckets;
 
@@ -162,15 +192,24 @@ Step wake_step(const Key& key, std::uint32_t count, std::uint32_t bitset, std::u
 enum class Oldest : std::uint8_t { None, Woken, Stays };
 Oldest wake_oldest(const Key& key, std::uint32_t bitset) {
     FutexBucket& bucket = bucket_of(key);
-    const LockGuard guard{bucket.lock()};
-    Wait* const wait = bucket.first_of(key.space, key.address);
-    if (wait == nullptr) {
+    if (bucket.is_known_empty()) {
         return Oldest::None;
     }
-    if ((wait->bitset & bitset) == 0 || !claim_wait(*wait)) {
-        return Oldest::Stays;
+    Wait* wait = nullptr;
+    {
+        const LockGuard guard{bucket.lock()};
+        wait = bucket.first_of(key.space, key.address);
+        if (wait == nullptr) {
+            bucket.note_if_empty();
+            return Oldest::None;
+        }
+        if ((wait->bitset & bitset) == 0 || !claim_wait(*wait)) {
+            return Oldest::Stays;
+        }
+        bucket.remove(*wait);
+        bucket.note_if_empty();
     }
-    bucket.remove(*wait);
+    // Without the lock: the task may run elsewhere before this one goes on, and come here again.
     finish_wait(*wait, 0);
     return Oldest::Woken;
 }
@@ -222,6 +261,7 @@ struct Progress {
 void rearm(Wait& wait, const Key& key) {
     FutexBucket& bucket = bucket_of(key);
     const LockGuard guard{bucket.lock()};
+    bucket.expect_wait();
     wait.key = key.space;
     wait.key_high = key.address;
     wait.queue = &bucket;
@@ -312,6 +352,7 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
     const Key key = key_of(space, *address);
     FutexBucket& bucket = bucket_of(key);
     const SharedLockGuard guard{bucket.lock(), has_one_hart};
+    bucket.expect_wait();
     std::uint32_t value = 0;
     // Whoever changes the word wakes afterwards, under the lock: a change that is not seen here finds the
     // wait.
@@ -442,6 +483,7 @@ SysResult futex_wait_requeue_pi(Task& caller, FutexWord word, std::uint32_t expe
     const Key key = towards_pi(plain);
     FutexBucket& bucket = bucket_of(key);
     const LockGuard guard{bucket.lock()};
+    bucket.expect_wait();
     const auto value = mm::load_word(space, *address);
     if (!value.ok() || *value != expected) {
         return value.ok() ? Error::TryAgain : value.error();
@@ -549,6 +591,7 @@ Result<void> add_stand_in(Wait& stand_in, mm::AddressSpace& space, FutexWord wor
     const Key key = key_of(space, address);
     FutexBucket& bucket = bucket_of(key);
     const LockGuard guard{bucket.lock()};
+    bucket.expect_wait();
     if (TRY(mm::load_word(space, address)) != expected) {
         return Error::TryAgain;
     }

@@ -11,7 +11,11 @@ namespace kernel::task {
 
 // Each word's bucket.
 void watch_futex(const mm::AddressSpace& space, VirtAddr address) {
-    explore::watch(&bucket_of(key_of(space, address)).lock(), sizeof(std::uint32_t));
+    FutexBucket& bucket = bucket_of(key_of(space, address));
+    // What an earlier world left there; nobody waits.
+    bucket.may_have_waits.store(false, std::memory_order_relaxed);
+    explore::watch(&bucket.lock(), sizeof(std::uint32_t));
+    explore::watch(&bucket.may_have_waits, sizeof(bucket.may_have_waits));
 }
 bool has_waiters(const mm::AddressSpace& space, VirtAddr address) {
     return !bucket_of(key_of(space, address)).empty();
