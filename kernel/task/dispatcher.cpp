@@ -10,6 +10,7 @@
 #include "sched/auditor.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
+#include "task/linger.hpp"
 #include "task/process.hpp"
 #include "task/signal_delivery.hpp"
 #include "task/watchdog.hpp"
@@ -371,6 +372,9 @@ namespace {
             if (may_have_expired_timers(hart, now) && expire_timers(hart, now)) {
                 take_pending_interrupts();  // more are due: look at the rest of the world in between
                 continue;
+            }
+            if (hart.current != nullptr) {
+                linger(hart, *hart.current, now);
             }
             choose(hart, now);
         } else if (hart.current == nullptr) {

@@ -242,6 +242,10 @@ void wait_for_interrupt() {
         explore::wait();
     }
 }
+void rest_until(Instant when) {
+    set_timer(when);
+    wait_for_interrupt();
+}
 bool can_touch_user_pages() {
     return false;
 }

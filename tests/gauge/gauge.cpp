@@ -29,6 +29,7 @@ constexpr std::array kGauges{
     Gauge{"idle", 1, 15'000, measure_idle},      Gauge{"tickless", 2, 1'000, measure_tickless},
     Gauge{"budget", 1, 1'000, measure_budget},   Gauge{"yield", 1, 1'000, measure_yield},
     Gauge{"sections", 1, 200, measure_sections}, Gauge{"arrivals", 2, 200, measure_arrivals},
+    Gauge{"handover", 2, 20, measure_handover},
 };
 
 struct Order {

@@ -359,4 +359,57 @@ std::string measure_arrivals(std::uint64_t window_ns) {
                   static_cast<double>(woken) / static_cast<double>(interrupts + 1));
 }
 
+// Two threads wake each other from two harts: how many interrupts between harts each wake-up takes, on
+// average.
+std::string measure_handover(std::uint64_t window_ns) {
+    struct Flag {
+        std::atomic<std::uint32_t> word{0};
+        void set() {
+            word = 1;
+            ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+        }
+        void take() {
+            while (word.exchange(0) == 0) {
+                ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+            }
+        }
+    };
+    Crew crew;
+    Flag there;
+    Flag back;
+    std::atomic<bool> is_over{false};
+    std::uint64_t wakes = 0;
+    std::uint64_t interrupts = 0;
+    const auto taken = [] {
+        std::uint64_t sum = 0;
+        for (const std::uint32_t cpu : {0U, 1U}) {
+            const auto stat = nexus_abi::sched::hart_stat(cpu);
+            sum += stat.ok() ? stat->nr_ipis_received : 0;
+        }
+        return sum;
+    };
+    crew.add(attributes(QosClass::Normal, 100, 2), [&](Member&, std::uint64_t) {
+        while (!is_over) {
+            there.take();
+            back.set();
+        }
+    });
+    crew.add(attributes(QosClass::Normal, 100, 1), [&](Member&, std::uint64_t end) {
+        const std::uint64_t before = taken();
+        // The observer wakes at the end, with interrupts of its own.
+        while (now_ns() < end - kMs) {
+            there.set();
+            back.take();
+            wakes += 2;
+        }
+        interrupts = taken() - before;
+        is_over = true;
+        there.set();
+    });
+    static_cast<void>(crew.run(kWarmUp, window_ns));
+    return format("wakes=%llu interrupts=%llu per_wake=%.3f", static_cast<unsigned long long>(wakes),
+                  static_cast<unsigned long long>(interrupts),
+                  static_cast<double>(interrupts) / static_cast<double>(wakes));
+}
+
 }  // namespace gauge

@@ -34,5 +34,6 @@ std::string measure_budget(std::uint64_t window_ns);
 std::string measure_yield(std::uint64_t window_ns);
 std::string measure_sections(std::uint64_t window_ns);
 std::string measure_arrivals(std::uint64_t window_ns);
+std::string measure_handover(std::uint64_t window_ns);
 
 }  // namespace gauge

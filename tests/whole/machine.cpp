@@ -265,6 +265,11 @@ void wait_for_interrupt() {
         whole::hand_back(this_hart());
     }
 }
+// The other harts do nothing meanwhile.
+void rest_until(Instant when) {
+    set_timer(when);
+    whole::time_ns = std::max(whole::time_ns, when.ns());
+}
 bool can_touch_user_pages() {
     return false;
 }

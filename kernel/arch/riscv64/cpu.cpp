@@ -171,6 +171,17 @@ void set_timer(Instant when) {
     }
 }
 
+void rest_until(Instant when) {
+    if (clock.path == TimerPath::Stimecmp) {
+        set_timer(when);
+        wait_for_interrupt();
+        return;
+    }
+    while (now() < when && pending_interrupts() == 0) {
+        cpu_relax();
+    }
+}
+
 void send_ipi(CpuMask cpus) {
     if (faults::happens(faults::Kind::IpiLost)) {
         return;

@@ -7,6 +7,7 @@
 #include "arch/riscv64/cpu_local.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "lib/ids.hpp"
+#include "lib/units.hpp"
 
 namespace kernel::arch {
 
@@ -47,6 +48,9 @@ void set_image_base(PhysAddr base);
 inline void wait_for_interrupt() {
     asm volatile("wfi" ::: "memory");
 }
+// Waits until then, or until an interrupt is pending: asleep where the hart sets its timer by itself, else
+// awake. The timer is set to anything afterwards.
+void rest_until(Instant when);
 
 // Pending sources, as bits of sip.
 inline constexpr std::uint64_t kPendingSoftware = riscv64::interrupt_bit::kSoftware;

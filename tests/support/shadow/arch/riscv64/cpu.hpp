@@ -9,6 +9,7 @@
 #include "arch/riscv64/trap_frame.hpp"
 #include "lib/cpu_mask.hpp"
 #include "lib/ids.hpp"
+#include "lib/units.hpp"
 
 namespace kernel::arch {
 
@@ -26,6 +27,7 @@ extern std::array<CpuLocal, kMaxCpus> cpu_locals;
 
 // Lets the other harts go on until an interrupt is pending here.
 void wait_for_interrupt();
+void rest_until(Instant when);
 inline constexpr std::uint64_t kPendingSoftware = 1U << 1;
 inline constexpr std::uint64_t kPendingTimer = 1U << 5;
 inline constexpr std::uint64_t kPendingExternal = 1U << 9;
