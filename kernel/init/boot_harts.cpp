@@ -51,10 +51,10 @@ CpuMask wanted_cpus(CpuId boot_cpu) {
 // As each hart found itself when it was prepared. Written by that hart before it is online.
 constinit std::array<arch::HartState, kMaxCpus> hart_states{};
 
-constexpr std::array<std::string_view, 19> kBreakable{
+constexpr std::array<std::string_view, 20> kBreakable{
     "shares", "affinity", "latency",  "starvation", "conserving", "tickless", "neutral",
     "perms",  "inherit",  "clamp",    "budget",     "boost",      "donation", "machine",
-    "stress", "leak",     "sequence", "leak-stack", "race"};
+    "stress", "leak",     "sequence", "leak-stack", "race",       "resend"};
 
 sched::Faults wanted_faults() {
     const std::string_view feature = command_line().break_feature;
@@ -156,6 +156,9 @@ void start_other_harts() {
     const CpuMask wanted = wanted_cpus(self);
     const sched::Faults faults = wanted_faults();
     task::set_possible_cpus(wanted, command_line().general_paths);
+    if (command_line().break_feature != "resend") {
+        task::look_after_interrupts(task::kIpiPatience);
+    }
     std::array<std::uint32_t, kMaxCpus> capacities{};
     wanted.for_each([&](CpuId cpu) {
         capacities[cpu.value()] = fdt::relative_capacity(machine(), cpu.value());

@@ -324,6 +324,7 @@ void idle(Hart& hart) {
     if (!is_called && (is_online ? !has_pulled : leave(hart))) {
         {
             const LockGuard guard{hart.lock};
+            forget_answered(hart);
             program_timer(hart, arch::now());
         }
         if (!has_arrivals(hart)) {

@@ -124,6 +124,11 @@ void handle_ipi();
 // Sends an IPI, and how many a hart has taken: the boot's proof that they arrive.
 void interrupt_hart(CpuId cpu);
 [[nodiscard]] std::uint64_t ipis_received(CpuId cpu);
+// An interrupt of another hart that was not taken for so long is sent again, and again after as long. Much
+// more than firmware and an emulator need, and little beside what waits for a lost one otherwise: for ever.
+inline constexpr Duration kIpiPatience = Duration::milliseconds(10);
+// Has it be so from now on. Boot, once, before there are other harts.
+void look_after_interrupts(Duration patience);
 // Looked at for every IPI this hart takes, busy or idle; set once at boot.
 void set_ipi_hook(void (*hook)());
 void ipi_hook();

@@ -74,7 +74,7 @@ void poll_on(CpuId cpu, Duration period, void (*poll)()) {
     {
         const LockGuard guard{hart.lock};
         hart.device_poll_at = arch::now() + period;
-        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
+        hart.poll_at = next_poll(hart);
     }
     // It sets its timer on its way out of the kernel.
     if (cpu == arch::current_cpu()) {
@@ -88,6 +88,7 @@ void poll_if_due() {
     Hart& hart = this_hart();
     bool device = false;
     bool watch = false;
+    bool answers = false;
     Instant now;
     {
         const LockGuard guard{hart.lock};
@@ -96,13 +97,20 @@ void poll_if_due() {
         }
         device = hart.device_poll_at <= now;
         watch = hart.watch_at <= now;
+        answers = hart.ask_again_at <= now;
         if (device) {
             hart.device_poll_at = now + poll_period;
         }
         if (watch) {
             hart.watch_at = Instant::never();
         }
-        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
+        if (answers) {
+            hart.ask_again_at = Instant::never();
+        }
+        hart.poll_at = next_poll(hart);
+    }
+    if (answers) {
+        ask_again(hart);
     }
     if (device) {
         on_poll();
@@ -111,7 +119,7 @@ void poll_if_due() {
         const Instant next = look_at_neighbour(now);
         const LockGuard guard{hart.lock};
         hart.watch_at = next;
-        hart.poll_at = min(hart.device_poll_at, hart.watch_at);
+        hart.poll_at = next_poll(hart);
     }
 }
 

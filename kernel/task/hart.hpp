@@ -76,8 +76,14 @@ struct alignas(64) Hart {
     // Hart-local from here on.
     alignas(64) sched::BalanceState balance;
 
+    // Harts this one has interrupted and that may not have taken it yet, and when those that still have not
+    // are interrupted again; never(): nobody is waited for.
+    CpuMask unanswered;
+    Instant ask_again_at{Instant::never()};
+
     // When poll_on()'s function is due here, when the neighbour is to be looked at (watchdog.hpp), and the
-    // earlier of the two.
+    // earliest of the two and of ask_again_at (next_poll()). The last is written by this hart alone, but for
+    // poll_on() at boot; should kick() miss that change, poll_if_due() makes it good after ask_again_at.
     Instant device_poll_at GUARDED_BY(lock){Instant::never()};
     Instant watch_at GUARDED_BY(lock){Instant::never()};
     Instant poll_at GUARDED_BY(lock){Instant::never()};
@@ -150,8 +156,17 @@ bool call_for_help(CpuId cpu);
 void pass_call_on();
 // Puts a task into the inbox of another hart, its home, and interrupts that.
 void send_to(CpuId cpu, Task& task);
-// Interrupts a hart unless an interrupt is already on its way.
+// Interrupts a hart unless an interrupt is already on its way. Should it be lost, it is sent again once the
+// patience is over (look_after_interrupts()): as long as it takes, and without work for harts that sleep
+// unless they still wait for an answer when they lie down.
 void kick(CpuId cpu);
+// Whom this hart interrupted and who has not taken it is interrupted again. From the timer interrupt.
+void ask_again(Hart& hart);
+// For a hart that lies down: when all have answered, its timer need not wake it for that.
+void forget_answered(Hart& hart) REQUIRES(hart.lock);
+[[nodiscard]] inline Instant next_poll(const Hart& hart) REQUIRES(hart.lock) {
+    return min(min(hart.device_poll_at, hart.watch_at), hart.ask_again_at);
+}
 
 extern constinit AtomicCpuMask idle_cpus;
 // Whether one CPU is possible, and it need not act as one of several (neuron.paths=general): then nobody else

@@ -18,6 +18,31 @@ namespace {
 
 // Immutable after boot.
 constinit sched::MachineShape machine_shape;
+// How long an interrupt may take until it is sent again; zero: it never is. Immutable after boot.
+constinit Duration ipi_patience{};
+
+// Until the timer is set the next time it may fire earlier than `programmed` says. Without this hart's lock,
+// for the caller may hold another hart's; what is written here this hart alone writes (Hart::poll_at).
+void expect_answer(CpuId cpu) NO_THREAD_SAFETY_ANALYSIS {
+    Hart& self = this_hart();
+    self.unanswered.add(cpu);
+    if (self.ask_again_at.is_never()) {
+        self.ask_again_at = arch::now() + ipi_patience;
+        self.poll_at = min(self.poll_at, self.ask_again_at);
+        if (self.ask_again_at < self.programmed) {
+            arch::set_timer(self.ask_again_at);
+        }
+    }
+}
+
+void remove_answered(Hart& hart) {
+    hart.unanswered.for_each([&hart](CpuId cpu) {
+        // Relaxed: an interrupt sent once too often does no harm.
+        if (hart_of(cpu).ipi_pending.load(std::memory_order_relaxed) == 0) {
+            hart.unanswered.remove(cpu);
+        }
+    });
+}
 
 // Adds a task that has this hart as its home to this hart's queue. What other harts see of it follows when
 // the hart decides, which it does before it leaves the kernel.
@@ -72,12 +97,41 @@ void set_machine_shape(const sched::MachineShape& shape) {
     machine_shape = shape;
 }
 
+void look_after_interrupts(Duration patience) {
+    ipi_patience = patience;
+}
+
 void kick(CpuId cpu) {
     Hart& hart = hart_of(cpu);
     if (hart.ipi_pending.exchange(1) == 0) {
         trace::note(trace::Kind::IpiSent, cpu.value(), 0);
         count(this_hart().ipis_sent);
         arch::send_ipi(CpuMask::of(cpu));
+        if (!ipi_patience.is_zero()) {
+            expect_answer(cpu);
+        }
+    }
+}
+
+void ask_again(Hart& hart) {
+    remove_answered(hart);
+    const CpuMask silent = hart.unanswered;
+    if (!silent.empty()) {
+        count(hart.ipis_sent);
+        arch::send_ipi(silent);
+        silent.for_each([](CpuId cpu) { expect_answer(cpu); });
+    }
+}
+
+void forget_answered(Hart& hart) {
+    if (hart.ask_again_at.is_never()) {
+        return;
+    }
+    remove_answered(hart);
+    if (hart.unanswered.empty()) {
+        hart.ask_again_at = Instant::never();
+        hart.poll_at = next_poll(hart);
+        hart.programmed = kTimerFired;  // expect_answer() may have set the timer to less than it says
     }
 }
 
