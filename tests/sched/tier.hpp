@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How long the proofs run, and from which seed. Three tiers: brief in builds with sanitizers (they look for
-// undefined behaviour and are ten times slower) and in those that are not optimised, quick otherwise, long with
-// NEURON_SOAK=1. NEURON_SEED is the first seed. scripts/soak.sh sets both.
+// undefined behaviour and are ten times slower) and in those that are not optimised, quick otherwise, long
+// with NEURON_SOAK=1. NEURON_SEED is the first seed. scripts/soak.sh sets both.
 #pragma once
 
 #include <charconv>

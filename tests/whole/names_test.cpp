@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files by name: what is made, linked, moved and removed, modes and times, the texts of /proc and /sys; and files
-// at offsets and in memory.
+// Files by name: what is made, linked, moved and removed, modes and times, the texts of /proc and /sys; and
+// files at offsets and in memory.
 #include <set>
 #include <vector>
 
@@ -90,7 +90,8 @@ TEST_F(FileCalls, NamesAreMadeLinkedMovedAndRemoved) {
               error(Error::InvalidArgument));
     EXPECT_EQ(call(Syscall::renameat2, kHere, name("/tmp/c"), kHere, second("/dev/shm/c"), 0),
               error(Error::CrossDevice));
-    EXPECT_EQ(call(Syscall::renameat2, kHere, name("/tmp/none"), kHere, second("/tmp/y"), 0), error(Error::NoEntry));
+    EXPECT_EQ(call(Syscall::renameat2, kHere, name("/tmp/none"), kHere, second("/tmp/y"), 0),
+              error(Error::NoEntry));
     EXPECT_EQ(call(Syscall::renameat2, kHere, kPath, kHere, kPath2, 8), error(Error::InvalidArgument));
     EXPECT_EQ(call(Syscall::unlinkat, kHere, name("/tmp/d"), 0), error(Error::IsDirectory));
     EXPECT_EQ(call(Syscall::unlinkat, kHere, kPath, 0x200), error(Error::NotEmpty));

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "file/event_list.hpp"
-#include "file/event_list.hpp"
 #include "file/tmpfs.hpp"
 #include "lib/check.hpp"
 #include "mm/user_memory.hpp"
