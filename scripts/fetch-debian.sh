@@ -33,7 +33,6 @@ mkdir -p "$(dirname "$target")"
 work=$(mktemp -d "$target.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,parts,download,tree}
-echo "deb [arch=$architecture signed-by=$keyring] $mirror $suite main" >"$work/sources.list"
 : >"$work/status"
 apt_get() {
     apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
@@ -43,7 +42,18 @@ apt_get() {
         -o Dir::Cache="$work" -o Dir::Cache::archives="$work/archives" -o APT::Sandbox::User= \
         -o Acquire::Languages=none "$@" >&2
 }
-apt_get update
+# A mirror that is being brought up to date may have indexes of one day and their list of another. It then often has the
+# release whole under its other name.
+for name in "$suite" stable; do
+    echo "deb [arch=$architecture signed-by=$keyring] $mirror $name main" >"$work/sources.list"
+    if apt_get update && grep -qx "Codename: $suite" "$work"/lists/*_dists_"$name"_InRelease; then
+        break
+    elif [ "$name" = stable ]; then
+        echo "fetch-debian.sh: $mirror has no complete '$suite' at present" >&2
+        exit 1
+    fi
+    rm -rf "$work/lists" && mkdir -p "$work/lists/partial"
+done
 (cd "$work/download" && apt_get download "$@")
 for package in "$work"/download/*.deb; do
     dpkg-deb --extract "$package" "$work/tree"

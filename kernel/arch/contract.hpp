@@ -42,6 +42,19 @@ inline void store_release(std::atomic<std::uint32_t>& word, std::uint32_t value)
     word.store(value, std::memory_order_release);
 }
 #endif
+// Stores a word with no order at all.
+#ifdef __riscv
+template <class Word>
+inline void store_relaxed(std::atomic<Word>& word, Word value) {
+    static_assert(sizeof(word) == 4);
+    asm volatile("sw %1, %0" : "=m"(word) : "r"(value));
+}
+#else
+template <class Word>
+inline void store_relaxed(std::atomic<Word>& word, Word value) {
+    word.store(value, std::memory_order_relaxed);
+}
+#endif
 // The step of a ticket lock that is free: takes the ticket that is next if it is the one served. Acquires
 // what the release of `serving` by the holder before published. Taking the ticket need not: it succeeds only
 // if nobody took one since, so what is read in between is what the holder reads. False also when the hart

@@ -45,8 +45,7 @@ static_assert(offsetof(task::Task, frame) == TASK_FRAME);
 static_assert(offsetof(task::Task, call_progress) == TASK_FRAME + FRAME_CALL_PROGRESS);
 static_assert(offsetof(task::Task, exit_work) == TASK_FRAME + FRAME_EXIT_WORK);
 static_assert(sizeof(task::Task::exit_work) == 4);
-static_assert(offsetof(trace::Switches, on) + std::countr_zero(nexus_abi::kTraceCalls) == TRACE_SWITCH_CALLS);
-static_assert(offsetof(trace::Switches, on) + std::countr_zero(nexus_abi::kTraceSched) == TRACE_SWITCH_SCHED);
+static_assert(offsetof(trace::Switches, calls_alone) == TRACE_CALLS_ALONE);
 static_assert(offsetof(task::Hart, recheck) == HART_RECHECK && sizeof(task::Hart::recheck) == 1);
 #pragma GCC diagnostic pop
 static_assert(CALL_NO_VALUE == -(1 << 12) && CALL_NO_VALUE_UPPER == (CALL_NO_VALUE >> 12 & 0xfffff));
@@ -71,6 +70,15 @@ std::uint64_t settle(task::Task& caller, task::SysResult outcome) {
     }
     syscall::settle_call(caller, outcome);
     return kTakeExitPath;
+}
+
+}  // namespace
+
+namespace {
+
+arch::TrapFrame* leave() {
+    arch::TrapFrame* const frame = task::switch_at_once();
+    return frame != nullptr ? frame : task::exit_to_user();
 }
 
 }  // namespace
@@ -141,7 +149,7 @@ extern "C" arch::TrapFrame* trap_leave(arch::TrapFrame* frame, std::uint64_t wha
     if (task::kTimesShortWays || what == kRunCall) {
         task::note_section_end(number);
     }
-    return task::exit_to_user();
+    return leave();
 }
 
 // What trap.S has done of a call that it made itself and that does not go straight back: settle() and
@@ -151,13 +159,13 @@ extern "C" arch::TrapFrame* trap_go_on(arch::TrapFrame* frame, task::SysResult o
     if (outcome.has_value()) {
         caller.call_progress = 0;
         frame->set_result(outcome.value());
-    } else if (!outcome.is_nothing() ||
-               (trace::is_on(nexus_abi::kTraceCalls) && !trace::is_on(nexus_abi::kTraceSched))) [[unlikely]] {
+    } else if (!outcome.is_nothing() || trace::switches.calls_alone.load(std::memory_order_relaxed))
+        [[unlikely]] {
         if (const std::uint64_t what = settle(caller, outcome); what != kTakeExitPath) {
             return trap_leave(frame, what);
         }
     }
-    return task::exit_to_user();
+    return leave();
 }
 
 }  // namespace kernel::init

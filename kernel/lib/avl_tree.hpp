@@ -30,6 +30,10 @@ class AvlNode {
     AvlNode(const AvlNode&) = delete;
     AvlNode& operator=(const AvlNode&) = delete;
     [[nodiscard]] constexpr bool is_linked() const { return height_ != 0; }
+    // As is what is not linked.
+    [[nodiscard]] constexpr bool has_no_links() const {
+        return parent_ == nullptr && left_ == nullptr && right_ == nullptr;
+    }
 
   private:
     template <class U, AvlNode<U> U::* Member, class Order>
@@ -216,7 +220,7 @@ class AvlTree {
     // Makes the item the only one.
     void plant(T& item) {
         AvlNode<T>& node = item.*Member;
-        node.parent_ = node.left_ = node.right_ = nullptr;
+        DCHECK(node.has_no_links());
         node.height_ = 1;
         root_ = &item;
         if constexpr (kJoins) {
@@ -228,8 +232,8 @@ class AvlTree {
     // Makes the item a leaf below `up`. Pre: there is no other on that side.
     void hang(T& item, T* up, bool goes_left) {
         AvlNode<T>& node = item.*Member;
+        DCHECK(node.has_no_links());
         node.parent_ = up;
-        node.left_ = node.right_ = nullptr;
         node.height_ = 1;
         (goes_left ? (up->*Member).left_ : (up->*Member).right_) = &item;
         if constexpr (kJoins) {

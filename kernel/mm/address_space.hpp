@@ -205,6 +205,18 @@ class alignas(64) AddressSpace {
         return is_at_hand;
     }
 
+    // The same where nobody else is about to change the page table. Pre: has_one_hart.
+    template <class Use>
+    [[nodiscard, gnu::always_inline]] bool with_page_at_hand_alone(VirtAddr va, Access access,
+                                                                   Use&& use) NO_THREAD_SAFETY_ANALYSIS {
+        const Pte pte = page_table_.find_recent(va);
+        if (!pte.lets_user(access)) [[unlikely]] {
+            return false;
+        }
+        use(std::span<std::byte, kPageSize>{static_cast<std::byte*>(phys_to_virt(pte.frame())), kPageSize});
+        return true;
+    }
+
     // The same for two pages, one to read from and one to write to: whether use(source, target) was called,
     // and returned true.
     template <class Use>

@@ -95,6 +95,8 @@ class ClassQueue {
     [[nodiscard]] std::uint32_t count() const { return waiting_.size() + (running_ != nullptr ? 1U : 0U); }
     [[nodiscard]] Entity* running() const { return running_; }
     [[nodiscard]] const Tree& waiting() const { return waiting_; }
+    // The member that waits where one does; else null.
+    [[nodiscard]] Entity* only_waiting() const { return waiting_.size() == 1 ? waiting_.root() : nullptr; }
     [[nodiscard]] std::uint32_t sum_weight() const { return sum_weight_; }
     // The least weight of a member; 0 when empty.
     [[nodiscard]] std::uint32_t lightest() const;
@@ -188,7 +190,7 @@ class ClassQueue {
     friend class RunQueue;  // run_queue_plain.cpp only
     // The usual steps there, where every member's pace is its weight. Each does what the functions it names
     // do.
-    //   remove() of the running member. Pre: others wait.
+    //   remove() of the running member. Pre: others wait; it is certified (RunQueue::certify()).
     void remove_running_plainly(Entity& entity);
     //   yield(), but for the place in the tree, which the member has not taken. Pre: running, others wait.
     void yield_plainly(VirtualSpan request);
@@ -210,9 +212,12 @@ class ClassQueue {
                                               std::uint32_t sum);
     //   place_plainly() and add_waiting_plainly() of `next`, then remove_running_plainly() of the only
     //   member, which has moved to `vt`, and start() of `next`. False, and nothing done, where a sum might
-    //   have to be taken anew. Pre: both are certified (RunQueue::certify()).
-    [[nodiscard]] bool hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
-                                         Entity& next);
+    //   have to be taken anew. Pre: both are certified (RunQueue::certify()); alike: of one weight, and all
+    //   masks that ever were here are one.
+    template <bool Alike>
+    [[nodiscard, gnu::always_inline]] inline bool hand_over_plainly(Entity& entity, VirtualTime vt,
+                                                                    std::uint64_t carry, VirtualTime place,
+                                                                    Entity& next);
     //   add_waiting(). Pre: just placed.
     void add_waiting_plainly(Entity& entity);
     [[nodiscard]] const Entity* first_candidate(CpuMask targets, const Faults& faults) const;

@@ -88,8 +88,8 @@ void Entity::fill_stat(Instant now, nexus_abi::sched_stat& stat) const {
     stat.mask_requested = attributes.affinity.bits();
     stat.last_cpu = cpu_.value();
     static_assert(nexus_abi::kMaxHartsInStat == kMaxCpus);
-    for (std::size_t i = 0; i < cpus_kept_; ++i) {
-        stat.runtime_by_cpu_ns[i] = to_abi(runtime_by_cpu_[i]);
+    for (std::uint32_t i = 0; i < cpus_kept_; ++i) {
+        stat.runtime_by_cpu_ns[i] = to_abi(runtime_on(CpuId{i}));
     }
     if (state_ == TaskState::Running) {
         stat.runtime_by_cpu_ns[cpu_.value()] += to_abi(stretch);

@@ -105,7 +105,12 @@ class Entity {
         runtime_by_cpu_ = by_cpu.data();
         cpus_kept_ = static_cast<std::uint8_t>(by_cpu.size());
     }
-    [[nodiscard]] std::span<const Duration> runtime_by_cpu() const { return {runtime_by_cpu_, cpus_kept_}; }
+    [[nodiscard]] std::uint32_t cpus_kept() const { return cpus_kept_; }
+    // Time on that hart, up to what was charged last. Pre: it is kept.
+    [[nodiscard]] Duration runtime_on(CpuId cpu) const {
+        const Duration kept = runtime_by_cpu_[cpu.value()];
+        return cpu == cpu_ ? kept + statistics_.runtime : kept;
+    }
     // The class it is served in: the one it asked for or one it was lent, whichever is higher, and
     // Interactive for PerfBurst while it has no boost. A task that never was on its way to a queue has the
     // class it asked for, capped at Interactive.
@@ -165,6 +170,15 @@ class Entity {
     friend struct ReleaseOrder;
     friend class Auditor;
 
+    // Another hart is its last one from now on.
+    void set_cpu(CpuId cpu) {
+        if (cpu != cpu_ && runtime_by_cpu_ != nullptr) {
+            runtime_by_cpu_[cpu_.value()] += statistics_.runtime;
+            runtime_by_cpu_[cpu.value()] -= statistics_.runtime;
+        }
+        cpu_ = cpu;
+    }
+
     TaskState state_{TaskState::Blocked};
     CpuId cpu_;
     Instant since_;     // start of the present state; for a running entity, what has been charged up to
@@ -177,12 +191,14 @@ class Entity {
     std::uint64_t usual_stamp_{0};
     VirtualSpan usual_request_{0};
     Statistics statistics_;
-    Duration* runtime_by_cpu_{nullptr};  // null: not kept
+    // Null: not kept. Of `cpu_` without the runtime there is, so that it grows by itself.
+    Duration* runtime_by_cpu_{nullptr};
 
     QosClass effective_{QosClass::Normal};
     bool wake_pending_{false};
     bool is_boosted_{false};  // PerfBurst is served as such
     bool is_donated_{false};
+    bool has_hints_{false};      // for latency or burst, as certify() found it
     std::uint8_t cpus_kept_{0};  // entries of runtime_by_cpu_
     BoostBucket boost_;
     Donation donation_;

@@ -42,7 +42,7 @@ Preempt RunQueue::enqueue(Entity& entity, Instant now, EnqueueReason reason) {
         ++entity.statistics_.migrations;
     }
     position.is_local = position.is_local && entity.cpu_ == cpu_ && reason != EnqueueReason::Migrate;
-    entity.cpu_ = cpu_;
+    entity.set_cpu(cpu_);
     position.fresh = reason == EnqueueReason::Wake || (reason == EnqueueReason::Migrate && position.fresh);
     if (is_capped(entity) && !entity.budget_->may_start(entity.waiter_, now)) {
         throttle(entity, now, false);
@@ -243,9 +243,6 @@ void RunQueue::account_elapsed(Instant now) {
     busy_ += elapsed;
     current_->since_ = now;
     current_->statistics_.runtime += elapsed;
-    if (current_->runtime_by_cpu_ != nullptr) {
-        current_->runtime_by_cpu_[cpu_.value()] += elapsed;
-    }
     if (current_->budget_ != nullptr || current_->is_donated_) {
         spend(now - elapsed, now);
     }

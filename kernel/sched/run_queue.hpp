@@ -79,8 +79,9 @@ class RunQueue {
     // one that waited for an instant it is counted from `due`, or from when it was woken where that was
     // later, but from `latest` at the latest: how long its timer was allowed to take.
     void note_started(Instant now, Instant due = Instant{}, Instant latest = Instant::never());
-    // note_started() of one that was woken for no instant, and has just been picked.
-    void note_started_at_once(Instant now);
+    // note_started() of one that was woken for no instant, and has just been picked. False, and nothing done,
+    // in unusual cases.
+    [[nodiscard, gnu::always_inline]] bool note_started_at_once(Instant now);
     // New attributes, in any state; charges first. Lag is kept across a change of shares; across a change of
     // class only debt is. Pre: entity is on this queue, or was last here and is off every queue. True: it is
     // on this hart and no longer allowed to be; the caller moves it before it lets go of the lock (waiting)
@@ -119,6 +120,10 @@ class RunQueue {
     // look must not be called, but for current() and runnable(): see catch_up(). Nothing is put off of an
     // entity that allows() would not let run here.
     [[nodiscard]] bool wake_later(Entity& entity, Instant now, Instant& event);
+    // The same on the only hart there is, where the hart's timer, which is set to `programmed`, fires in time
+    // for the event. Pre: `entity` is Blocked; now is not before any instant told so far.
+    [[nodiscard, gnu::always_inline]] inline bool wake_later_at_once(Entity& entity, Instant now,
+                                                                     Instant programmed);
     // Does what was put off, for who is about to look.
     void catch_up() {
         if (woken_ != nullptr) [[unlikely]] {
@@ -128,6 +133,25 @@ class RunQueue {
     // The same as put_current(reason) and pick_next(). False, and nothing done, when this is no usual case.
     // Pre: there is a current entity; reason is Yield or Block.
     [[nodiscard]] bool switch_plainly(Instant now, PutReason reason, Step& step);
+    // The same where two tasks take turns, without a call in between. Each is false or null, and nothing
+    // done, when this is no such case. Pre: there is a current entity; is_usual(now).
+    //   The current one yields while one other waits: only_waiting(). Who runs, and `event` as above.
+    [[nodiscard]] Entity* yield_at_once(Entity& other, Instant now, Instant& event);
+    //   The same while several wait. That calls functions.
+    [[nodiscard]] Entity* yield_among(Instant now, Instant& event);
+    //   The current one waits and is followed by `next`, which it woke: put_off(). There is no event. Pre:
+    //   this is the only hart there is.
+    enum class Turn : std::uint8_t {
+        Refused,
+        Begun,   // what note_started() does is done, too
+        Waking,  // note_started() is called for
+    };
+    [[nodiscard]] Turn hand_over_at_once(Entity& next, Instant now);
+    // Whether it was found that this hart is in the usual case, and will be until after `now`.
+    [[nodiscard]] bool is_usual(Instant now) const { return now < usual_until_; }
+    [[nodiscard]] Entity* put_off() const { return woken_; }
+    // Null: nobody waits, or several do.
+    [[nodiscard]] Entity* only_waiting() const { return usual_class_->queue.only_waiting(); }
 
     // --- When to decide ---
 
@@ -205,7 +229,7 @@ class RunQueue {
     [[nodiscard]] Entity* first_throttled() const { return throttled_.first(); }
     [[nodiscard]] Duration busy() const { return busy_ + (clock_ - settled_at_); }
     [[nodiscard]] Duration idle() const { return idle_; }
-    [[nodiscard]] std::uint64_t switches() const { return switches_; }
+    [[nodiscard]] std::uint64_t switches() const { return switches_ + turns_; }
     // What all entities together used here so far: the sum of what their Statistics say of this hart, with
     // the stretch that is going on at `now`.
     struct Use {
@@ -216,7 +240,7 @@ class RunQueue {
     [[nodiscard]] Use use(Instant now) const {
         const bool is_running = current_ != nullptr && now > clock_;
         return {.runtime = busy() + (is_running ? now - clock_ : Duration{}),
-                .voluntary = voluntary_,
+                .voluntary = voluntary_ + turns_,
                 .involuntary = involuntary_};
     }
     [[nodiscard]] const Faults& faults() const { return faults_; }
@@ -287,9 +311,13 @@ class RunQueue {
     }
     [[nodiscard, gnu::noinline]] bool certify(Entity& current);
     [[nodiscard, gnu::noinline]] Instant earliest_decision() const;
-    [[nodiscard, gnu::noinline]] ClassQueue::Place place_put_off(const Entity& next) const;
     [[gnu::noinline]] void wake_as_put_off();
-    [[nodiscard]] bool hand_over(Instant now, Step& step);
+    template <bool Several>
+    [[nodiscard, gnu::always_inline]] inline Entity* yield_to(Entity* other, Instant now, Instant& event);
+    template <bool Alike>
+    [[nodiscard, gnu::always_inline]] inline Turn hand_over(Entity& next, Instant now);
+    // note_started() of one without a target, where its latency is short. False, and nothing done: it is not.
+    [[nodiscard, gnu::always_inline]] static bool note_started_soon(Entity& entity, Duration latency);
     void finish_step(Entity& next, Instant now, Step& step);
     [[nodiscard]] Instant event_of_usual(Instant resched_at) const;
     [[nodiscard]] bool is_class_eligible(std::size_t index, VirtualTime root) const;
@@ -391,8 +419,9 @@ class RunQueue {
     Instant picked_at_;
     Instant resched_at_{Instant::never()};
     Duration busy_;
-    std::uint64_t switches_{0};
-    std::uint64_t voluntary_{0};  // switches of all entities, as each one's Statistics have them
+    std::uint64_t switches_{0};   // but for turns_
+    std::uint64_t voluntary_{0};  // switches of all entities, as each one's Statistics have them, but for
+    std::uint64_t turns_{0};      // those at once, each of which is a switch here and a voluntary one
     std::uint64_t involuntary_{0};
     ThrottledTree throttled_;
     std::array<RootMember, kClasses> classes_{};
@@ -405,8 +434,7 @@ class RunQueue {
 // See run_queue_plain.cpp.
 inline bool RunQueue::wake_later(Entity& entity, Instant now, Instant& event) {
     if (now >= usual_until_ || now < clock_ || runnable_ != 1 || woken_ != nullptr || !is_certified(entity) ||
-        !is_certified(*current_) || entity.state_ != TaskState::Blocked ||
-        !entity.attributes.latency.is_zero() || !entity.attributes.burst.is_zero()) {
+        !is_certified(*current_) || entity.state_ != TaskState::Blocked || entity.has_hints_) {
         return false;
     }
     if (earliest_decision_ == Instant{}) [[unlikely]] {
@@ -421,20 +449,38 @@ inline bool RunQueue::wake_later(Entity& entity, Instant now, Instant& event) {
     return true;
 }
 
-inline void RunQueue::note_started_at_once(Instant now) {
-    Entity& entity = *current_;
-    const Duration latency = now - entity.woken_at_;
-    // The two lowest buckets of Statistics::record_wake(), and nothing else to count.
-    constexpr std::int64_t kBucket = 1000;
-    if (static_cast<std::uint64_t>(latency.ns()) < 2 * kBucket && entity.attributes.latency.is_zero())
-        [[likely]] {
-        Statistics& statistics = entity.statistics_;
-        entity.wake_pending_ = false;
-        ++statistics.wake_latency[latency.ns() < kBucket ? 0 : 1];
-        statistics.wake_latency_max = std::max(statistics.wake_latency_max, latency);
-        return;
+inline bool RunQueue::wake_later_at_once(Entity& entity, Instant now, Instant programmed) {
+    DCHECK(entity.state_ == TaskState::Blocked && now >= clock_);
+    // Of an earliest_decision_ that is not known both comparisons fail.
+    if (now >= usual_until_ || runnable_ != 1 || woken_ != nullptr || !is_certified(entity) ||
+        !is_certified(*current_) || entity.has_hints_ || earliest_decision_ <= now ||
+        earliest_decision_ < programmed) {
+        return false;
     }
-    note_started(now);
+    entity.woken_at_ = now;
+    woken_ = &entity;
+    return true;
+}
+
+inline bool RunQueue::note_started_soon(Entity& entity, Duration latency) {
+    // The lowest bucket of Statistics::record_wake(), and nothing else to count.
+    constexpr std::uint64_t kBucket = 1000;
+    if (static_cast<std::uint64_t>(latency.ns()) >= kBucket) [[unlikely]] {
+        return false;
+    }
+    Statistics& statistics = entity.statistics_;
+    ++statistics.wake_latency[0];
+    statistics.wake_latency_max = std::max(statistics.wake_latency_max, latency);
+    return true;
+}
+
+inline bool RunQueue::note_started_at_once(Instant now) {
+    Entity& entity = *current_;
+    if (!entity.attributes.latency.is_zero() || !note_started_soon(entity, now - entity.woken_at_)) {
+        return false;
+    }
+    entity.wake_pending_ = false;
+    return true;
 }
 
 // What every pick does about the one that was picked.

@@ -170,7 +170,7 @@ void RunQueue::inherit_position(Entity& child, const Entity& parent) {
     position.is_local = true;
     position.epoch = epoch_;
     position.has_global = true;
-    child.cpu_ = cpu_;
+    child.set_cpu(cpu_);
 }
 
 }  // namespace kernel::sched

@@ -38,7 +38,6 @@ inline void ClassQueue::remove_running_plainly(Entity& entity) {
     const VirtualTime progress = position.paced_from + (position.vt - position.paced_at);
     position.lag = lag;
     position.global = progress + offset_;
-    position.has_global = true;
     running_ = nullptr;
     sum_weight_ -= weight;
     pace_sum_ -= weight;
@@ -116,27 +115,28 @@ inline void ClassQueue::add_waiting_plainly(Entity& entity) {
     waiting_.insert(entity);
 }
 
-inline bool ClassQueue::hand_over_plainly(VirtualTime vt, std::uint64_t carry, const Place& place,
-                                          Entity& next) {
-    Entity& entity = *running_;
+template <bool Alike>
+inline bool ClassQueue::hand_over_plainly(Entity& entity, VirtualTime vt, std::uint64_t carry,
+                                          VirtualTime place, Entity& next) {
     Entity::Position& left = entity.position_;
     Entity::Position& position = next.position_;
     const std::uint32_t before = left.weight;
-    const std::uint32_t weight = position.weight;
-    // Of one member, progress and vt are as far apart as they were. With both the sum stays far from where it
-    // would be taken anew: their progress is the same but for a request, credits and debts.
-    const VirtualTime paced_from = left.paced_from + (place.vt - left.paced_at) + place.kept_debt;
-    constexpr VirtualSpan kNear = VirtualSpan{1} << 45U;
-    const VirtualSpan distance = paced_from - progress_base_;
-    if (static_cast<std::uint64_t>(distance + kNear) >= static_cast<std::uint64_t>(2 * kNear)) [[unlikely]] {
+    const std::uint32_t weight = Alike ? before : position.weight;
+    // Of one member, progress and vt are as far apart as they were.
+    const VirtualTime paced_from = left.paced_from + (place - left.paced_at);
+    std::int64_t progress_sum = 0;
+    if (__builtin_mul_overflow(paced_from - progress_base_, std::int64_t{weight}, &progress_sum))
+        [[unlikely]] {
         return false;
     }
     // To the mean of the two; they are near each other, as placed_between() has it.
-    VirtualSpan towards = place.vt - vt;
-    if (before == weight && left.mask_place != MaskGroups::kRest &&
-        entity.attributes.affinity_effective == next.attributes.affinity_effective) [[likely]] {
+    VirtualSpan towards = place - vt;
+    if (Alike || (before == weight && left.mask_place != MaskGroups::kRest &&
+                  entity.attributes.affinity_effective == next.attributes.affinity_effective)) [[likely]] {
         left.lag = towards >> 1U;
-        position.mask_place = left.mask_place;
+        if constexpr (!Alike) {
+            position.mask_place = left.mask_place;
+        }
     } else {
         towards *= std::int64_t{weight};
         const auto both = std::int64_t{before} + weight;
@@ -148,15 +148,14 @@ inline bool ClassQueue::hand_over_plainly(VirtualTime vt, std::uint64_t carry, c
         pace_sum_ = weight;
     }
     left.global = left.paced_from + (vt - left.paced_at) + offset_;
-    left.has_global = true;
     left.vt = vt;
     left.carry = carry;
-    position.vt = position.paced_at = place.vt;
+    position.vt = position.paced_at = place;
     position.paced_from = paced_from;
-    position.request_end = position.deadline = place.vt + next.usual_request_;
+    position.request_end = position.deadline = place + next.usual_request_;
     running_ = &next;
-    base_ = place.vt;
-    progress_sum_ = distance * std::int64_t{weight};
+    base_ = place;
+    progress_sum_ = progress_sum;
     return true;
 }
 
@@ -187,6 +186,11 @@ bool RunQueue::certify(Entity& current) {
         position.pace_generation != 0 || position.is_whole || position.carry >= position.weight) {
         return false;
     }
+    // As it will be when it sleeps.
+    position.frame = qos_class;
+    position.epoch = epoch_;
+    position.has_global = true;
+    current.has_hints_ = !current.attributes.latency.is_zero() || !current.attributes.burst.is_zero();
     current.usual_request_ = span_of(request_of(current), position.weight);
     current.usual_stamp_ = usual_stamp_;
     earliest_decision_ = Instant{};
@@ -216,9 +220,6 @@ bool RunQueue::certify(Entity& current) {
     clock_ = now;
     entity.statistics_.runtime += elapsed;
     entity.since_ = now;
-    if (entity.runtime_by_cpu_ != nullptr) {
-        entity.runtime_by_cpu_[cpu_.value()] += elapsed;
-    }
     position.vt = vt;
     position.carry = carry;
     const std::uint64_t sum = static_cast<std::uint64_t>(queue.weighted_sum_) + weighted;
@@ -340,15 +341,6 @@ void RunQueue::wake_as_put_off() {
     }
 }
 
-// Where wake_plainly() would have put it. Pre: as hand_over().
-ClassQueue::Place RunQueue::place_put_off(const Entity& next) const {
-    const Entity::Position& left = current_->position_;
-    std::uint64_t rest = left.carry;
-    const VirtualTime then = left.vt + advance(next.woken_at_ - clock_, capacity_, left.weight, rest);
-    return ClassQueue::placed_between(next.position_, then, request_of(next),
-                                      row_of(next.effective_).task_request, left.weight, left.weight);
-}
-
 // The shortest request of those who asked for no other length.
 constexpr Duration kLeastRequest = [] {
     Duration least = kClassTable[0].task_request;
@@ -362,55 +354,53 @@ constexpr Duration kLeastRequest = [] {
 // now on. What lies between the two is not worked out, as far as it does not matter afterwards: that they
 // were two, who of them would have been better when, and when to decide about it. False, and nothing done,
 // in unusual cases. Pre: foresee() was right beyond `now`; both are certified, as wake_later() saw.
-inline bool RunQueue::hand_over(Instant now, Step& step) {
+template <bool Alike>
+inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
     Entity& entity = *current_;
-    Entity& next = *woken_;
     Entity::Position& left = entity.position_;
     const Instant woken_at = next.woken_at_;
     const Duration slept = woken_at - next.since_;
     // One that fell asleep later than it was woken did not sleep.
-    if (static_cast<std::uint64_t>(slept.ns()) > static_cast<std::uint64_t>(kSleepHorizon.ns()) ||
-        now < woken_at) {
-        return false;
+    constexpr unsigned kShortSleep = 41;
+    static_assert(std::int64_t{1} << kShortSleep <= kSleepHorizon.ns());
+    if (static_cast<std::uint64_t>(slept.ns()) >> kShortSleep != 0 || now < woken_at ||
+        (Alike && left.weight != next.position_.weight)) {
+        return Turn::Refused;
     }
     const Duration elapsed = now - clock_;
     std::uint64_t carry = left.carry;
     const VirtualSpan moved = advance(elapsed, capacity_, left.weight, carry);
     const VirtualTime vt = left.vt + moved;
     if (!is_before(vt, left.request_end)) {
-        return false;
+        return Turn::Refused;
     }
     // Mostly it comes back where it was, or with the credit there is: whatever the weights and wherever V was
     // on its way to `vt` when it woke, it was not so far behind it that it would have been put nearer.
     constexpr std::uint32_t kHeaviest = nexus_abi::kSharesMax * kWeightPerShare;
     constexpr VirtualSpan kNeverTooFarAhead = span_of(kLagMax, 2 * kHeaviest);
-    ClassQueue::Place place{.vt = next.position_.vt, .kept_debt = 0};
-    const VirtualSpan behind = vt - place.vt;
+    VirtualTime place = next.position_.vt;
+    const VirtualSpan behind = vt - place;
     const VirtualSpan credit = next.usual_request_;  // of one that asked for no other length
     if (moved - behind > kNeverTooFarAhead) [[unlikely]] {
-        place = place_put_off(next);
-    } else if (behind > credit) {
+        return Turn::Refused;
+    }
+    if (behind > credit) [[unlikely]] {
         std::uint64_t rest = left.carry;
         const VirtualTime then = left.vt + advance(woken_at - clock_, capacity_, left.weight, rest);
-        place.vt = later(place.vt, then - credit);
+        place = later(place, then - credit);
     }
-    if (!usual_class_->queue.hand_over_plainly(vt, carry, place, next)) {
-        return false;
+    if (!usual_class_->queue.hand_over_plainly<Alike>(entity, vt, carry, place, next)) {
+        return Turn::Refused;
     }
     clock_ = now;
     Statistics& used = entity.statistics_;
     used.runtime += elapsed;
-    if (entity.runtime_by_cpu_ != nullptr) {
-        entity.runtime_by_cpu_[cpu_.value()] += elapsed;
-    }
-    count_voluntary(used);
+    ++used.switches_voluntary;
+    ++turns_;
     entity.since_ = now;
     entity.state_ = TaskState::Blocked;
-    left.frame = entity.effective_;
-    left.epoch = epoch_;
     next.statistics_.sleep += slept;
-    next.since_ = woken_at;
-    next.wake_pending_ = true;
+    next.since_ = now;
     next.position_.fresh = true;
     woken_ = nullptr;
     request_ended_ = false;
@@ -419,11 +409,98 @@ inline bool RunQueue::hand_over(Instant now, Step& step) {
     earliest_decision_ = now + kMinGranularity;
     current_ = &next;
     last_run_ = &next;
-    ++switches_;
-    begin_turn(next, now);
-    step.pick = {.entity = &next, .switched = true, .balance = false};
-    step.event = Instant::never();
-    return true;
+    // begin_turn(), and note_started_at_once() but for a late one.
+    const Duration waited = now - woken_at;
+    Statistics& statistics = next.statistics_;
+    statistics.wait += waited;
+    statistics.wait_max = std::max(statistics.wait_max, waited);
+    next.state_ = TaskState::Running;
+    picked_at_ = now;
+    if (!note_started_soon(next, waited)) [[unlikely]] {
+        next.wake_pending_ = true;
+        return Turn::Waking;
+    }
+    return Turn::Begun;
+}
+
+// Of `Several` that wait, or of `other`, which is the only one, who follows the current one when that yields.
+template <bool Several>
+inline Entity* RunQueue::yield_to(Entity* other, Instant now, Instant& event) {
+    Entity& entity = *current_;
+    Entity::Position& left = entity.position_;
+    ClassQueue& queue = usual_class_->queue;
+    const Duration elapsed = now - clock_;
+    if (woken_ != nullptr || elapsed < Duration{} ||
+        !(is_certified(entity) || (Several && certify(entity))) ||
+        (Several ? queue.waiting_.empty() : other->budget_ != nullptr)) {
+        return nullptr;
+    }
+    std::uint64_t carry = left.carry;
+    const VirtualSpan moved = advance(elapsed, capacity_, left.weight, carry);
+    const VirtualTime vt = left.vt + moved;
+    const auto weighted = static_cast<std::uint64_t>(moved) * left.weight;
+    const Int128 progress = queue.progress_sum_ + weighted;
+    const std::uint64_t sum = static_cast<std::uint64_t>(queue.weighted_sum_) + weighted;
+    const VirtualTime base = queue.base_ + static_cast<VirtualSpan>(sum / queue.sum_weight_);
+    if (!is_before(vt, left.request_end) || progress != static_cast<std::int64_t>(progress)) [[unlikely]] {
+        return nullptr;
+    }
+    if constexpr (Several) {
+        const VirtualTime before = std::exchange(queue.base_, base);
+        other = queue.first_eligible();
+        if (other != nullptr && other->budget_ != nullptr) [[unlikely]] {
+            queue.base_ = before;
+            return nullptr;
+        }
+    } else if (is_before(base, other->position_.vt)) {
+        other = nullptr;
+    }
+    clock_ = now;
+    Statistics& used = entity.statistics_;
+    used.runtime += elapsed;
+    ++used.switches_voluntary;
+    entity.since_ = now;
+    left.vt = vt;
+    left.carry = carry;
+    queue.base_ = base;
+    queue.weighted_sum_ = static_cast<std::int64_t>(sum % queue.sum_weight_);
+    queue.progress_sum_ = progress;
+    queue.yield_plainly(entity.usual_request_);
+    resched_at_ = Instant::never();
+    earliest_decision_ = Instant{};
+    request_ended_ = false;
+    if (other == nullptr) {  // all others have had more than their share
+        ++voluntary_;
+        picked_at_ = now;
+        other = &entity;
+    } else {
+        entity.state_ = TaskState::Queued;
+        if constexpr (Several) {
+            queue.waiting_.insert_last(entity);
+            queue.waiting_.erase(*other);
+        } else {
+            queue.waiting_.replace_only(entity);
+        }
+        queue.running_ = other;
+        current_ = other;
+        last_run_ = other;
+        ++turns_;
+        begin_turn(*other, now);
+    }
+    event = event_of_usual(Instant::never());
+    return other;
+}
+
+Entity* RunQueue::yield_at_once(Entity& other, Instant now, Instant& event) {
+    return yield_to<false>(&other, now, event);
+}
+
+Entity* RunQueue::yield_among(Instant now, Instant& event) {
+    return yield_to<true>(nullptr, now, event);
+}
+
+RunQueue::Turn RunQueue::hand_over_at_once(Entity& next, Instant now) {
+    return hand_over<true>(next, now);
 }
 
 // What a switch comes to about the one that was picked, from a certified one of its class.
@@ -444,7 +521,10 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
         return false;
     }
     if (woken_ != nullptr) {
-        if (reason == PutReason::Block && hand_over(now, step)) [[likely]] {
+        Entity& next = *woken_;
+        if (reason == PutReason::Block && hand_over<false>(next, now) != Turn::Refused) [[likely]] {
+            step.pick = {.entity = &next, .switched = true, .balance = false};
+            step.event = Instant::never();
             return true;
         }
         wake_as_put_off();
@@ -464,8 +544,6 @@ bool RunQueue::switch_plainly(Instant now, PutReason reason, Step& step) {
     const bool blocks = reason == PutReason::Block;
     if (blocks) {
         queue.remove_running_plainly(entity);
-        entity.position_.frame = entity.effective_;
-        entity.position_.epoch = epoch_;
         entity.state_ = TaskState::Blocked;
         --runnable_;
     } else {

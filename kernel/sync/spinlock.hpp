@@ -14,6 +14,10 @@
 
 namespace kernel {
 
+// Whether one hart is possible, and it need not act as one of several (neuron.paths=general): then no other
+// one looks, and no lock is ever found taken. Immutable after boot.
+extern constinit bool has_one_hart;
+
 class CAPABILITY("spinlock") SpinLock {
   public:
     constexpr explicit SpinLock(LockRank rank) : rank_{rank} {}
@@ -159,15 +163,25 @@ class PanicLockGuard {
 // The two halves of a TryLockGuard, for functions where every instruction counts: a guard that may be empty
 // is kept in memory and looked at where it ends. One place takes, one gives back.
 struct LockSteps {
+    // Nothing is taken where there is nobody to keep out, but in debug kernels.
     [[nodiscard, gnu::always_inline]] static bool try_take(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
-        return lock.try_lock();
+        return (!kAlways && has_one_hart) || lock.try_lock();
     }
     [[gnu::always_inline]] static void give_back(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
 #ifdef NEURON_DEBUG
         note_lock_released(lock.rank_);
 #endif
-        lock.give_back();
+        if (kAlways || !has_one_hart) {
+            lock.give_back();
+        }
     }
+
+  private:
+#ifdef NEURON_DEBUG
+    static constexpr bool kAlways = true;
+#else
+    static constexpr bool kAlways = false;
+#endif
 };
 
 }  // namespace kernel

@@ -15,6 +15,8 @@
 #include "syscall/signals_at_once.hpp"
 #include "syscall/stack_junk.hpp"
 #include "task/dispatcher.hpp"
+#include "task/futex_at_once.hpp"
+#include "task/yield_at_once.hpp"
 #include "trace/coverage.hpp"
 #include "trace/trace.hpp"
 
@@ -129,6 +131,9 @@ constexpr std::array kQuickRows{
         &call_quickly<&signal_action_at_once, &sys_rt_sigaction>},
     Row{static_cast<std::uint32_t>(Syscall::rt_sigprocmask),
         &call_quickly<&signal_mask_at_once, &sys_rt_sigprocmask>},
+    Row{static_cast<std::uint32_t>(Syscall::futex), &call_quickly<&task::futex_at_once, &sys_futex>},
+    Row{static_cast<std::uint32_t>(Syscall::sched_yield),
+        &call_quickly<&task::yield_at_once, &sys_sched_yield>},
 };
 constexpr std::array kRows{
 #define SYSCALL(number, name, prototype, support, contract) \

@@ -4,6 +4,7 @@
 
 #include "lib/check.hpp"
 #include "task/dispatcher.hpp"
+#include "task/hart.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
 
@@ -48,6 +49,26 @@ inline void begin_wait_in_line(Task& task, WaitQueue* queue, const WaitOptions& 
     // One of the two sees the other. So it is with signals and exit_work.
     wait.token.store(wait.armed_token());
     request_reschedule();
+}
+
+// The same with .key, .key_high and OnSignal::Restarts, on a machine of one hart, where nobody waits on the
+// queue: nobody looks before it is done.
+[[gnu::always_inline]] inline void begin_wait_at_once(Hart& hart, Task& task, WaitQueue& queue,
+                                                      std::uint64_t key, std::uint64_t key_high) {
+    Wait& wait = task.wait;
+    DCHECK(wait.token.load(std::memory_order_relaxed) == Wait::None);
+    wait.queue = &queue;
+    wait.key = key;
+    wait.key_high = key_high;
+    wait.bitset = ~std::uint32_t{0};
+    wait.has_deadline = false;
+    wait.on_signal = OnSignal::Restarts;
+    wait.on_interrupted = nullptr;
+    task.resume = nullptr;
+    queue.push_first(wait);
+    arch::store_relaxed(wait.token, std::uint32_t{Wait::Open});
+    arch::store_relaxed(task.run_state, RunState::Blocking);
+    hart.recheck = true;
 }
 
 }  // namespace kernel::task

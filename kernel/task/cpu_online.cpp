@@ -121,13 +121,13 @@ bool send_tasks_away(Hart& hart) {
 }  // namespace
 
 constinit std::atomic<std::uint32_t> cpu_changes{1};
-constinit bool has_one_hart = false;
 
 void set_possible_cpus(CpuMask cpus, bool general_only) {
     possible_mask = cpus;
     Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
     cpus.for_each([](CpuId cpu) { arch::cpu_locals[cpu.value()].scheduling = &hart_of(cpu); });
     has_one_hart = cpus.count_is_one() && !general_only;
+    cpus.for_each([](CpuId cpu) { hart_of(cpu).has_others = !has_one_hart; });
 }
 CpuMask possible_cpus() {
     return possible_mask;

@@ -487,8 +487,8 @@ bool switch_plainly(Hart& hart, Task& task, Instant now) {
         }
         if (next != nullptr) {
             next->run_state.store(RunState::Running, std::memory_order_relaxed);
-            if (next->entity.is_waking() && next->due == Instant{}) {
-                hart.queue.note_started_at_once(now);
+            if (next->entity.is_waking() && next->due == Instant{} && !hart.queue.note_started_at_once(now)) {
+                hart.queue.note_started(now);
             }
             // `task` was fitted to the newest change a moment ago.
             if (next->cpu_change != task.cpu_change) [[unlikely]] {
@@ -580,7 +580,7 @@ void handle_timer_interrupt() {
         const LockGuard guard{hart.lock};
         hart.programmed = kTimerFired;
     }
-    hart.recheck = true;
+    hart.recheck = hart.timer_is_new = true;
     poll_if_due();
 }
 

@@ -61,6 +61,10 @@ void set_cpu_leaves_hook(void (*hook)(CpuId cpu));
 // returns its registers with everything loaded, or resumes it itself (arch::resume()). The only way out of
 // the kernel.
 [[nodiscard]] arch::TrapFrame* exit_to_user();
+// The same, as far as it is done without a call in between: two tasks of a process take turns on a machine of
+// one hart, and nothing else is to be done for either (switch_at_once.cpp). Null: exit_to_user() is called
+// for. Pre: as exit_to_user(); a task was interrupted or makes a call.
+[[nodiscard]] arch::TrapFrame* switch_at_once();
 
 // ---- Making tasks runnable ----
 

@@ -13,11 +13,12 @@ namespace kernel::task {
 // Pre: the wait is armed or claimed; if this is true, it is taken off its queue next. Skipped, and why that
 // is sound:
 //   claiming, both steps of RunState   Nobody races: nothing interrupts the kernel, and no other hart runs.
-//   choosing a hart, its mask          There is one hart, and what is put off may run there.
+//   choosing a hart, its mask          There is one hart, and what is put off has run there; as no CPU comes
+//                                      or goes, its mask stays fitted.
 #ifdef __riscv
 [[nodiscard, gnu::always_inline]] inline bool finish_wait_alone(Wait& wait, std::int64_t result) {
     Task& task = *wait.task;
-    if (!has_one_hart || wait.has_deadline || needs_fitting(task) ||
+    if (!has_one_hart || wait.has_deadline ||
         task.run_state.load(std::memory_order_relaxed) != RunState::Blocked) {
         return false;
     }
@@ -32,8 +33,8 @@ namespace kernel::task {
         task.frame.set_result(result);
     }
     wait.queue = nullptr;
-    wait.token.store(Wait::None, std::memory_order_relaxed);
-    task.run_state.store(RunState::Ready, std::memory_order_relaxed);
+    arch::store_relaxed(wait.token, std::uint32_t{Wait::None});
+    arch::store_relaxed(task.run_state, RunState::Ready);
     task.enqueue_reason = sched::EnqueueReason::Wake;
     trace_placement(task, sched::EnqueueReason::Wake, arch::current_cpu(), arch::current_cpu(), now);
     hart.has_company = true;
@@ -47,4 +48,23 @@ namespace kernel::task {
 }
 #endif
 
+// The same in a system call, without a call in between: where the timer is set early enough, and the wait
+// ends with a result. Pre: has_one_hart; the wait is open, and its task sleeps. If this is true, the wait is
+// taken off its queue and the wake-up is traced.
+[[nodiscard, gnu::always_inline]] inline bool finish_wait_at_once(Hart& hart, Wait& wait,
+                                                                  std::uint64_t result,
+                                                                  Instant now) NO_THREAD_SAFETY_ANALYSIS {
+    Task& task = *wait.task;
+    DCHECK(task.run_state.load(std::memory_order_relaxed) == RunState::Blocked && hart.round.is_never());
+    if (wait.has_deadline || task.resume != nullptr || hart.timer_is_new ||
+        !hart.queue.wake_later_at_once(task.entity, now, hart.programmed)) {
+        return false;
+    }
+    task.frame.set_result(static_cast<std::int64_t>(result));
+    wait.queue = nullptr;
+    arch::store_relaxed(wait.token, std::uint32_t{Wait::None});
+    arch::store_relaxed(task.run_state, RunState::Ready);
+    hart.has_company = true;
+    return true;
+}
 }  // namespace kernel::task

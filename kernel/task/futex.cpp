@@ -11,6 +11,7 @@
 #include "task/begin_wait.hpp"
 #include "task/dispatcher.hpp"
 #include "task/finish_wait_alone.hpp"
+#include "task/futex_bucket.hpp"
 #include "task/hart.hpp"
 #include "task/process.hpp"
 #include "task/short_cuts.hpp"
@@ -19,69 +20,25 @@
 
 namespace kernel::task {
 
+constinit std::array<FutexBucket, kFutexBuckets> futex_buckets;
+
 namespace {
 
-constexpr std::size_t kBuckets = 256;
+using Key = FutexKey;
+
 constexpr std::uint64_t kYoungest = ~std::uint64_t{0};
-constexpr std::uint64_t kWordBytes = sizeof(std::uint32_t);
 constexpr std::int64_t kTimedOut = -static_cast<std::int64_t>(Error::TimedOut);
 constexpr std::int64_t kInterrupted = -static_cast<std::int64_t>(Error::Interrupted);
-
-// A line of its own: harts that use different futexes mostly write to no common one.
-struct alignas(64) FutexBucket : WaitQueue {
-    constexpr FutexBucket() : WaitQueue{LockRank::FutexBucket} {}
-
-    // Says that a wait may begin here, before its word is compared. Pre: lock() is held.
-    void expect_wait() {
-        if (!has_one_hart) {
-            may_have_waits.store(true, std::memory_order_relaxed);
-            // Pairs with the fence in is_known_empty().
-            std::atomic_thread_fence(std::memory_order_seq_cst);
-        }
-    }
-    // Pre: lock() is held.
-    void note_if_empty() {
-        if (empty()) {
-            may_have_waits.store(false, std::memory_order_relaxed);
-        }
-    }
-    // For who wrote a word and is about to wake: nobody waits for it, as far as can be known without the
-    // lock. That is enough: who waits says so first and reads the word then, who wakes wrote the word first
-    // and looks here then, so that one of the two sees the other. False on a machine of one hart, where a
-    // wait says nothing.
-    [[nodiscard]] bool is_known_empty() const {
-        if (has_one_hart || !takes_short_cuts()) {
-            return false;
-        }
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        return !may_have_waits.load(std::memory_order_relaxed);
-    }
-
-    // Written under lock(). False: nobody waits here.
-    std::atomic<bool> may_have_waits{false};
-};
-constinit std::array<FutexBucket, kBuckets> buckets;
-
-// A futex's name: Wait::key is the address space, key_high the address; in shared memory, the file and the
-// offset there, whatever FUTEX_PRIVATE_FLAG says.
-struct Key {
-    std::uint64_t space;
-    std::uint64_t address;
-    bool operator==(const Key&) const = default;
-};
-
-Key private_key(const mm::AddressSpace& space, VirtAddr address) {
-    return {reinterpret_cast<std::uint64_t>(&space), address.value()};
-}
 
 [[gnu::noinline]] Key key_among_shared(const mm::AddressSpace& space, VirtAddr address) {
     const auto shared = space.shared_place(address);
     return shared.ok() ? Key{reinterpret_cast<std::uint64_t>(shared->file), shared->offset}
-                       : private_key(space, address);
+                       : FutexKey::of_own(space, address);
 }
 
 Key key_of(const mm::AddressSpace& space, VirtAddr address) {
-    return space.may_have_shared_place() ? key_among_shared(space, address) : private_key(space, address);
+    return space.may_have_shared_place() ? key_among_shared(space, address)
+                                         : FutexKey::of_own(space, address);
 }
 
 // Those that wait to be sent to a PI futex wait under a name that no word has, so that no other call takes
@@ -90,20 +47,9 @@ Key towards_pi(const Key& key) {
     return {key.space, key.address | 1};
 }
 
-// Fibonacci hashing (Knuth, TAOCP 3, 6.4): the top bits of a multiple of 2^64 / golden ratio spread
-// neighbours.
-std::uint64_t mixed(const Key& key) {
-    constexpr std::uint64_t kMultiplier = 0x9e37'79b9'7f4a'7c15;
-    return (std::rotl(key.space, 32) ^ (key.address / kWordBytes)) * kMultiplier;
-}
-
-FutexBucket& bucket_of(const Key& key) {
-    return buckets[mixed(key) >> (64 - std::countr_zero(kBuckets))];
-}
-
 // Stands for a key where there is room for 32 bits: two that differ may share it. Not 0.
 std::uint32_t mark_of(const Key& key) {
-    return static_cast<std::uint32_t>(mixed(key)) | 1;
+    return static_cast<std::uint32_t>(key.mixed()) | 1;
 }
 
 Result<VirtAddr> checked_address(FutexWord word) {
@@ -220,7 +166,7 @@ bool wake_only(const mm::AddressSpace& space, VirtAddr address, std::uint32_t bi
     if (!has_one_hart || space.may_have_shared_place()) {
         return false;
     }
-    const Key key = private_key(space, address);
+    const Key key = FutexKey::of_own(space, address);
     FutexBucket& bucket = bucket_of(key);
     const SharedLockGuard guard{bucket.lock(), true};
     Wait* const only = bucket.only_of(key.space, key.address);

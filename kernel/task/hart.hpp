@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "arch/contract.hpp"
@@ -36,14 +37,18 @@ enum class Presence : std::uint32_t { Absent, Online, Leaving, Offline };
 struct alignas(64) Hart {
     // Hart-local; what every system call and every switch looks at comes first.
     Task* current{nullptr};
-    bool recheck{false};        // queue, timers or current changed: the fast way out is not open
-    bool has_company{false};    // others waited for this hart when it was looked at last: a hint for a yield
-    bool timer_is_new{false};   // one that was added, or poll_at, may be due before the timer fires
-    bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
+    // What is to be looked at before the hart leaves the kernel; requests() has all of it in one word.
+    alignas(std::uint64_t) bool recheck{
+        false};  // queue, timers or current changed: the fast way out is not open
     bool yield_requested{false};
     bool exit_requested{false};
-    bool was_called{false};  // woken from idling, and has not looked for work elsewhere since
-    bool is_wanted{false};   // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
+    bool timer_is_new{false};   // one that was added, or poll_at, may be due before the timer fires
+    bool load_is_stale{false};  // publish_load() before this entry into the kernel ends
+    bool has_others{true};      // !has_one_hart
+    std::array<bool, 2> no_requests{};
+    bool has_company{false};  // others waited for this hart when it was looked at last: a hint for a yield
+    bool was_called{false};   // woken from idling, and has not looked for work elsewhere since
+    bool is_wanted{false};    // interrupted, or runs a lower class than waits elsewhere: answer_call() is due
     mm::AddressSpace* space{nullptr};  // in satp; null: the kernel's own
     std::uint64_t fp_epoch{0};         // names what the FP registers hold: Task::fp_epoch
     std::uint64_t next_fp_epoch{0};
@@ -97,6 +102,17 @@ struct alignas(64) Hart {
     std::atomic<std::uint64_t> section_max_ticks{0};
     std::atomic<std::uint64_t> section_max_what{0};
 };
+
+// Hart::recheck and what follows it, as one number.
+[[nodiscard]] inline std::uint64_t requests(const Hart& hart) {
+    std::uint64_t word;
+    static_assert(offsetof(Hart, no_requests) + sizeof(Hart::no_requests) - offsetof(Hart, recheck) ==
+                  sizeof(word));
+    __builtin_memcpy(&word, __builtin_assume_aligned(&hart.recheck, sizeof(word)), sizeof(word));
+    return word;
+}
+inline constexpr std::uint64_t kRecheck = 1;
+inline constexpr std::uint64_t kYieldRequested = 1U << 8U;
 
 inline constexpr Instant kTimerFired = Instant::from_ns(-1);
 
@@ -169,9 +185,6 @@ void forget_answered(Hart& hart) REQUIRES(hart.lock);
 }
 
 extern constinit AtomicCpuMask idle_cpus;
-// Whether one CPU is possible, and it need not act as one of several (neuron.paths=general): then nobody else
-// looks at loads, steals or has to be called. Immutable after boot.
-extern constinit bool has_one_hart;
 
 // ---- machine_balance.cpp: fairness between harts (sched/balance.hpp); no lock is held ----
 
@@ -290,7 +303,7 @@ inline void trace_placement(const Task& task, sched::EnqueueReason reason, CpuId
 void program_timer_for(Hart& hart, Instant event) REQUIRES(hart.lock);
 // The same when it would fire too late; it may then fire too early. For a hart that runs something.
 inline void advance_timer(Hart& hart, Instant event) REQUIRES(hart.lock) {
-    if (event < hart.programmed || hart.timer_is_new || hart.programmed == kTimerFired) [[unlikely]] {
+    if (event < hart.programmed || hart.timer_is_new) [[unlikely]] {
         program_timer_for(hart, event);
     }
 }

@@ -57,7 +57,7 @@ void tell_threads_to_end(Process& process) REQUIRES(family_lock()) {
         }
         // Seen by the dispatcher of its hart: it wakes, or is interrupted, or looks before it returns to user
         // mode.
-        task->must_exit.store(true);
+        task->tell_to_end();
         lift_budget(*task);
         interrupt_wait(*task);
         if (task->home() != arch::current_cpu()) {
@@ -314,7 +314,7 @@ TaskId launch(Task* parent, Ref<Process> process, Ref<Task> prepared, Ref<Proces
                 process->exit_status = status_signaled(signal::kKill);
                 process->is_exiting.store(true);
             }
-            task.must_exit.store(true);
+            task.tell_to_end();
         }
         if (parent != nullptr) {
             link_child(parent->process(), *process);

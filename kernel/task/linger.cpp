@@ -28,6 +28,7 @@ bool may_linger(Hart& hart, const Task& task, Instant now) {
         return false;
     }
     hart.programmed = kTimerFired;
+    hart.timer_is_new = true;  // set anew in any case
     return true;
 }
 

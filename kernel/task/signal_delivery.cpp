@@ -148,7 +148,7 @@ Result<void> map_trampoline(mm::AddressSpace& space) {
 
 void deliver_signals(Task& task) {
     // Cleared first: what comes from here on sets it again.
-    task.exit_work.exchange(0);
+    task.exit_work.fetch_and(Task::kEndWork);
     const SignalToTake taken = take_signal(task);
     switch (taken.what) {
         case SignalToTake::What::Nothing:

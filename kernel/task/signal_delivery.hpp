@@ -30,7 +30,7 @@ static_assert(kTrampoline >= mm::kUserStackTop);
 
 // Whether deliver_signals() has something to do before the task returns to user mode.
 [[nodiscard]] inline bool needs_delivery(const Task& task) {
-    return task.exit_work.load(std::memory_order_relaxed) != 0 &&
+    return (task.exit_work.load(std::memory_order_relaxed) & ~Task::kEndWork) != 0 &&
            (task.call_progress == 0 || task.interruption != OnSignal::Stays);
 }
 // Acts on one signal, or finds that there is none. Pre: the task runs on this hart and needs it; no lock is

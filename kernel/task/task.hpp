@@ -90,6 +90,7 @@ class Task : public RefCounted<Task> {
     // Looked at before the task returns to user mode, by deliver_signals(). Atomic.
     static constexpr std::uint32_t kSignalWork = 1;  // there may be a signal to act on; ends open waits
     static constexpr std::uint32_t kMaskWork = 2;    // saved_mask is to be restored
+    static constexpr std::uint32_t kEndWork = 4;     // must_exit is set: exit_to_user() sees to that
     std::atomic<std::uint32_t> exit_work{0};
     std::uint32_t taken_signal{0};  // what ended its rt_sigtimedwait: a signal, or 0 for the deadline
     sched::Entity entity;
@@ -110,6 +111,10 @@ class Task : public RefCounted<Task> {
     bool has_evictors{false};
     // exit_group or a fatal signal elsewhere: the task ends before it would return to user mode.
     std::atomic<bool> must_exit{false};
+    void tell_to_end() {
+        exit_work.fetch_or(kEndWork, std::memory_order_relaxed);
+        must_exit.store(true);
+    }
     bool exit_begun{false};  // by the task itself: what runs now is its end
     // Which change of the online CPUs the effective mask was fitted to; 0: none yet. Guarded as has_evictors.
     std::uint32_t cpu_change{0};

@@ -42,8 +42,10 @@ class Ring {
     }
     [[nodiscard]] bool has_memory() const { return slots_.load(std::memory_order_acquire) != nullptr; }
 
-    // Pre: has_memory(). Concurrency: one writer, with interrupts off.
-    [[gnu::always_inline]] void write(std::uint64_t stamp, std::uint32_t task, std::uint32_t value) {
+    // Pre: has_memory(). Concurrency: one writer, with interrupts off. Alone: on the only hart there is,
+    // where nobody reads meanwhile.
+    template <bool Alone = false, class Value>
+    [[gnu::always_inline]] void write(std::uint64_t stamp, std::uint32_t task, Value value) {
         const std::uint64_t head = head_.load(std::memory_order_relaxed);
         Slot& slot = at(slots_.load(std::memory_order_relaxed), head);
         store_plainly(slot.stamp, stamp);
@@ -51,7 +53,9 @@ class Ring {
         store_plainly(slot.value, value);
         // Pairs with the fence in read(): who sees a word of the record after this one sees the head stored
         // before this fence. And with the first load there: who sees the head sees the record.
-        fence_stores();
+        if constexpr (!Alone) {
+            fence_stores();
+        }
         store_plainly(head_, head + sizeof(Slot));
     }
 
@@ -99,8 +103,10 @@ class Ring {
     }
     // A relaxed store. GCC 12 makes an atomic exchange of one, with its address in a register of its own.
 #ifdef __riscv
-    static void store_plainly(std::uint32_t& word, std::uint32_t value) {
-        asm volatile("sw %1, %0" : "=m"(word) : "r"(value));
+    // Of a longer value the lower half.
+    template <class Value>
+    static void store_plainly(std::uint32_t& word, Value value) {
+        asm volatile("sw %z1, %0" : "=m"(word) : "rJ"(value));
     }
     static void store_plainly(std::uint64_t& word, std::uint64_t value) {
         asm volatile("sd %1, %0" : "=m"(word) : "r"(value));
@@ -111,9 +117,9 @@ class Ring {
     // A release fence orders loads, too.
     static void fence_stores() { asm volatile("fence w, w" : : : "memory"); }
 #else
-    template <class Word>
-    static void store_plainly(Word& word, Word value) {
-        std::atomic_ref{word}.store(value, std::memory_order_relaxed);
+    template <class Word, class Value>
+    static void store_plainly(Word& word, Value value) {
+        std::atomic_ref{word}.store(static_cast<Word>(value), std::memory_order_relaxed);
     }
     static void store_plainly(std::atomic<std::uint64_t>& word, std::uint64_t value) {
         word.store(value, std::memory_order_relaxed);

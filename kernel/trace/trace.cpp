@@ -62,6 +62,16 @@ std::uint32_t switch_to(std::uint32_t wanted) {
     for (std::size_t i = 0; i < kCategories; ++i) {
         switches.on[i].store((wanted >> i & 1U) != 0, std::memory_order_release);
     }
+    switches.calls_alone.store(
+        (wanted & nexus_abi::kTraceCalls) != 0 && (wanted & nexus_abi::kTraceSched) == 0,
+        std::memory_order_release);
+#ifdef __riscv
+    for (arch::CpuLocal& local : arch::cpu_locals) {
+        void* const ring = std::atomic_ref<void*>{local.trace}.load(std::memory_order_acquire);
+        std::atomic_ref<void*>{local.traced}.store((wanted & nexus_abi::kTraceSched) != 0 ? ring : nullptr,
+                                                   std::memory_order_release);
+    }
+#endif
     if (wanted != 0) {
         write(Kind::Began, 0, wanted);
     }

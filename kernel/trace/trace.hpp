@@ -65,6 +65,8 @@ inline constexpr std::size_t kCategories = std::bit_width(nexus_abi::kTraceAll);
 struct alignas(64) Switches {
     std::array<std::atomic<bool>, kCategories> on{};
     std::atomic<std::uint32_t> bits{0};
+    // Calls are, the scheduler is not: nothing else tells that a call waits.
+    std::atomic<bool> calls_alone{false};
 };
 extern constinit Switches switches;
 
@@ -102,6 +104,25 @@ extern constinit std::array<CpuRing, kMaxCpus> rings;
         ring->write(static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task,
                     value);
     }
+}
+
+// This hart's ring while the scheduler is traced, else null: is_on(kTraceSched) and own_ring() in one. For
+// the only hart there is, which was there when the trace was set up.
+[[gnu::always_inline]] inline Ring* ring_if_traced() {
+#ifdef __riscv
+    Ring* ring;
+    asm volatile("ld %0, %1(tp)" : "=r"(ring) : "i"(offsetof(arch::CpuLocal, traced)));
+    return ring;
+#else
+    return is_on(nexus_abi::kTraceSched) ? own_ring() : nullptr;
+#endif
+}
+// put() there.
+template <class Value>
+[[gnu::always_inline]] inline void put_alone(Ring& ring, Instant at, Kind kind, std::uint32_t task,
+                                             Value value) {
+    ring.write<true>(static_cast<std::uint64_t>(at.ns()) << 8U | static_cast<std::uint64_t>(kind), task,
+                     value);
 }
 
 // Writes a record into this hart's ring, with the time of now or of `at`. Pre: interrupts are off. Not

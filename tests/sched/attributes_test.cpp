@@ -147,9 +147,9 @@ TEST(Mask, TheQueueSaysWhenATaskMustLeave) {
     EXPECT_EQ(waiting.entity.state(), TaskState::Running);
     machine.set(running, elsewhere);
     EXPECT_EQ(running.entity.cpu(), CpuId{1});
-    const Duration there = running.entity.runtime_by_cpu()[0];
+    const Duration there = running.entity.runtime_on(CpuId{0});
     machine.run_for(20_ms);
-    EXPECT_EQ(running.entity.runtime_by_cpu()[0], there);
+    EXPECT_EQ(running.entity.runtime_on(CpuId{0}), there);
     EXPECT_EQ(machine.queue(0).current(), nullptr);
 }
 

@@ -208,7 +208,7 @@ TEST_F(BudgetOfOne, AChangeOfMaskWhileThrottledMovesIt) {
     }
     EXPECT_LE(windows.fullest(100_ms), 20_ms);
     EXPECT_GE(hog.entity.runtime(two.now()), two.now() - Instant{} >= 700_ms ? 130_ms : 0_ms);
-    EXPECT_GT(hog.entity.runtime_by_cpu()[1], 0_ms);
+    EXPECT_GT(hog.entity.runtime_on(CpuId{1}), 0_ms);
     two.expect_exact_accounts();
 }
 

@@ -83,8 +83,8 @@ TEST(Capacity, SharesAreOfWorkNotOfTime) {
         task = &machine.add_hog(Normal, 100);
     }
     const auto work = [](const Task& task) {
-        const auto by_cpu = task.entity.runtime_by_cpu();
-        return static_cast<double>(by_cpu[0].ns()) + static_cast<double>(by_cpu[1].ns()) / 2;
+        return static_cast<double>(task.entity.runtime_on(CpuId{0}).ns()) +
+               static_cast<double>(task.entity.runtime_on(CpuId{1}).ns()) / 2;
     };
     machine.run_for(10_s);
     for (const Task* task : tasks) {

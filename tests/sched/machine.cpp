@@ -266,8 +266,8 @@ void Machine::expect_exact_accounts() {
     Duration charged;
     for (auto& task : tasks_) {
         Duration by_cpu;
-        for (const Duration part : task->entity.runtime_by_cpu()) {
-            by_cpu += part;
+        for (std::uint32_t cpu = 0; cpu < task->entity.cpus_kept(); ++cpu) {
+            by_cpu += task->entity.runtime_on(CpuId{cpu});
         }
         EXPECT_EQ(by_cpu.ns(), task->entity.statistics().runtime.ns());
         charged += by_cpu;

@@ -123,11 +123,14 @@ TEST_P(Seeded, ManyHartsNeverLeaveAMask) {
         Task& task = *machine.tasks()[below(machine.tasks().size())];
         const Attributes attributes = any_attributes(harts);
         machine.set(task, attributes);
-        const auto before = task.entity.time;
+        std::vector<Duration> before;
+        for (std::uint32_t cpu = 0; cpu < harts; ++cpu) {
+            before.push_back(task.entity.runtime_on(CpuId{cpu}));
+        }
         machine.run_for(any_time(3_ms));
         for (std::uint32_t cpu = 0; cpu < harts; ++cpu) {
             if (!attributes.affinity_effective.contains(CpuId{cpu})) {
-                ASSERT_EQ(task.entity.runtime_by_cpu()[cpu], before[cpu]) << "cpu" << cpu;
+                ASSERT_EQ(task.entity.runtime_on(CpuId{cpu}), before[cpu]) << "cpu" << cpu;
             }
         }
         ASSERT_FALSE(HasFailure());

@@ -251,7 +251,7 @@ TEST_F(Timetable, MigrationKeepsThePlaceInTime) {
     EXPECT_EQ(a.statistics().migrations, 1U);
     EXPECT_EQ(a.statistics().wait_max, 1_ms);
     other.put_current(at(5_ms), PutReason::Exit);
-    EXPECT_EQ(by_cpu[1], 1_ms);
+    EXPECT_EQ(a.runtime_on(CpuId{1}), 1_ms);
     EXPECT_EQ(other.idle(), 4_ms);
 }
 

@@ -120,6 +120,10 @@ void Twin::renew(Slot& slot) {
     slot.entity = std::make_unique<Entity>();
     slot.task = std::make_unique<reference::Task>();
     slot.was_enqueued = false;
+    if (shape_.harts == 1) {  // all masks are one, as in the kernel, which fits them
+        slot.entity->attributes.affinity_effective = CpuMask::first(1);
+        slot.task->attributes.affinity_effective = CpuMask::first(1);
+    }
     slot.task->id = static_cast<std::uint32_t>(&slot - slots_.data());
 }
 
@@ -228,11 +232,37 @@ void Twin::catch_up() {
     put_off_ = nullptr;
 }
 
+// Half of the switches, where this is what they are for. Null: it is no such case.
+Entity* Twin::switch_at_once(const Operation& operation, PutReason reason, Instant now, Instant& event) {
+    RunQueue& queue = *queues_[operation.hart];
+    if (operation.amount / 16 % 2 == 0 || !queue.is_usual(now)) {
+        return nullptr;
+    }
+    Entity* next = nullptr;
+    if (reason == PutReason::Yield) {
+        Entity* const other = queue.only_waiting();
+        next = other != nullptr ? queue.yield_at_once(*other, now, event) : queue.yield_among(now, event);
+        (other != nullptr ? plain_.at_once : plain_.among) += next != nullptr ? 1 : 0;
+        return next;
+    }
+    next = queue.put_off();
+    if (next == nullptr || shape_.harts != 1 ||
+        queue.hand_over_at_once(*next, now) == RunQueue::Turn::Refused) {
+        return nullptr;
+    }
+    event = Instant::never();
+    ++plain_.at_once;
+    return next;
+}
+
 std::optional<std::string> Twin::switch_plainly(const Operation& operation, PutReason reason,
                                                 bool& was_taken) {
     const Instant now = Instant::from_ns(now_.ns() - operation.late);
     RunQueue::Step step;
-    was_taken = queues_[operation.hart]->switch_plainly(now, reason, step);
+    const Entity* const before = queues_[operation.hart]->current();
+    step.pick.entity = switch_at_once(operation, reason, now, step.event);
+    step.pick.switched = step.pick.entity != before;
+    was_taken = step.pick.entity != nullptr || queues_[operation.hart]->switch_plainly(now, reason, step);
     if (!was_taken) {
         ++plain_.refused;
         return std::nullopt;
@@ -490,7 +520,6 @@ std::optional<std::string> Twin::compare_task(const Slot& slot) const {
         Pair{"involuntary", statistics.switches_involuntary, task.involuntary},
         Pair{"preempted", statistics.preempted, task.preempted},
         Pair{"migrations", statistics.migrations, task.migrations},
-        Pair{"frame", position.has_global ? 1U : 0U, task.has_global ? 1U : 0U},
         Pair{"weight", position.weight, task.weight},
         Pair{"class", static_cast<std::uint64_t>(entity.effective()),
              static_cast<std::uint64_t>(task.effective)},
@@ -517,7 +546,13 @@ std::optional<std::string> Twin::compare_task(const Slot& slot) const {
                 return found;
             }
         }
-    } else if (position.has_global) {
+        return std::nullopt;
+    }
+    // On a queue it means nothing.
+    if (auto found = differ("frame", task.id, position.has_global ? 1U : 0U, task.has_global ? 1U : 0U)) {
+        return found;
+    }
+    if (position.has_global) {
         if (auto found = differ("saved U", task.id, position.global.raw(), wrapped(task.global))) {
             return found;
         }

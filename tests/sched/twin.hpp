@@ -83,6 +83,8 @@ class Twin {
         std::uint64_t switches{0};
         std::uint64_t put_off{0};     // wake-ups by wake_later() ...
         std::uint64_t hand_overs{0};  // ... that the running task's waiting followed at once
+        std::uint64_t at_once{0};     // switches that call nothing
+        std::uint64_t among{0};       // yields while several wait
         std::uint64_t refused{0};
     };
     [[nodiscard]] const PlainSteps& plain_steps() const { return plain_; }
@@ -112,6 +114,9 @@ class Twin {
     void catch_up();
     std::optional<std::string> switch_plainly(const Operation& operation, kernel::sched::PutReason reason,
                                               bool& was_taken);
+    [[nodiscard]] kernel::sched::Entity* switch_at_once(const Operation& operation,
+                                                        kernel::sched::PutReason reason, kernel::Instant now,
+                                                        kernel::Instant& event);
     std::optional<std::string> steal(const Operation& operation);
     std::optional<std::string> compare() const;
     std::optional<std::string> compare_task(const Slot& slot) const;

@@ -167,6 +167,8 @@ std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count, 
         steps->switches += twin.plain_steps().switches;
         steps->put_off += twin.plain_steps().put_off;
         steps->hand_overs += twin.plain_steps().hand_overs;
+        steps->at_once += twin.plain_steps().at_once;
+        steps->among += twin.plain_steps().among;
         steps->refused += twin.plain_steps().refused;
     }
     return std::nullopt;

@@ -278,8 +278,6 @@ void emit(Level, std::string_view text) {
 
 namespace kernel::task {
 
-constinit bool has_one_hart = false;  // the ways of a machine with one are the target's
-
 // ---- dispatcher.hpp ----
 
 CpuMask online_cpus() {

@@ -208,7 +208,7 @@ Duration Simulation::runtime(TaskIndex task) const {
 Duration Simulation::runtime_on(TaskIndex task, CpuId cpu) const {
     const Entity& found = entity(task);
     const Duration going_on = found.cpu() == cpu ? runtime(task) - found.statistics().runtime : Duration{};
-    return found.runtime_by_cpu()[cpu.value()] + going_on;
+    return found.runtime_on(cpu) + going_on;
 }
 
 Duration Simulation::service(TaskIndex task) const {

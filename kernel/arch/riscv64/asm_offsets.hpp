@@ -35,9 +35,8 @@
 #define CAUSE_FIRST_PAGE_FAULT 12
 #define CAUSE_LAST_PAGE_FAULT 15
 
-// trace::Switches: whether calls are traced that take their time.
-#define TRACE_SWITCH_CALLS 4
-#define TRACE_SWITCH_SCHED 0  // and switches
+// trace::Switches: whether calls are traced that wait, and nothing else tells that they do.
+#define TRACE_CALLS_ALONE 12
 // trap_call_table of kernel/syscall/dispatch.cpp: how many entries; and what a SysResult up to this is no
 // value.
 #define CALL_TABLE_ENTRIES 512

@@ -3,6 +3,7 @@
 #include "arch/riscv64/cpu.hpp"
 
 #include <atomic>
+#include <bit>
 
 #include "arch/contract.hpp"
 #include "arch/riscv64/csr.hpp"
@@ -30,16 +31,18 @@ using riscv64::write_csr;
 
 namespace {
 
-// ns = ticks * ns_per_tick >> kFraction and back. Both products are taken in 128 bits, so nothing overflows;
-// for the timebases in use (1, 4, 10, 24 MHz) the first is exact.
+// ns = (ticks << shift) * factor >> 64, where factor / 2^(64 - shift) is the length of a tick, less than
+// 2^shift: the upper half of a product, and exact where a tick is a whole number of nanoseconds (timebases of
+// 1, 4 and 10 MHz). Back by ticks = ns * ticks_per_ns >> kFraction.
 constexpr unsigned kFraction = 32;
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 struct Clock {
-    std::uint64_t hz{0};
-    std::uint64_t ns_per_tick{0};
-    std::uint64_t ticks_per_ns{0};
     std::uint64_t boot_ticks{0};
+    std::uint64_t factor{0};
+    std::uint32_t shift{0};
+    std::uint64_t hz{0};
+    std::uint64_t ticks_per_ns{0};
     TimerPath path{TimerPath::Firmware};
 };
 
@@ -114,14 +117,19 @@ std::uint16_t probe_highest_asid() {
 void configure_time(std::uint64_t timebase_hz, TimerPath path) {
     CHECK(timebase_hz > 0 && timebase_hz <= kNsPerSecond);
     clock.hz = timebase_hz;
-    clock.ns_per_tick = (kNsPerSecond << kFraction) / timebase_hz;
+    clock.shift = static_cast<std::uint32_t>(std::bit_width(kNsPerSecond / timebase_hz));
+    // A division of 64 bits at a time: what is left of the first one has its turn in the second.
+    const unsigned rest = 64 - clock.shift - kFraction;
+    const std::uint64_t high = kNsPerSecond << kFraction;
+    clock.factor = (high / timebase_hz << rest) + (high % timebase_hz << rest) / timebase_hz;
     clock.ticks_per_ns = (timebase_hz << kFraction) / kNsPerSecond;
     clock.boot_ticks = read_ticks();
     clock.path = path;
 }
 
 std::uint64_t ticks_to_ns(std::uint64_t ticks) {
-    return scale(ticks, clock.ns_per_tick);
+    return static_cast<std::uint64_t>(static_cast<unsigned __int128>(ticks << clock.shift) * clock.factor >>
+                                      64U);
 }
 
 std::uint64_t timebase_hz() {

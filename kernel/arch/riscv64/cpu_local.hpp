@@ -14,16 +14,17 @@
 
 namespace kernel::arch {
 
-// A line of its own: each entry into the kernel writes to it.
+// Lines of its own: each entry into the kernel writes to the first.
 struct alignas(64) CpuLocal {
     std::uint64_t scratch{0};      // trap.S, between two instructions
     TrapFrame* frame{nullptr};     // where the next entry from user mode stores its registers
     std::uint64_t stack_top{0};    // this hart's kernel stack
     std::uint64_t entry_ticks{0};  // counter at the last entry into the kernel
     CpuId cpu{};
-    HartId hart{};
+    void* traced{nullptr};      // as `trace`, while the scheduler's category is on
     void* scheduling{nullptr};  // task::Hart of this hart; the task layer's
     void* trace{nullptr};       // trace::Ring of this hart, once that has memory; the trace layer's
+    HartId hart{};
 };
 static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
 static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);

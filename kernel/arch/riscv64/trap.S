@@ -106,16 +106,16 @@ straight_back:
     sret
 #ifndef NEURON_DEBUG
 no_value:
-    // Of a call that waits settle_call() does nothing, unless it is traced and the switch is not; then exit_to_user(),
+    // Of a call that waits settle_call() does nothing, unless it is traced and the switch is not; then the exit path,
     // as trap_leave() does. Calls that go on, or want all registers, go through C++, as those with a value do.
     blt a0, t2, not_straight
-    lbu t1, _ZN6kernel5trace8switchesE + TRACE_SWITCH_SCHED
-    bnez t1, leave_at_once
-    lbu t1, _ZN6kernel5trace8switchesE + TRACE_SWITCH_CALLS
+    lbu t1, _ZN6kernel5trace8switchesE + TRACE_CALLS_ALONE
     bnez t1, not_straight
 leave_at_once:
     mv a0, t0
     save_the_rest
+    jal _ZN6kernel4task14switch_at_onceEv   // () -> frame to resume, or null
+    bnez a0, return_to_user
     call _ZN6kernel4task12exit_to_userEv    // () -> frame to resume
     j return_to_user
 not_straight:
