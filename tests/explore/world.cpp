@@ -14,6 +14,7 @@
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/process_group.hpp"
+#include "task/short_cuts.hpp"
 #include "task/task_table.hpp"
 
 namespace explore {
@@ -93,6 +94,7 @@ World::World(std::uint32_t harts) : harts_{harts} {
     static const bool is_set = (kernel::task::set_possible_cpus(CpuMask::first(kMostHarts)), true);
     static_cast<void>(is_set);
     machine::reset(harts);
+    kernel::task::allow_short_cuts(true);
     // What an earlier world found out is not known in this one.
     kernel::task::machine_balance.~MachineBalance();
     new (&kernel::task::machine_balance) kernel::sched::MachineBalance{};

@@ -20,6 +20,7 @@
 #include "task/process.hpp"
 #include "task/task.hpp"
 #include "task/wait.hpp"
+#include "wire.hpp"
 
 namespace explore {
 
@@ -41,7 +42,7 @@ struct Actor {
     bool spins{false};      // after its calls: runs for ever instead of exiting
     bool may_sleep{false};  // being asleep at the end is no fault
     std::size_t next_call{0};
-    bool is_done{false};
+    Wire<bool> is_done{false};
     std::int32_t in_user_on{-1};  // the hart that executes it in user mode
     std::uint32_t setters{0};     // mask changes of it that have not returned
     Actor* setting{nullptr};      // whose mask its own call changes, until that has returned

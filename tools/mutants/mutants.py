@@ -5,6 +5,7 @@
     mutants.py generate LIST --root DIR --out DIR   copies of the sources LIST names, every defect a run-time switch
     mutants.py run LIST --binary FILE               each defect must make the tests it names fail; exit 1 if not
     mutants.py who-kills NAME LIST --binary FILE    every test of the binary that finds this one
+    mutants.py reports TEXT NAME... LIST --binary FILE   the tests of each of these fail and say TEXT; without it they pass
 
 LIST is TOML, one [[mutant]] table each:
 
@@ -183,8 +184,8 @@ def generate(args):
     return 0
 
 
-def run_tests(binary, number, tests, timeout=TIMEOUT_S):
-    """(failed, how) of the tests with one mutant."""
+def run_tests(binary, number, tests, timeout=TIMEOUT_S, text=None):
+    """(failed, how) of the tests with one mutant; with a text, failed means that they say it."""
     environment = dict(os.environ, NEURON_MUTANT=str(number))
     environment.pop("NEURON_RESULTS", None)  # what a defect makes of a figure is no result
     try:
@@ -198,6 +199,8 @@ def run_tests(binary, number, tests, timeout=TIMEOUT_S):
               if line.startswith("[  FAILED  ]") and "(" in line]
     if done.returncode == 0:
         return False, "survived"
+    if text is not None:
+        return text in done.stdout + done.stderr, f"ended with status {done.returncode}"
     return True, failed[0] if failed else f"ended with status {done.returncode}"
 
 
@@ -238,6 +241,20 @@ def who_kills(args):
     return 0
 
 
+def reports(args):
+    mutants = {mutant["name"]: mutant for mutant in read_list(args.list)}
+    for name in args.names:
+        if name not in mutants:
+            raise ListError(f"{args.list}: no mutant is named {name}")
+        for number, wanted in ((0, False), (mutants[name]["number"], True)):
+            found, how = run_tests(args.binary, number, mutants[name]["killed_by"], text=args.text if number else None)
+            if found != wanted:
+                print(f"mutants: {name}: {how} {'without' if number else 'with'} '{args.text}'")
+                return 1
+        print(f"reported {name}")
+    return 0
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -254,9 +271,14 @@ def main(arguments):
     who.add_argument("list", type=pathlib.Path)
     who.add_argument("--binary", required=True)
     who.add_argument("--jobs", type=int, default=os.cpu_count())
+    report = commands.add_parser("reports")
+    report.add_argument("text")
+    report.add_argument("names", nargs="+")
+    report.add_argument("list", type=pathlib.Path)
+    report.add_argument("--binary", required=True)
     args = parser.parse_args(arguments)
     try:
-        return {"generate": generate, "run": run, "who-kills": who_kills}[args.command](args)
+        return {"generate": generate, "run": run, "who-kills": who_kills, "reports": reports}[args.command](args)
     except (ListError, tomllib.TOMLDecodeError, OSError) as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
