@@ -109,7 +109,7 @@ TEST(Engine, AffinityTakesEffectAfterOneIpi) {
     const CpuId other{1 - there.value()};
     simulation.set_affinity(task, CpuMask::of(other));
     simulation.run_until(at_ms(20));
-    EXPECT_EQ(simulation.entity(task).runtime_by_cpu()[there.value()], ms(10) - us(5) + us(5));
+    EXPECT_EQ(simulation.entity(task).runtime_on(there), ms(10) - us(5) + us(5));
     EXPECT_EQ(simulation.running(other), task);
     EXPECT_EQ(simulation.violation(), "");
 }
@@ -121,9 +121,9 @@ TEST(Engine, OfflineDrainsAndOnlineComesBack) {
     simulation.run_until(at_ms(10));
     simulation.offline(CpuId{1});
     simulation.run_until(at_ms(11));
-    const Duration before = simulation.entity(pinned).runtime_by_cpu()[1];
+    const Duration before = simulation.entity(pinned).runtime_on(CpuId{1});
     simulation.run_until(at_ms(50));
-    EXPECT_EQ(simulation.entity(pinned).runtime_by_cpu()[1], before);
+    EXPECT_EQ(simulation.entity(pinned).runtime_on(CpuId{1}), before);
     EXPECT_EQ(simulation.running(CpuId{1}), kNoTask);
     simulation.online(CpuId{1});
     simulation.run_until(at_ms(60));
