@@ -39,7 +39,7 @@ std::size_t expanded_bytes(std::span<const char> bytes, Newline newline) {
 }  // namespace
 
 void Console::attach(ConsoleDevice& device) {
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     if (device_ != nullptr) {
         send_all();
         device_->set_interrupts(false, false);
@@ -51,7 +51,7 @@ void Console::attach(ConsoleDevice& device) {
 }
 
 void Console::start_interrupts() {
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     if (device_ != nullptr) {
         has_interrupts_ = true;
         pump();
@@ -59,14 +59,14 @@ void Console::start_interrupts() {
 }
 
 void Console::provoke_interrupt() {
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     if (device_ != nullptr && has_interrupts_) {
         device_->set_interrupts(true, true);
     }
 }
 
 void Console::stop_interrupts() {
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     if (device_ != nullptr) {
         device_->set_interrupts(false, false);
         has_interrupts_ = false;
@@ -78,7 +78,7 @@ void Console::write_line(std::string_view line) {
     if (is_silenced()) {
         return;
     }
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     if (!at_line_start_) {
         append_polled('\n');
     }
@@ -93,7 +93,7 @@ std::size_t Console::try_write(std::span<const char> bytes, Newline newline) {
     if (is_silenced()) {
         return bytes.size();
     }
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     const std::span<const char> chunk = chunk_of(bytes);
     const std::size_t needed = expanded_bytes(chunk, newline);
     if (free_bytes() < needed) {
@@ -128,7 +128,7 @@ void Console::service() {
     std::size_t received = 0;
     bool has_new_space = false;
     {
-        const LockGuard guard{lock_};
+        const FirmLockGuard guard{lock_};
         if (device_ == nullptr) {
             return;
         }
@@ -163,7 +163,7 @@ void Console::service() {
 }
 
 void Console::flush() {
-    const LockGuard guard{lock_};
+    const FirmLockGuard guard{lock_};
     stalled_ = false;  // the last chance is worth one more wait
     send_all();
     for (std::uint32_t polls = 0; device_ != nullptr && polls < kStalledPolls && !device_->is_idle();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// SpinLock: a ticket lock, so waiters are served in order and none starves. Taken only through LockGuard. The
+// SpinLock: a ticket lock, so waiters are served in order and none starves. Taken only through a guard. The
 // kernel runs with interrupts off, so a holder is never preempted and no interrupt handler can meet a lock
 // its own hart holds. Concurrency: atomic.
 #pragma once
@@ -18,6 +18,18 @@ namespace kernel {
 // one looks, and no lock is ever found taken. Immutable after boot.
 extern constinit bool has_one_hart;
 
+// Whether locks need not be taken: there is nobody to keep out. Debug kernels take them all, to see their
+// order.
+[[nodiscard, gnu::always_inline]] inline bool needs_no_locks() {
+#ifdef NEURON_DEBUG
+    return false;
+#elifdef __riscv
+    return arch::is_only_hart();
+#else
+    return has_one_hart;
+#endif
+}
+
 class CAPABILITY("spinlock") SpinLock {
   public:
     constexpr explicit SpinLock(LockRank rank) : rank_{rank} {}
@@ -31,6 +43,7 @@ class CAPABILITY("spinlock") SpinLock {
 
   private:
     friend class LockGuard;
+    friend class FirmLockGuard;
     friend class SharedLockGuard;
     friend class TryLockGuard;
     friend class PanicLockGuard;
@@ -85,10 +98,30 @@ class CAPABILITY("spinlock") SpinLock {
 
 class SCOPED_CAPABILITY LockGuard {
   public:
-    explicit LockGuard(SpinLock& lock) ACQUIRE(lock) : lock_{lock} { lock_.lock(); }
-    ~LockGuard() RELEASE() { lock_.unlock(); }
+    explicit LockGuard(SpinLock& lock) ACQUIRE(lock) NO_THREAD_SAFETY_ANALYSIS : lock_{lock} {
+        if (!needs_no_locks()) {
+            lock_.lock();
+        }
+    }
+    ~LockGuard() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+        if (!needs_no_locks()) {
+            lock_.unlock();
+        }
+    }
     LockGuard(const LockGuard&) = delete;
     LockGuard& operator=(const LockGuard&) = delete;
+
+  private:
+    SpinLock& lock_;
+};
+
+// LockGuard of a lock that a PanicLockGuard asks for: it is taken where there is one hart, too.
+class SCOPED_CAPABILITY FirmLockGuard {
+  public:
+    explicit FirmLockGuard(SpinLock& lock) ACQUIRE(lock) : lock_{lock} { lock_.lock(); }
+    ~FirmLockGuard() RELEASE() { lock_.unlock(); }
+    FirmLockGuard(const FirmLockGuard&) = delete;
+    FirmLockGuard& operator=(const FirmLockGuard&) = delete;
 
   private:
     SpinLock& lock_;
@@ -163,25 +196,18 @@ class PanicLockGuard {
 // The two halves of a TryLockGuard, for functions where every instruction counts: a guard that may be empty
 // is kept in memory and looked at where it ends. One place takes, one gives back.
 struct LockSteps {
-    // Nothing is taken where there is nobody to keep out, but in debug kernels.
+    // Nothing is taken where needs_no_locks().
     [[nodiscard, gnu::always_inline]] static bool try_take(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
-        return (!kAlways && has_one_hart) || lock.try_lock();
+        return needs_no_locks() || lock.try_lock();
     }
     [[gnu::always_inline]] static void give_back(SpinLock& lock) NO_THREAD_SAFETY_ANALYSIS {
 #ifdef NEURON_DEBUG
         note_lock_released(lock.rank_);
 #endif
-        if (kAlways || !has_one_hart) {
+        if (!needs_no_locks()) {
             lock.give_back();
         }
     }
-
-  private:
-#ifdef NEURON_DEBUG
-    static constexpr bool kAlways = true;
-#else
-    static constexpr bool kAlways = false;
-#endif
 };
 
 }  // namespace kernel

@@ -127,7 +127,10 @@ void set_possible_cpus(CpuMask cpus, bool general_only) {
     Task::set_cpu_count(static_cast<std::uint32_t>(std::bit_width(cpus.bits())));
     cpus.for_each([](CpuId cpu) { arch::cpu_locals[cpu.value()].scheduling = &hart_of(cpu); });
     has_one_hart = cpus.count_is_one() && !general_only;
-    cpus.for_each([](CpuId cpu) { hart_of(cpu).has_others = !has_one_hart; });
+    cpus.for_each([](CpuId cpu) {
+        hart_of(cpu).has_others = !has_one_hart;
+        arch::cpu_locals[cpu.value()].is_only = has_one_hart;
+    });
 }
 CpuMask possible_cpus() {
     return possible_mask;

@@ -25,6 +25,7 @@ struct alignas(64) CpuLocal {
     void* scheduling{nullptr};  // task::Hart of this hart; the task layer's
     void* trace{nullptr};       // trace::Ring of this hart, once that has memory; the trace layer's
     HartId hart{};
+    bool is_only{false};  // has_one_hart (sync/spinlock.hpp)
 };
 static_assert(offsetof(CpuLocal, scratch) == CPU_SCRATCH);
 static_assert(offsetof(CpuLocal, frame) == CPU_FRAME);
@@ -44,6 +45,13 @@ static_assert(offsetof(SecondaryBoot, cpu_local) == BOOT_CPU_LOCAL);
     CpuLocal* local;
     asm("mv %0, tp" : "=r"(local));
     return *local;
+}
+
+// CpuLocal::is_only of this hart, in one instruction; it does not change while code that asks runs.
+[[nodiscard, gnu::always_inline]] inline bool is_only_hart() {
+    std::uint64_t is_only;
+    asm("lbu %0, %1(tp)" : "=r"(is_only) : "i"(offsetof(CpuLocal, is_only)));
+    return is_only != 0;
 }
 
 // The per-hart data of every possible CPU. Entries are filled before their hart starts.

@@ -16,6 +16,7 @@ namespace kernel::arch {
 struct CpuLocal {
     std::uint64_t entry_ticks{0};
     CpuId cpu{};
+    bool is_only{false};
     HartId hart{};
     void* scheduling{nullptr};
 };
