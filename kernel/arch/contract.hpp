@@ -49,7 +49,13 @@ inline void store_relaxed(std::atomic<Word>& word, Word value) {
     static_assert(sizeof(word) == 4);
     asm volatile("sw %1, %0" : "=m"(word) : "r"(value));
 }
+inline void store_relaxed(std::uint64_t& word, std::uint64_t value) {
+    asm volatile("sd %1, %0" : "=m"(word) : "r"(value));
+}
 #else
+inline void store_relaxed(std::uint64_t& word, std::uint64_t value) {
+    std::atomic_ref{word}.store(value, std::memory_order_relaxed);
+}
 template <class Word>
 inline void store_relaxed(std::atomic<Word>& word, Word value) {
     word.store(value, std::memory_order_relaxed);

@@ -40,12 +40,12 @@ constexpr std::uint32_t kMappingsPerStep = 16;
 }  // namespace
 
 Result<AddressSpace*> AddressSpace::create(PhysAddr kernel_root) {
-    PageTable table = TRY(PageTable::create_user(kernel_root));
+    const PhysAddr root = TRY(PageTable::create_user(kernel_root)).root();
     const std::uint16_t asid = take_asid();
-    const Result<AddressSpace*> space = address_space_pool.create(table, kernel_root, asid);
+    const Result<AddressSpace*> space = address_space_pool.create(root, kernel_root, asid);
     if (!space) {
         return_asid(asid);
-        table.destroy_user();
+        PageTable{root}.destroy_user();
     }
     return space;
 }

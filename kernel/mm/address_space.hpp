@@ -205,6 +205,21 @@ class alignas(64) AddressSpace {
         return is_at_hand;
     }
 
+    // The same for a page that the program may write to, which is faster for the one asked for last: whether
+    // use(std::byte*) was called and returned true.
+    template <class Use>
+    [[nodiscard, gnu::always_inline]] bool with_own_page_at_hand(VirtAddr va, Use&& use) EXCLUDES(lock_) {
+        if (needs_no_locks()) [[likely]] {
+            return with_own_page_alone(va, use);
+        }
+        if (!LockSteps::try_take(lock_)) [[unlikely]] {
+            return false;
+        }
+        const bool is_done = with_own_page_alone(va, use);
+        LockSteps::give_back(lock_);
+        return is_done;
+    }
+
     // The same where nobody else is about to change the page table. Pre: has_one_hart.
     template <class Use>
     [[nodiscard, gnu::always_inline]] bool with_page_at_hand_alone(VirtAddr va, Access access,
@@ -296,10 +311,18 @@ class alignas(64) AddressSpace {
     void share_batch(VirtAddr from, Work& work, Batch& batch) EXCLUDES(lock_);
     [[nodiscard]] Result<void> take_batch(const Batch& batch) EXCLUDES(lock_);
 
-    AddressSpace(PageTable page_table, PhysAddr kernel_root, std::uint16_t asid)
-        : page_table_{page_table}, kernel_root_{kernel_root}, asid_{asid} {}
+    AddressSpace(PhysAddr root, PhysAddr kernel_root, std::uint16_t asid)
+        : page_table_{root}, kernel_root_{kernel_root}, asid_{asid} {}
     ~AddressSpace() = default;
 
+    // with_own_page_at_hand(), while nobody else changes the page table.
+    template <class Use>
+    [[nodiscard, gnu::always_inline]] bool with_own_page_alone(VirtAddr va,
+                                                               Use& use) NO_THREAD_SAFETY_ANALYSIS {
+        [[maybe_unused]] const UnwatchedAccesses theirs{};
+        std::byte* const page = page_table_.find_writable(va);
+        return page != nullptr && use(page);
+    }
     [[nodiscard]] Result<MapResult> map(const MapRequest& request, const FileSlice& slice) EXCLUDES(lock_);
     [[nodiscard]] Result<VirtAddr> place(const MapRequest& request, std::uint64_t bytes) const
         REQUIRES(lock_);

@@ -77,7 +77,7 @@ Result<PageTable> PageTable::create_user(PhysAddr kernel_root) {
     for (std::uint32_t lines = upper_lines_in_use(kernel_root); lines != 0; lines &= lines - 1) {
         const auto line = kUpperHalf + static_cast<std::uint32_t>(std::countr_zero(lines)) * PteSlot::kLine;
         for (std::uint32_t i = line; i < line + PteSlot::kLine; ++i) {
-            root_entry(table.root_, i).store(root_entry(kernel_root, i).load());
+            root_entry(table.root_, i).store_unseen(root_entry(kernel_root, i).load());
         }
     }
     return table;
@@ -216,7 +216,7 @@ PageTable::Unhooked PageTable::unhook_at(VirtAddr va, VirtAddr end, VirtAddr low
     const PhysAddr middle = root_slot.load().frame();
     const PteSlot middle_slot = entry_for(middle, va, 1);
     if (middle_slot.load().is_table() && lies_within(va, 1, low, high)) {
-        recent_for(va) = {};
+        forget(va);
         unhooked.tables[unhooked.count++] = middle_slot.load().frame();
         middle_slot.store({});
     }

@@ -140,6 +140,11 @@ class PteSlot {
     [[nodiscard]] bool starts_line() const {
         return reinterpret_cast<std::uintptr_t>(entry_) % (kLine * sizeof(*entry_)) == 0;
     }
+    // How many there are from this one to the end of its line.
+    [[nodiscard]] std::uint32_t entries_of_line() const {
+        return kLine -
+               static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(entry_) / sizeof(*entry_) % kLine);
+    }
     // Whether all of them are empty. Pre: starts_line().
     [[nodiscard]] bool starts_empty_line() const {
         std::uint64_t bits = 0;
@@ -152,9 +157,7 @@ class PteSlot {
     // Release: what the entry points to is written before a hardware walker can follow it.
     void store(Pte pte) const { std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_release); }
     // Pre: no hardware walker can come here before something else is stored with release.
-    void store_unseen(Pte pte) const {
-        std::atomic_ref{*entry_}.store(pte.bits(), std::memory_order_relaxed);
-    }
+    void store_unseen(Pte pte) const { arch::store_relaxed(*entry_, pte.bits()); }
 
   private:
     std::uint64_t* entry_{nullptr};
@@ -202,6 +205,30 @@ class PageTable {
         const Recent& recent = recent_for(va);
         return recent.is_for(va) ? recent.slot(va).load() : Pte{};
     }
+    // Where the bytes of va's page are, if a program may write to it and find_recent() knows of it; else
+    // null. The one found last is known as long as its entry stays as it is.
+    [[nodiscard, gnu::always_inline]] std::byte* find_writable(VirtAddr va) const {
+        const std::uint64_t number = va.value() >> kPageShift;
+        if (number != last_.number || PteSlot{last_.entry}.load() != last_.pte) [[unlikely]] {
+            const Recent& recent = recent_for(va);
+            if (!recent.is_for(va)) {
+                return nullptr;
+            }
+            const Pte pte = recent.slot(va).load();
+            if (!pte.lets_user(Access::Write)) {
+                return nullptr;
+            }
+            last_ = {.number = number,
+                     .entry = recent.entries + number % kTableEntries,
+                     .pte = pte,
+                     .bytes = static_cast<std::byte*>(phys_to_virt(pte.frame()))};
+        }
+        std::byte* const bytes = last_.bytes;
+        if (bytes == nullptr) {
+            __builtin_unreachable();
+        }
+        return bytes;
+    }
     [[nodiscard]] Translation lookup(VirtAddr va) const;
 
     // Maps one 4 KiB page. NoMemory. Pre: va is unmapped. The caller flushes TLBs.
@@ -223,49 +250,10 @@ class PageTable {
     template <class Visit>
     VirtAddr for_each_resident(VirtAddr start, VirtAddr end, std::uint32_t& entries_left,
                                Visit&& visit) const {
-        VirtAddr va = start;
-        while (va < end) {
-            const Step step = step_at(va);
-            if (!step.slot) {
-                if (entries_left == 0) {
-                    return va;
-                }
-                --entries_left;
-                va = step.table_end;
-                continue;
-            }
-            const VirtAddr table_end = std::min(step.table_end, end);
-            PteSlot slot = step.slot;
-            while (va < table_end) {
-                // Most tables are nearly empty: several entries are passed over at a time.
-                if (slot.starts_line()) {
-                    for (; table_end - va >= kLineBytes && slot.starts_empty_line();
-                         slot = slot.following(PteSlot::kLine), va = va + kLineBytes) {
-                        if (entries_left == 0) {
-                            return va;
-                        }
-                        --entries_left;
-                    }
-                }
-                // Entry by entry to the end of the line.
-                do {
-                    if (va >= table_end || entries_left == 0) {
-                        break;
-                    }
-                    --entries_left;
-                    // What a bottom table holds is empty or resident.
-                    if (!slot.load().is_empty() && !visit(va, slot)) {
-                        return va;
-                    }
-                    slot = slot.following();
-                    va = va + kPageSize;
-                } while (!slot.starts_line());
-                if (entries_left == 0 && va < table_end) {
-                    return va;
-                }
-            }
-        }
-        return end;
+        std::uint32_t left = entries_left;
+        const VirtAddr stop = visit_resident(start, end, left, visit);
+        entries_left = left;
+        return stop;
     }
     // Unhooks the tables that reach into [start, end) and not beyond [low, high), and passes their frames to
     // sink(PhysAddr). The caller flushes whole address spaces, then drops the frames: harts cache table
@@ -284,6 +272,56 @@ class PageTable {
     void destroy_user();
 
   private:
+    // for_each_resident(), with a count that nobody else looks at meanwhile.
+    template <class Visit>
+    [[gnu::always_inline]] VirtAddr visit_resident(VirtAddr start, VirtAddr end, std::uint32_t& left,
+                                                   Visit& visit) const {
+        VirtAddr va = start;
+        while (va < end) {
+            const Step step = step_at(va);
+            if (!step.slot) {
+                if (left == 0) {
+                    return va;
+                }
+                --left;
+                va = step.table_end;
+                continue;
+            }
+            const VirtAddr table_end = std::min(step.table_end, end);
+            PteSlot slot = step.slot;
+            while (va < table_end) {
+                // Most tables are nearly empty: several entries are passed over at a time.
+                if (slot.starts_line()) {
+                    for (; table_end - va >= kLineBytes && slot.starts_empty_line();
+                         slot = slot.following(PteSlot::kLine), va = va + kLineBytes) {
+                        if (left == 0) {
+                            return va;
+                        }
+                        --left;
+                    }
+                }
+                // Entry by entry to the end of the line.
+                std::uint32_t count = std::min(slot.entries_of_line(), left);
+                if (std::uint64_t{count} * kPageSize > table_end - va) {
+                    count = static_cast<std::uint32_t>((table_end - va) >> kPageShift);
+                }
+                left -= count;
+                for (; count != 0; --count) {
+                    // What a bottom table holds is empty or resident.
+                    if (!slot.load().is_empty() && !visit(va, slot)) {
+                        left += count - 1;
+                        return va;
+                    }
+                    slot = slot.following();
+                    va = va + kPageSize;
+                }
+                if (left == 0 && va < table_end) {
+                    return va;
+                }
+            }
+        }
+        return end;
+    }
     struct Step {
         PteSlot slot;        // false when there is no table for va
         VirtAddr table_end;  // first address not covered by that table, or by the entry that is no table
@@ -318,6 +356,20 @@ class PageTable {
         return recent_[(va.value() >> kRecentShift) % recent_.size()];
     }
     mutable std::array<Recent, 4> recent_{};
+    // What find_writable() found last. Its entry is in a table of recent_, or was: forget() is called for
+    // both.
+    struct Last {
+        std::uint64_t number{kNoSpan};  // of the page; never an address's
+        std::uint64_t* entry{nullptr};
+        Pte pte;
+        std::byte* bytes{nullptr};
+    };
+    mutable Last last_{};
+    // Nothing is known of va's table any more. Pre: it is about to go.
+    void forget(VirtAddr va) {
+        recent_for(va) = {};
+        last_ = {};
+    }
 };
 
 }  // namespace kernel::mm

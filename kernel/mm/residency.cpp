@@ -409,7 +409,7 @@ bool AddressSpace::take_apart(Work& work) {
     drop_lingering();
     // What was in a table is gone, and so is what it was.
     const auto drop_table = [](PhysAddr table) { frames().unref_zeroed(table); };
-    std::uint64_t dropped = 0;
+    std::uint32_t dropped = 0;
     const Mapping* mapping = mappings_.first();
     // Each mapping takes an entry, too, so that many without pages do not make a step long.
     for (; mapping != nullptr && work.entries != 0; mapping = mappings_.first()) {
@@ -417,14 +417,13 @@ bool AddressSpace::take_apart(Work& work) {
         const VirtAddr start = mapping->start;
         const VirtAddr end = mapping->end;
         const auto drop_page = [&](VirtAddr page, PteSlot slot) {
-            if (work.pages == 0) {
+            if (dropped == work.pages) {
                 return false;
             }
-            --work.pages;
             ++dropped;
             const Pte pte = slot.load();
             check_leaf(pte, page);
-            slot.store({});
+            slot.store_unseen({});
             if (!pte.is_lasting()) {
                 frames().unref(pte.frame());
             }
@@ -445,7 +444,8 @@ bool AddressSpace::take_apart(Work& work) {
             break;
         }
     }
-    add_resident(-dropped);
+    work.pages -= dropped;
+    add_resident(-std::uint64_t{dropped});
     return mapping == nullptr;
 }
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <tuple>
 
 #include "mm/user_memory.hpp"
@@ -19,60 +19,55 @@
 
 namespace kernel::syscall {
 
-// Only asks for an action, or sets one that is the default to the default, in a process of one thread: what C
-// libraries do with each signal when they start a program. Skipped, and why that is sound:
+// Only asks for an action that is the default, or sets such a one to the default in a process of one thread:
+// what C libraries do with each signal when they start a program. Skipped, and why that is sound:
 //   page walks    What is in the page table says what a walk through the mappings would say.
-//   the lock      Only threads of the process change actions (task::is_alone()), and here none changes:
-//                 whoever sends the signal meanwhile finds the same before and after.
+//   the lock      Whether an action is the default is one word to ask. Only threads of the process change
+//                 actions (task::is_alone()), and here none changes: whoever sends the signal meanwhile finds
+//                 the same before and after.
 //   dropping a pending signal    There is none.
+//   SIGKILL, SIGSTOP    Setting these, default or not, is an error: another case.
 [[nodiscard, gnu::always_inline]] inline bool signal_action_at_once(task::Task& task,
                                                                     task::SysResult& result) {
     using nexus_abi::kernel_sigaction;
     using Words = std::array<std::uint64_t, sizeof(kernel_sigaction) / sizeof(std::uint64_t)>;
-    static_assert(offsetof(kernel_sigaction, mask) == 2 * sizeof(std::uint64_t) &&
-                  std::tuple_size_v<Words> == 3);
-    const auto number = static_cast<std::uint32_t>(task.frame.argument(0));
+    static_assert(std::tuple_size_v<Words> == 3);
+    const std::uint32_t index = static_cast<std::uint32_t>(task.frame.argument(0)) - 1;
     const VirtAddr from{task.frame.argument(1)};
     const VirtAddr to{task.frame.argument(2)};
-    task::Process& process = task.process();
-    const task::SignalActions& actions = process.signals.actions;
-    if (task.frame.argument(3) != sizeof(std::uint64_t) || !task::may_ask_action(number) ||
-        !task::is_alone(process)) [[unlikely]] {
+    if (task.frame.argument(3) != sizeof(std::uint64_t) || index >= task::kSignalCount) [[unlikely]] {
         return false;
     }
     result = std::uint64_t{0};
-    // A null pointer has no page.
-    const bool asks = from.value() == 0;
-    const VirtAddr at = asks ? to : from;
-    if (!mm::is_in_one_place<kernel_sigaction>(at)) [[unlikely]] {
-        return false;
+    task::Process& process = task.process();
+    const task::ProcessSignals& signals = process.signals;
+    // Calls use(words) with what lies at `at`. A null pointer has no page.
+    const auto with_action = [&](VirtAddr at, auto&& use) __attribute__((always_inline)) {
+        std::uint64_t offset = mm::page_offset(at.value());
+        asm("" : "+r"(offset));  // kept: it would be worked out twice
+        return offset % alignof(kernel_sigaction) == 0 &&
+               offset <= mm::kPageSize - sizeof(kernel_sigaction) &&
+               process.space().with_own_page_at_hand(at, [&](std::byte* page) {
+                   return use(std::assume_aligned<alignof(kernel_sigaction)>(page + offset));
+               });
+    };
+    if (from.value() == 0) {
+        return (signals.actions.stored() >> index & 1) == 0 && with_action(to, [](std::byte* there) {
+                   __builtin_memset(there, 0, sizeof(kernel_sigaction));
+                   return true;
+               });
     }
-    mm::AddressSpace& space = process.space();
-    if (asks) {
-        return space.with_page_at_hand(at, mm::Access::Write, [&](std::span<std::byte, mm::kPageSize> page) {
-            void* const there = __builtin_assume_aligned(page.data() + mm::page_offset(at.value()),
-                                                         alignof(kernel_sigaction));
-            if (actions.is_default(number)) [[likely]] {
-                __builtin_memset(there, 0, sizeof(kernel_sigaction));
-            } else {
-                const kernel_sigaction action = actions.get(number);
-                __builtin_memcpy(there, &action, sizeof action);
-            }
-        });
-    }
-    std::uint64_t set = 1;
-    return to.value() == 0 && task::may_set_action(number) && actions.is_default(number) &&
-           space.with_page_at_hand(
-               at, mm::Access::Read,
-               [&](std::span<std::byte, mm::kPageSize> page) {
-                   Words words;
-                   __builtin_memcpy(
-                       &words,
-                       __builtin_assume_aligned(page.data() + mm::page_offset(at.value()), sizeof words[0]),
-                       sizeof words);
-                   set = words[0] | words[1] | task::without_unblockable(words[2]);
-               }) &&
-           set == 0 && !task::is_pending(task, number);
+    constexpr std::uint64_t kNeverSet =
+        task::signal::bit(task::signal::kKill) | task::signal::bit(task::signal::kStop);
+    return to.value() == 0 && task::is_alone(process) &&
+           ((signals.actions.stored() | signals.pending.set() | task.pending_signals.set() | kNeverSet) >>
+                index &
+            1) == 0 &&
+           with_action(from, [](const std::byte* there) {
+               Words action;
+               __builtin_memcpy(&action, there, sizeof action);
+               return (action[0] | action[1] | action[2]) == 0;
+           });
 }
 
 // Changes the mask. The old one is told first, so that nothing has happened where that is not possible at

@@ -42,26 +42,29 @@ class SignalActions {
   public:
     // Pre for both: signal::is_valid(number).
     [[nodiscard]] nexus_abi::kernel_sigaction get(std::uint32_t number) const {
-        return (stored_ & bit(number)) == 0 ? nexus_abi::kernel_sigaction{} : actions_[number - 1];
+        return is_default(number) ? nexus_abi::kernel_sigaction{} : actions_[number - 1];
     }
     void set(std::uint32_t number, const nexus_abi::kernel_sigaction& action) {
         if ((action.handler | action.flags | action.mask) == 0) {
-            stored_ &= ~bit(number);
+            put_stored(stored() & ~bit(number));
             return;
         }
         actions_[number - 1] = action;
-        stored_ |= bit(number);
+        put_stored(stored() | bit(number));
     }
-    [[nodiscard]] bool is_default(std::uint32_t number) const { return (stored_ & bit(number)) == 0; }
+    // Without the lock: as it was at some moment.
+    [[nodiscard]] bool is_default(std::uint32_t number) const { return (stored() >> (number - 1) & 1) == 0; }
+    // Bit n - 1: the action of signal n is not the default. Without the lock: as it was at some moment.
+    [[nodiscard]] std::uint64_t stored() const { return stored_.load(std::memory_order_relaxed); }
     // fork.
     void copy_from(const SignalActions& parent) {
-        stored_ = parent.stored_;
+        put_stored(parent.stored());
         for_each_stored([&](std::uint32_t number) { actions_[number - 1] = parent.actions_[number - 1]; });
     }
     // Calls use(number) for each that is not the default action.
     template <class Use>
     void for_each_stored(Use&& use) const {
-        for (std::uint64_t left = stored_; left != 0; left &= left - 1) {
+        for (std::uint64_t left = stored(); left != 0; left &= left - 1) {
             use(static_cast<std::uint32_t>(std::countr_zero(left)) + 1);
         }
     }
@@ -70,7 +73,8 @@ class SignalActions {
     [[nodiscard]] static constexpr std::uint64_t bit(std::uint32_t number) {
         return std::uint64_t{1} << (number - 1);
     }
-    std::uint64_t stored_{0};                                        // a bit for each
+    void put_stored(std::uint64_t set) { stored_.store(set, std::memory_order_relaxed); }
+    std::atomic<std::uint64_t> stored_{0};                           // written under the lock
     std::array<nexus_abi::kernel_sigaction, kSignalCount> actions_;  // of those
 };
 

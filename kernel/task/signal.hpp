@@ -108,28 +108,12 @@ Result<void> exchange_signal_action(Task& caller, std::uint32_t number,
                                     const nexus_abi::kernel_sigaction* action,
                                     nexus_abi::kernel_sigaction& old);
 
-// The parts of it, for calls that do one thing. Whether an action may be asked for, and set.
-[[nodiscard]] constexpr bool may_ask_action(std::uint32_t number) {
-    return signal::is_valid(number);
-}
-[[nodiscard]] constexpr bool may_set_action(std::uint32_t number) {
-    return signal::is_valid(number) && number != signal::kKill && number != signal::kStop;
-}
 // Whether the running thread is the only one of its process. Only threads of the process change actions, so
 // one that is alone may look at them without the lock; what a thread that has ended did is seen with the
 // count. Pre: a thread of the process runs here.
 [[nodiscard]] inline bool is_alone(const Process& process) {
     return process.signals.threads.load(std::memory_order_acquire) == 1;
 }
-// Whether the signal is pending for the thread or its process, at some moment of the call.
-[[nodiscard]] inline bool is_pending(const Task& task, std::uint32_t number) {
-    return ((task.process().signals.pending.set() | task.pending_signals.set()) & signal::bit(number)) != 0;
-}
-// A mask without what cannot be blocked.
-[[nodiscard]] constexpr std::uint64_t without_unblockable(std::uint64_t mask) {
-    return mask & ~(signal::bit(signal::kKill) | signal::bit(signal::kStop));
-}
-
 // The running task's mask (bit n - 1 = signal n); SIGKILL and SIGSTOP cannot be blocked. Pending signals that
 // are no longer blocked are delivered before the task returns to user mode; those of the process that it now
 // blocks are offered to other threads.

@@ -129,6 +129,34 @@ TEST_F(PageTableTest, FailingToMakeTablesLeavesNothing) {
     free_tables(table);
 }
 
+// The frame of a table that was unhooked may hold anything, so also what looks like the entry found last.
+TEST_F(PageTableTest, ForgetsTheEntryFoundLastWithItsTable) {
+    PageTable table = *PageTable::create();
+    constexpr VirtAddr kVa{kGigaPageSize + 5 * kPageSize};
+    const PhysAddr frame = *frames().allocate_frame();
+    const Pte leaf = Pte::leaf(frame, kReadWrite, PageOwner::User);
+    table.make_slot(kVa)->store(leaf);
+    EXPECT_EQ(table.find_writable(kVa), nullptr) << "no walk yet";
+    const PteSlot slot = table.find_slot(kVa);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(table.find_writable(kVa), phys_to_virt(frame));
+    }
+    EXPECT_EQ(table.find_writable(kVa + kPageSize), nullptr);
+    slot.store({});
+    EXPECT_EQ(table.find_writable(kVa), nullptr);
+    std::vector<PhysAddr> unhooked;
+    table.unhook_tables(kVa, kVa + kPageSize, VirtAddr{0}, kUserTop,
+                        [&](PhysAddr gone) { unhooked.push_back(gone); });
+    EXPECT_EQ(unhooked.size(), 2U);
+    slot.store(leaf);
+    EXPECT_EQ(table.find_writable(kVa), nullptr);
+    for (const PhysAddr gone : unhooked) {
+        frames().unref(gone);
+    }
+    frames().unref(frame);
+    free_tables(table);
+}
+
 TEST_F(PageTableTest, UnhooksTablesThatReachNowhereElse) {
     PageTable table = *PageTable::create();
     constexpr VirtAddr kFirst{kGigaPageSize};

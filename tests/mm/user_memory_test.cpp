@@ -101,6 +101,46 @@ TEST_F(UserMemoryTest, BothWaysDoTheSame) {
     EXPECT_EQ(error_of(copy_out(space(), out<Pair>(kBase + 8), pair)), kBad);
 }
 
+// The page that was asked for last is known without a look at its table, but only as long as its entry stays.
+TEST_F(UserMemoryTest, OwnPageIsKnownWhileItsEntryStays) {
+    std::byte* seen = nullptr;
+    const auto ask = [&](VirtAddr va) {
+        return space().with_own_page_at_hand(va, [&](std::byte* page) {
+            seen = page;
+            return true;
+        });
+    };
+    // The second access finds the table.
+    const auto touch = [&](VirtAddr va, std::uint32_t value) {
+        ASSERT_TRUE(store_word(space(), va, value).ok());
+        ASSERT_TRUE(load_word(space(), va).ok());
+    };
+    EXPECT_FALSE(ask(kBase)) << "nothing is there yet";
+    touch(kBase, 7);
+    for (const bool is_known : {false, true}) {
+        SCOPED_TRACE(is_known);
+        ASSERT_TRUE(ask(kBase));
+        EXPECT_EQ(*seen, std::byte{7});
+    }
+    EXPECT_FALSE(space().with_own_page_at_hand(kBase, [](std::byte*) { return false; }));
+    touch(kBase + kPageSize, 8);
+    ASSERT_TRUE(ask(kBase + kPageSize));
+    EXPECT_EQ(*seen, std::byte{8}) << "another page";
+    ASSERT_TRUE(load_word(space(), kBase + 2 * kPageSize).ok());
+    EXPECT_FALSE(ask(kBase + 2 * kPageSize)) << "read-only";
+    EXPECT_FALSE(ask(VirtAddr{kBase.value() | std::uint64_t{1} << 62})) << "same entry, no user address";
+
+    // Its entry changes: by mprotect, and by another page in its place.
+    ASSERT_TRUE(ask(kBase));
+    ASSERT_TRUE(space().protect(kBase, kPageSize, kReadOnly).ok());
+    EXPECT_FALSE(ask(kBase));
+    ASSERT_TRUE(space().protect(kBase, kPageSize, kReadWrite).ok());
+    touch(kBase, 7);
+    ASSERT_TRUE(ask(kBase));
+    ASSERT_TRUE(space().discard(kBase, kPageSize).ok());
+    EXPECT_FALSE(ask(kBase));
+}
+
 TEST_F(UserMemoryTest, ArraysAndBytesRoundTrip) {
     std::vector<std::uint32_t> values(1500);
     for (std::uint32_t i = 0; i < values.size(); ++i) {

@@ -300,6 +300,74 @@ TEST_P(Signals, OnlyOwnAndChildrenWithoutTheRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, Signals, testing::Bool());
+class LoneSignals : public fake::SyscallTest, public testing::WithParamInterface<bool> {
+  protected:
+    LoneSignals() : SyscallTest{1} { fake::take_quick_ways(GetParam()); }
+    ~LoneSignals() override { fake::take_quick_ways(false); }
+    std::int64_t set(std::uint32_t signal, const kernel_sigaction& action) {
+        put(kMemory, action);
+        return call(Syscall::rt_sigaction, signal, kMemory, 0, 8).value_or(1);
+    }
+    kernel_sigaction ask(std::uint32_t signal) {
+        put(kMemory + 64, kernel_sigaction{.handler = 7, .flags = 7, .mask = 7});
+        EXPECT_EQ(call(Syscall::rt_sigaction, signal, 0, kMemory + 64, 8), 0);
+        return get<kernel_sigaction>(kMemory + 64);
+    }
+    std::uint64_t pending() {
+        EXPECT_EQ(call(Syscall::rt_sigpending, kMemory + 128, 8), 0);
+        return get<std::uint64_t>(kMemory + 128);
+    }
+};
+
+TEST_P(LoneSignals, ActionsAreAskedForAndSetAlike) {
+    const auto expect = [&](std::uint32_t signal, std::uint64_t handler, std::uint64_t mask) {
+        const kernel_sigaction now = ask(signal);
+        EXPECT_EQ(now.handler, handler);
+        EXPECT_EQ(now.flags, 0U);
+        EXPECT_EQ(now.mask, mask);
+    };
+    const std::int64_t invalid = error(Error::InvalidArgument);
+    // The first time, the memory has to be found.
+    for (const bool is_at_hand : {false, true}) {
+        SCOPED_TRACE(is_at_hand);
+        EXPECT_EQ(set(kUser1, {}), 0);
+        expect(kUser1, 0, 0);
+        for (const std::uint32_t number : {0U, task::signal::kKill, task::signal::kStop, 65U}) {
+            EXPECT_EQ(set(number, {}), invalid) << number;
+        }
+        expect(task::signal::kKill, 0, 0);
+        EXPECT_EQ(call(Syscall::rt_sigaction, kUser1, kMemory, 0, 4), invalid);
+        EXPECT_EQ(set(kUser1, {.handler = kIgnore, .flags = 0, .mask = 0}), 0);
+        expect(kUser1, kIgnore, 0);
+        EXPECT_EQ(set(kUser1, {.handler = 0, .flags = 0, .mask = 4}), 0);
+        expect(kUser1, 0, 4);
+        EXPECT_EQ(set(kUser1, {}), 0);
+        expect(kUser1, 0, 0);
+        EXPECT_EQ(set(64, {.handler = kIgnore, .flags = 0, .mask = 0}), 0);
+        EXPECT_EQ(call(Syscall::rt_sigaction, 64, kMemory + 256, kMemory + 64, 8), 0) << "both at once";
+        EXPECT_EQ(get<kernel_sigaction>(kMemory + 64).handler, kIgnore);
+    }
+}
+
+// What is ignored by default and blocked stays pending until its action is set, to whatever it was.
+TEST_P(LoneSignals, SettingTheDefaultDropsWhatIsPending) {
+    put(kMemory, task::signal::bit(task::signal::kChild));
+    ASSERT_EQ(call(Syscall::rt_sigprocmask, kBlock, kMemory, 0, 8), 0);
+    for (const bool is_at_hand : {false, true}) {
+        SCOPED_TRACE(is_at_hand);
+        EXPECT_EQ(call(Syscall::kill, process().pid().value(), task::signal::kChild), 0);
+        EXPECT_EQ(pending(), task::signal::bit(task::signal::kChild));
+        EXPECT_EQ(set(task::signal::kChild, {}), 0);
+        EXPECT_EQ(pending(), 0U);
+        EXPECT_EQ(call(Syscall::tgkill, process().pid().value(), task(0).tid().value(), task::signal::kChild),
+                  0);
+        EXPECT_EQ(pending(), task::signal::bit(task::signal::kChild));
+        EXPECT_EQ(set(task::signal::kChild, {}), 0);
+        EXPECT_EQ(pending(), 0U);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, LoneSignals, testing::Bool());
 INSTANTIATE_TEST_SUITE_P(Ways, SignalWaits, testing::Bool());
 
 }  // namespace
