@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <utility>
 
 #include "sched/auditor.hpp"
+#include "twin_differ.hpp"
 
 namespace sched_test {
 
@@ -23,22 +23,6 @@ using kernel::sched::RunQueue;
 using kernel::sched::TaskState;
 using reference::wrapped;
 using Kind = Operation::Kind;
-
-namespace {
-
-constexpr std::uint32_t kNobody = ~std::uint32_t{0};
-
-template <class T>
-std::optional<std::string> differ(const char* what, std::uint32_t whose, T library, T reference) {
-    if (library == reference) {
-        return std::nullopt;
-    }
-    std::ostringstream out;
-    out << what << " of " << whose << ": library " << +library << ", reference " << +reference;
-    return out.str();
-}
-
-}  // namespace
 
 // --- Both sides ---
 
@@ -177,108 +161,6 @@ std::optional<std::string> Twin::put(const Operation& operation, PutReason reaso
         harts_[operation.hart]->put_current(now, reason);
     }
     return std::nullopt;
-}
-
-std::optional<std::string> Twin::wake_plainly(const Operation& operation, bool& was_taken) {
-    const Instant now = Instant::from_ns(now_.ns() - operation.late);
-    Instant event;
-    was_taken = queues_[operation.hart]->wake_plainly(*slots_[operation.task].entity, now, event);
-    if (!was_taken) {
-        ++plain_.refused;
-        return std::nullopt;
-    }
-    ++plain_.wakes;
-    harts_[operation.hart]->enqueue(*slots_[operation.task].task, now, EnqueueReason::Wake);
-    return differ("event after a wake-up", operation.hart, event.ns(),
-                  harts_[operation.hart]->next_event(now).ns());
-}
-
-// What follows comes at once or somewhat later: the waiting of the one that runs, or whatever is next.
-std::optional<std::string> Twin::wake_later(const Operation& operation, bool& was_taken) {
-    if (operation.amount / 2 % 2 == 0) {
-        return std::nullopt;
-    }
-    const Instant now = Instant::from_ns(now_.ns() - operation.late);
-    Entity& entity = *slots_[operation.task].entity;
-    Instant event;
-    was_taken = queues_[operation.hart]->wake_later(entity, now, event);
-    if (!was_taken) {
-        return std::nullopt;
-    }
-    ++plain_.put_off;
-    harts_[operation.hart]->enqueue(*slots_[operation.task].task, now, EnqueueReason::Wake);
-    if (event > harts_[operation.hart]->next_event(now)) {
-        return "an event after a wake-up that was put off comes too late";
-    }
-    put_off_ = &entity;
-    if (operation.amount / 4 % 2 == 0) {
-        return std::nullopt;
-    }
-    // Mostly soon; a late one, or a time that goes backwards, now and then.
-    now_ +=
-        Duration::nanoseconds(operation.amount / 8 % 2 == 0 ? operation.amount % 30'000 : operation.amount);
-    was_taken = false;
-    auto found = switch_plainly(operation, PutReason::Block, was_taken);
-    plain_.hand_overs += was_taken ? 1 : 0;
-    was_taken = true;
-    catch_up();
-    return found;
-}
-
-void Twin::catch_up() {
-    for (const auto& queue : queues_) {
-        queue->catch_up();
-    }
-    put_off_ = nullptr;
-}
-
-// Half of the switches, where this is what they are for. Null: it is no such case.
-Entity* Twin::switch_at_once(const Operation& operation, PutReason reason, Instant now, Instant& event) {
-    RunQueue& queue = *queues_[operation.hart];
-    if (operation.amount / 16 % 2 == 0 || !queue.is_usual(now)) {
-        return nullptr;
-    }
-    Entity* next = nullptr;
-    if (reason == PutReason::Yield) {
-        Entity* const other = queue.only_waiting();
-        next = other != nullptr ? queue.yield_at_once(*other, now, event) : queue.yield_among(now, event);
-        (other != nullptr ? plain_.at_once : plain_.among) += next != nullptr ? 1 : 0;
-        return next;
-    }
-    next = queue.put_off();
-    if (next == nullptr || shape_.harts != 1 ||
-        queue.hand_over_at_once(*next, now) == RunQueue::Turn::Refused) {
-        return nullptr;
-    }
-    event = Instant::never();
-    ++plain_.at_once;
-    return next;
-}
-
-std::optional<std::string> Twin::switch_plainly(const Operation& operation, PutReason reason,
-                                                bool& was_taken) {
-    const Instant now = Instant::from_ns(now_.ns() - operation.late);
-    RunQueue::Step step;
-    const Entity* const before = queues_[operation.hart]->current();
-    step.pick.entity = switch_at_once(operation, reason, now, step.event);
-    step.pick.switched = step.pick.entity != before;
-    was_taken = step.pick.entity != nullptr || queues_[operation.hart]->switch_plainly(now, reason, step);
-    if (!was_taken) {
-        ++plain_.refused;
-        return std::nullopt;
-    }
-    ++plain_.switches;
-    harts_[operation.hart]->put_current(now, reason);
-    const auto reference = harts_[operation.hart]->pick_next(now);
-    if (auto found = differ("pick", operation.hart, id_of(step.pick.entity),
-                            reference.task == nullptr ? kNobody : reference.task->id)) {
-        return found;
-    }
-    if (auto found = differ("switched", operation.hart, step.pick.switched, reference.switched)) {
-        return found;
-    }
-    return differ("event after a switch", operation.hart, step.event.ns(),
-                  harts_[operation.hart]->next_event(now).ns());
 }
 
 // Half of those who have nobody to yield to do it the short way, the others as if there were someone.
