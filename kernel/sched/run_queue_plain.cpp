@@ -247,7 +247,17 @@ bool RunQueue::foresee(Instant now) {
         static_assert(kMaxCpus < 1U << 8U);
         usual_stamp_ += 1U << 8U;
     }
-    const std::uint32_t weight = kClassTable[index].weight;
+    const ClassRow& row = kClassTable[index];
+    const std::uint32_t weight = row.weight;
+    // A request of the only class that ends begins anew, to nobody's benefit, where charge() would have it do
+    // so: at `now`, up to which the accounts are brought next. (A boost is charged in parts.)
+    if (now > clock_ && now - clock_ < kChargeChunk && !current_->is_boosted_) {
+        std::uint64_t rest = member.carry;
+        const VirtualTime vt = member.vt + advance(now - clock_, capacity_, weight, rest);
+        if (!is_before(vt, member.request_end)) {
+            member.request_end = member.deadline = vt + span_of(row.class_request, weight);
+        }
+    }
     const Duration to_end = time_to_advance(member.request_end - member.vt, capacity_, weight, member.carry);
     const Duration to_tidying =
         time_to_advance(oldest_empty_ + kFarBehind - member.vt, capacity_, weight, member.carry);
