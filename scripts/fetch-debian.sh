@@ -46,7 +46,7 @@ apt_get() {
 # release whole under its other name.
 for name in "$suite" stable; do
     echo "deb [arch=$architecture signed-by=$keyring] $mirror $name main" >"$work/sources.list"
-    if apt_get update && grep -qx "Codename: $suite" "$work"/lists/*_dists_"$name"_InRelease; then
+    if apt_get update && { [ "$name" = "$suite" ] || grep -qx "Codename: $suite" "$work"/lists/*_dists_"$name"_InRelease; }; then
         break
     elif [ "$name" = stable ]; then
         echo "fetch-debian.sh: $mirror has no complete '$suite' at present" >&2

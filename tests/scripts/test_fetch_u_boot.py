@@ -14,6 +14,11 @@ APT_GET = """#!/bin/sh
 echo "$@" >>{folder}/calls
 for package; do :; done
 case "$*" in
+*" update")
+    lists=$(for word; do case "$word" in Dir::State::Lists=*) echo "${{word#*=}}" ;; esac; done)
+    sources=$(for word; do case "$word" in Dir::Etc::SourceList=*) echo "${{word#*=}}" ;; esac; done)
+    grep -q " {broken} main" "$sources" && {{ echo "E: Mirror sync in progress?" >&2; exit 100; }}
+    printf 'Suite: stable\nCodename: {codename}\n' >"$lists/mirror_dists_stable_InRelease" ;;
 *" download "*)
     mkdir -p tree/DEBIAN tree/usr/lib/u-boot/{board}
     printf 'Package: p\\nVersion: 1\\nArchitecture: all\\nMaintainer: m\\nDescription: d\\n' >tree/DEBIAN/control
@@ -29,9 +34,11 @@ class FetchTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def fetch(self, *arguments, board="starfive_visionfive2", files="u-boot-spl.bin.normal.out u-boot.itb"):
+    def fetch(self, *arguments, board="starfive_visionfive2", files="u-boot-spl.bin.normal.out u-boot.itb", broken="none",
+              codename="trixie"):
         tool = self.folder / "apt-get"
-        tool.write_text(APT_GET.format(folder=self.folder, board=board, files=files), encoding="ascii")
+        tool.write_text(APT_GET.format(folder=self.folder, board=board, files=files, broken=broken, codename=codename),
+                        encoding="ascii")
         tool.chmod(0o755)
         return subprocess.run([ROOT / "scripts/flash/fetch-u-boot.sh", *arguments], text=True, capture_output=True, check=False,
                               env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}",
@@ -59,6 +66,16 @@ class FetchTest(unittest.TestCase):
         done = self.fetch("qemu", board="qemu-riscv64_smode", files="u-boot.bin")
         self.assertEqual((done.returncode, done.stdout), (0, f"{self.folder}/cache/u-boot-qemu-trixie\n"))
         self.assertEqual(self.calls()[1].split()[-1], "u-boot-qemu")
+
+    def test_a_mirror_that_is_being_brought_up_to_date(self):
+        done = self.fetch(broken="trixie")
+        self.assertEqual((done.returncode, done.stdout), (0, f"{self.folder}/cache/u-boot-starfive-trixie\n"))
+        self.assertEqual([call.split()[-1] for call in self.calls()], ["update", "update", "u-boot-starfive"])
+
+    def test_another_release_of_that_name(self):
+        done = self.fetch(broken="trixie", codename="forky")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("has no complete 'trixie' at present", done.stderr)
 
     def test_a_package_without_the_file(self):
         done = self.fetch(files="u-boot.itb")
