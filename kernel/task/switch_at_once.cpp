@@ -28,7 +28,8 @@ namespace kernel::task {
 
 // Whether nothing is to be done for a task before it runs on but to load its registers, those for floating
 // point not among them.
-[[gnu::always_inline]] static inline bool is_ready_to_go(const Hart& hart, const Task& task) {
+[[gnu::always_inline]] static inline bool is_ready_to_go(const Hart& hart,
+                                                         const Task& task) NO_THREAD_SAFETY_ANALYSIS {
     return task.exit_work.load(std::memory_order_relaxed) == 0 && task.resume == nullptr &&
            &task.process() == hart.served && task.process().space_or_null() == hart.space &&
            task.fp_epoch == hart.fp_epoch;
