@@ -369,13 +369,13 @@ namespace {
         if (drain_inbox(hart) || hart.recheck) {
             hart.recheck = true;
             // One instant for all of it: every reading of the clock would be one more accounting.
-            const Instant now = arch::now();
+            Instant now = arch::now();
             if (may_have_expired_timers(hart, now) && expire_timers(hart, now)) {
                 take_pending_interrupts();  // more are due: look at the rest of the world in between
                 continue;
             }
-            if (hart.current != nullptr) {
-                linger(hart, *hart.current, now);
+            if (hart.current != nullptr && linger(hart, *hart.current, now)) {
+                now = arch::now();  // others went on meanwhile
             }
             choose(hart, now);
         } else if (hart.current == nullptr) {

@@ -34,23 +34,24 @@ bool may_linger(Hart& hart, const Task& task, Instant now) {
 
 }  // namespace
 
-void linger(Hart& hart, const Task& task, Instant now) {
+bool linger(Hart& hart, const Task& task, Instant now) {
     const auto is_waiting = [&task] {
         return task.run_state.load(std::memory_order_acquire) == RunState::Blocking;
     };
     // A wait with a deadline is mostly for that.
     if (has_one_hart || hart.has_company || hart.timer_is_new || !is_waiting() || !is_other_hart_awake() ||
         !takes_short_cuts() || !may_linger(hart, task, now)) {
-        return;
+        return false;
     }
     Instant until = now;
     for (Duration step = kFirstStep; step <= kLastStep; step = step + step) {
         until = until + step;
         arch::rest_until(until);
         if (!is_waiting() || (arch::pending_interrupts() & ~arch::kPendingTimer) != 0) {
-            return;
+            return true;
         }
     }
+    return true;
 }
 
 }  // namespace kernel::task

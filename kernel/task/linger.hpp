@@ -16,11 +16,11 @@
 
 namespace kernel::task {
 
-// Returns when the task's wait has ended (RunState::Woken), an interrupt is pending, or the moment is over;
-// at once when another hart cannot end the wait soon, or this one has something else to do. For the others
-// the hart runs the task meanwhile: what they send here interrupts. Not with neuron.paths=general. Pre: the
-// task is current, on its way out of the kernel, `now` was read since it entered; no lock is held. Post: the
-// timer is set anew before the hart leaves the kernel.
-void linger(Hart& hart, const Task& task, Instant now);
+// False: it returned at once. Returns when the task's wait has ended (RunState::Woken), an interrupt is
+// pending, or the moment is over; at once when another hart cannot end the wait soon, or this one has
+// something else to do. For the others the hart runs the task meanwhile: what they send here interrupts. Not
+// with neuron.paths=general. Pre: the task is current, on its way out of the kernel, `now` was read since it
+// entered; no lock is held. Post: the timer is set anew before the hart leaves the kernel.
+[[nodiscard]] bool linger(Hart& hart, const Task& task, Instant now);
 
 }  // namespace kernel::task
