@@ -294,6 +294,57 @@ TEST(Statistics, IncludeTheStretchThatIsGoingOn) {
     EXPECT_EQ(stat.sleep_ns, 3'000'000U);
 }
 
+// Its bucket holds 20 ms when it wakes after 400 ms: so long it is boosted of the 30 ms it works.
+TEST(Statistics, BoostedTimeIsCountedWhileItRunsAndKept) {
+    Machine machine;
+    Task& burst = machine.add(make(PerfBurst), {.work = 30_ms, .rest = 400_ms, .first_wake = 400_ms});
+    const auto boosted_at = [&](Duration time) {
+        machine.run_until(at(time));
+        nexus_abi::sched_stat stat;
+        burst.entity.fill_stat(machine.now(), stat);
+        return stat.perfburst_ns;
+    };
+    EXPECT_EQ(boosted_at(400_ms), 0U);
+    EXPECT_EQ(boosted_at(405_ms), 5'000'000U);
+    EXPECT_EQ(boosted_at(425_ms), 20'000'000U);
+    EXPECT_EQ(boosted_at(829_ms), 20'000'000U);
+    EXPECT_EQ(boosted_at(835_ms), 25'000'000U);
+}
+
+TEST(Statistics, AHartsSwitchesAreThoseOfItsTasks) {
+    Machine machine;
+    Task& first = machine.add_hog(Normal, 100);
+    Task& second = machine.add_hog(Normal, 100);
+    Task& sleeper = machine.add(make(Normal), {.work = 1_ms, .rest = 2_ms});
+    machine.run_for(100_ms);
+    const auto use = machine.queue().use(machine.now());
+    std::uint64_t voluntary = 0;
+    std::uint64_t involuntary = 0;
+    for (const Task* task : {&first, &second, &sleeper}) {
+        voluntary += task->entity.statistics().switches_voluntary;
+        involuntary += task->entity.statistics().switches_involuntary;
+    }
+    EXPECT_GT(voluntary, 10U);
+    EXPECT_GT(involuntary, 10U);
+    EXPECT_EQ(use.voluntary, voluntary);
+    EXPECT_EQ(use.involuntary, involuntary);
+    EXPECT_EQ(use.runtime, 100_ms);
+}
+
+TEST(Rates, APaceIsAWeightTimesItsMasksFactorWithinBounds) {
+    kernel::sched::RateTable table;
+    const CpuMask narrow = CpuMask::from_bits(1);
+    const CpuMask wide = CpuMask::from_bits(3);
+    table.count = 1;
+    table.whole = 5000;
+    table.rows[0] = {.mask = narrow, .factor = kernel::sched::RateTable::kFactorOne / 2};
+    EXPECT_EQ(table.pace_of(1000, narrow), 500U);
+    EXPECT_EQ(table.pace_of(1000, wide), 1000U) << "not in the table";
+    EXPECT_EQ(table.pace_of(5000, wide), 5000U);
+    EXPECT_EQ(table.pace_of(5001, wide), 5000U) << "nobody uses more than a hart";
+    EXPECT_EQ(table.pace_of(1, narrow), 1U) << "nobody stands still";
+}
+
 // An auditor that cannot fail proves nothing.
 TEST(AuditorTest, SeesWhatIsWrong) {
     Machine machine;

@@ -25,7 +25,15 @@ TEST(Donation, RaisesAWaitingTaskAtOnce) {
     EXPECT_EQ(owner.entity.effective(), Interactive);
     EXPECT_EQ(owner.entity.attributes.qos_class, Idle);
     EXPECT_EQ(owner.entity.state(), TaskState::Running);
+    const auto is_donated = [&owner, &machine] {
+        nexus_abi::sched_stat stat;
+        owner.entity.fill_stat(machine.now(), stat);
+        EXPECT_EQ((stat.flags & nexus_abi::kStatDonated) != 0, owner.entity.is_donated());
+        return owner.entity.is_donated();
+    };
+    EXPECT_TRUE(is_donated());
     machine.end_donation(owner);
+    EXPECT_FALSE(is_donated());
     EXPECT_EQ(owner.entity.effective(), Idle);
     EXPECT_EQ(owner.entity.state(), TaskState::Queued);
     machine.expect_exact_accounts();

@@ -160,6 +160,30 @@ TEST_F(LimitsOf, LowerWhatIsThereAtOnce) {
     EXPECT_FALSE(next->attributes.affinity_broken);
 }
 
+// Each by itself, from limits that are none of a task's first ones.
+TEST_F(LimitsOf, WhatIsNamedIsKeptAndTheRestStays) {
+    const Limits before{.class_ceiling = PerfBurst,
+                        .shares_ceiling = 700,
+                        .affinity_limit = CpuMask::from_bits(0b1111),
+                        .group_ceiling = 30};
+    const auto limited = [&](std::uint64_t field) {
+        attr.fields = field;
+        return apply_limits(make(Normal), *parse_limits(attr), authority(true, before))->limits;
+    };
+    Limits after = before;
+    after.class_ceiling = Normal;
+    EXPECT_EQ(limited(abi::kFieldClass), after);
+    after = before;
+    after.shares_ceiling = 200;
+    EXPECT_EQ(limited(abi::kFieldShares), after);
+    after = before;
+    after.affinity_limit = CpuMask::from_bits(0b0110);
+    EXPECT_EQ(limited(abi::kFieldAffinity), after);
+    after = before;
+    after.group_ceiling = 50;
+    EXPECT_EQ(limited(abi::kFieldGroup), after);
+}
+
 TEST_F(LimitsOf, NeverRaise) {
     const Attributes before = make(Idle, 10);
     const auto next = apply_limits(before, *parse_limits(attr), authority(true));
