@@ -3,6 +3,7 @@
 // as one sequence of bytes. Concurrency: lives on the stack of the hart that handles the call.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -18,10 +19,12 @@ class UserBuffers {
   public:
     static constexpr std::uint32_t kMaxVectors = 1024;  // UIO_MAXIOV
 
+    // NOLINTBEGIN(cppcoreguidelines-pro-type-member-init): of ahead_ only what was read is looked at
     UserBuffers(AddressSpace& space, VirtAddr start, std::uint64_t bytes)
         : space_{space}, at_{start}, left_{bytes} {}
     UserBuffers(AddressSpace& space, nexus_abi::In<nexus_abi::iovec> vectors, std::uint32_t count)
         : space_{space}, vectors_{vectors}, vectors_left_{count} {}
+    // NOLINTEND(cppcoreguidelines-pro-type-member-init)
 
     // A contiguous part; bytes == 0: the end.
     struct Piece {
@@ -58,6 +61,9 @@ class UserBuffers {
     [[nodiscard]] AddressSpace& space() const { return space_; }
 
   private:
+    // Reads the next vectors, so that a thousand of them are not looked up one by one: in a debug kernel that
+    // takes a millisecond.
+    [[nodiscard]] Result<void> look_ahead();
     // Goes to the next vector that is not empty, if there is one.
     [[nodiscard]] Result<void> next_vector();
     [[nodiscard]] Result<void> pass_over(std::uint64_t bytes);
@@ -68,6 +74,10 @@ class UserBuffers {
     std::uint32_t vectors_left_{0};
     VirtAddr at_;
     std::uint64_t left_{0};  // of the current buffer
+    // Vectors read before their turn: [seen_, known_) are still to come, and counted in vectors_left_.
+    std::uint32_t seen_{0};
+    std::uint32_t known_{0};
+    std::array<nexus_abi::iovec, 16> ahead_;
 };
 
 }  // namespace kernel::mm

@@ -143,20 +143,24 @@ bool race_vectors() {
     return is_good;
 }
 
-// The kernel changes them itself: what is read makes the second vector empty.
+// The kernel changes them itself: what is read makes a later vector empty, one that it has not read ahead.
 bool read_into_vectors() {
     std::array<int, 2> ends{};
-    std::array<iovec, 2> vectors{};
+    std::array<iovec, 64> vectors{};
+    constexpr int kCount = vectors.size();
+    iovec& later = vectors.back();
     const int counter = eventfd(0x10000, 0);
     const std::array<char, 20> zeros{};
     if (pipe(ends.data()) != 0 || counter < 0 || write(ends[1], zeros.data(), zeros.size()) != 20) {
         return false;
     }
-    vectors = {iovec{&vectors[1], sizeof(iovec)}, iovec{vectors.data(), sizeof(iovec)}};
-    bool is_good = readv(ends[0], vectors.data(), 2) == sizeof(iovec);
+    vectors[0] = {&later, sizeof(iovec)};
+    later = {vectors.data(), sizeof(iovec)};
+    bool is_good = readv(ends[0], vectors.data(), kCount) == sizeof(iovec);
     // The first two bytes of the number are zero.
-    vectors = {iovec{&vectors[1].iov_len, 2}, iovec{vectors.data(), sizeof(iovec)}};
-    is_good = is_good && refused(readv(counter, vectors.data(), 2), EINVAL);
+    vectors[0] = {&later.iov_len, 2};
+    later = {vectors.data(), sizeof(iovec)};
+    is_good = is_good && refused(readv(counter, vectors.data(), kCount), EINVAL);
     close(ends[0]);
     close(ends[1]);
     close(counter);
