@@ -117,8 +117,4 @@ echo "$name: ${SECONDS} s, log ${log#"$root"/}"
 status=0
 python3 "$root/tools/uart_check.py" "$log" "${check[@]}" || status=$?
 echo "$name: ${verdicts[status]-checker failed}"
-if [ "$status" -ne 0 ] && [ -f "$log" ]; then
-    echo "last lines of the log:"
-    tail -n 15 "$log"
-fi
 exit "$status"

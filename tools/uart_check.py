@@ -235,6 +235,12 @@ def panic_rows(lines):
     return [Row("kernel panic", "PANIC", line) for line in lines if PANIC_LINE.match(line)]
 
 
+def last_words(lines, count=15):
+    """What to show of a run that went wrong: its last lines, or the whole report of a panic with what led to it."""
+    panic = next((number for number, line in enumerate(lines) if PANIC_LINE.match(line)), None)
+    return lines[-count:] if panic is None else lines[max(0, panic - count):]
+
+
 def fail_rows(lines):
     return [Row(f"{match[1]}: {match['name']}", "FAIL", match["detail"] or "")
             for line in lines if (match := RESULT_LINE.match(line)) and match["result"] == "FAIL"]
@@ -329,6 +335,9 @@ def main(arguments):
     shown = Report(report.failed(), report.code) if options.quiet else report
     if shown.rows:
         print(table(shown))
+    if report.code != PASS:
+        print("last lines of the log:")
+        print("\n".join(last_words(clean(text))))
     return report.code
 
 

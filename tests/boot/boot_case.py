@@ -51,7 +51,7 @@ def main(arguments):
         print(f"boot_case: {sentence}")
     if wrong:
         print(f"log {run_options.log}:")
-        print("\n".join(lines[-40:]))
+        print("\n".join(uart_check.last_words(lines, 40)))
     return 1 if wrong else 0
 
 

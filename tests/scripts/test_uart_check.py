@@ -81,6 +81,13 @@ class CheckTest(unittest.TestCase):
         report = check(GOOD.replace("ok 2 - aff", "not ok 2 - aff").replace("pass=2 fail=0", "pass=1 fail=1"))
         self.assertEqual(report.code, uart_check.FAIL)
 
+    def test_a_panic_is_shown_from_its_first_line_on(self):
+        before = [f"line {number}" for number in range(30)]
+        lines = [*before, "KERNEL PANIC begin", "CHECK failed: x"] + ["registers"] * 50 + ["KERNEL PANIC end"]
+        self.assertEqual(uart_check.last_words(lines, 2)[:4], [*before[-2:], *lines[30:32]])
+        self.assertEqual(uart_check.last_words(lines, 2)[-1], "KERNEL PANIC end")
+        self.assertEqual(uart_check.last_words(before, 2), before[-2:])
+
     def test_panic_before_everything(self):
         report = check(GOOD.split("SELFTEST: aff")[0] + "KERNEL PANIC: CHECK failed\n", timed_out=True)
         self.assertEqual(report.code, uart_check.PANIC)
