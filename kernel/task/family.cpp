@@ -90,6 +90,7 @@ void tell_child_changed(Process& parent, Process& child) REQUIRES(family_lock())
 Ref<ProcessGroup> forget_child(Process& parent, Process& child) REQUIRES(family_lock()) {
     unlink_child(child);
     child.parent_pid.store(0, std::memory_order_relaxed);
+    child.is_collected.store(true, std::memory_order_release);
     wake_waits_for(parent, child, false);
     Ref<ProcessGroup> group = leave_group(child);
     child.leader.reset();
@@ -279,6 +280,7 @@ ReapOutcome reap_child(Process& parent, const ChildQuery& query, Task* wait_in, 
     parent.zombies.remove(*ended);
     unlink_child(*ended);
     ended->parent_pid.store(0, std::memory_order_relaxed);
+    ended->is_collected.store(true, std::memory_order_release);
     wake_waits_for(parent, *ended, false);
     leader = std::move(ended->leader);
     group = leave_group(*ended);

@@ -225,9 +225,17 @@ std::uint64_t process_births() {
     return births.load(std::memory_order_relaxed);
 }
 
+namespace {
+
+bool is_collected(Task& task) {
+    return task.process().is_collected.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
 Ref<Task> find_task(TaskId id) {
     Ref<Task> task = lookup_task(id);
-    if (task && task->run_state.load(std::memory_order_acquire) == RunState::Dead) {
+    if (task && (task->run_state.load(std::memory_order_acquire) == RunState::Dead || is_collected(*task))) {
         return {};
     }
     return task;
@@ -235,7 +243,7 @@ Ref<Task> find_task(TaskId id) {
 
 Ref<Process> find_process(TaskId pid) {
     const Ref<Task> task = lookup_task(pid);
-    if (!task || task->process().pid() != pid) {
+    if (!task || task->process().pid() != pid || is_collected(*task)) {
         return {};
     }
     return Ref<Process>::share(task->process());

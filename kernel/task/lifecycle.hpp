@@ -20,9 +20,10 @@ namespace kernel::task {
 
 // ---- Finding (table rank: TaskTable) ----
 
-// The live task with this id; a pid names the process's first task. Empty when there is none or it has ended.
+// The live task with this id; a pid names the process's first task. Empty when there is none or it has ended:
+// of a process that was waited for nobody is found, as soon as the wait returns.
 [[nodiscard]] Ref<Task> find_task(TaskId id);
-// The process with this pid, zombies included. Empty when there is none.
+// The process with this pid, zombies included. Empty when there is none, or it was waited for.
 [[nodiscard]] Ref<Process> find_process(TaskId pid);
 [[nodiscard]] std::uint32_t process_count();
 // How many there ever were.

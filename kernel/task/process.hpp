@@ -192,6 +192,9 @@ class alignas(64) Process : public RefCounted<Process> {
     ListNode zombie_node;                                   // on parent->zombies
     IntrusiveList<Process, &Process::zombie_node> zombies;  // children that ended, the oldest end first
     bool is_zombie{false};
+    // Nothing is left to wait for, and its pid names nobody, though its last thread may still be on its way
+    // out and others may hold it. Readable without the lock.
+    std::atomic<bool> is_collected{false};
     ListNode change_node;                                   // on parent->changed
     IntrusiveList<Process, &Process::change_node> changed;  // children whose change is not None
     ChildChange change{ChildChange::None};

@@ -323,6 +323,25 @@ TEST_F(Processes, AWaitEndsWithItsChildOrASignal) {
         << "a child has no say over its parent without the right";
 }
 
+// Others may still hold it, as whoever has a file of it in /proc open does, or its hart on its last steps.
+TEST_F(Processes, NobodyIsFoundByThePidOfWhoWasWaitedFor) {
+    task::Task& child = fork();
+    EXPECT_EQ(call_as(child, Syscall::exit_group, 0), std::nullopt);
+    EXPECT_EQ(call(Syscall::kill, pid(child), 0), 0) << "not waited for yet";
+    EXPECT_EQ(wait_for(self(), child), 0);
+    EXPECT_EQ(call(Syscall::kill, pid(child), 0), error(Error::NoProcess));
+    EXPECT_EQ(call(Syscall::tkill, pid(child), 0), error(Error::NoProcess));
+    EXPECT_EQ(call(Syscall::getpgid, pid(child)), error(Error::NoProcess));
+}
+
+TEST_F(Processes, WhoIsNotWaitedForIsNotFoundEither) {
+    put(kOut, nexus_abi::kernel_sigaction{.handler = 1, .flags = 0, .mask = 0});  // SIG_IGN
+    EXPECT_EQ(call(Syscall::rt_sigaction, kSigChild, kOut, 0, 8), 0);
+    task::Task& child = fork();
+    EXPECT_EQ(call_as(child, Syscall::exit_group, 0), std::nullopt);
+    EXPECT_EQ(call(Syscall::kill, pid(child), 0), error(Error::NoProcess));
+}
+
 TEST_F(Processes, ProcessGroupsAreWaitedForAndKilledTogether) {
     task::Task& first = fork();
     task::Task& second = fork();
