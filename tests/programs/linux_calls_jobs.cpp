@@ -56,6 +56,17 @@ void stops_by(pid_t pid, int signal) {
     equal("by the signal", status, signal << 8 | 0x7f);
 }
 
+// Until sigsuspend() with the mask it returns: else the signal might come, and be forgotten, before the wait
+// for it begins.
+sigset_t hold_back(int signal) {
+    sigset_t before{};
+    sigset_t blocked{};
+    sigemptyset(&blocked);
+    sigaddset(&blocked, signal);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    return before;
+}
+
 [[noreturn]] void pause_for_ever() {
     while (true) {
         pause();
@@ -302,8 +313,9 @@ void go_on_with_calls() {
     Line ready;
     const pid_t handler = child([&] {
         signal(SIGCONT, &count_continue);
+        const sigset_t before = hold_back(SIGCONT);
         ready.say();
-        fails("a handler of SIGCONT interrupts", pause(), EINTR);
+        fails("a handler of SIGCONT interrupts", sigsuspend(&before), EINTR);
         equal("it ran", continues.load(), 1);
     });
     ready.hear();
@@ -506,8 +518,9 @@ void hear_of_abandonment() {
         const pid_t job = child([&] {
             setpgid(0, 0);
             signal(SIGHUP, [](int) {});
+            const sigset_t before = hold_back(SIGHUP);
             ready.say();
-            pause();
+            sigsuspend(&before);
             hung_up.say();
         });
         ready.hear();
