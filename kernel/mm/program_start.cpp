@@ -144,6 +144,7 @@ Result<PhysAddr> AddressSpace::plan_start(FileObject& file, const ProgramStart& 
     StartPlan& plan = *new (phys_to_virt(frame)) StartPlan{};
     plan.made_of = made_of;
     bool is_first = true;
+    const ProgramStart::Written written = start.written();
     for_each_start_mapping(file, start, [&](const Mapping& mapping, VirtAddr first, VirtAddr end) {
         if (is_first) {
             plan.first_entry = ProgramStart::index_of(first) / PteSlot::kLine * PteSlot::kLine;
@@ -152,7 +153,7 @@ Result<PhysAddr> AddressSpace::plan_start(FileObject& file, const ProgramStart& 
         // Nothing is written to by way of these: see map_neighbours().
         const Pte model = Pte::leaf(PhysAddr{0}, mapping.protection, PageOwner::User, true).as_lasting();
         const auto is_planned = [&](VirtAddr page) {
-            return mapping.protection.write && start.is_written(page);
+            return mapping.protection.write && written.contains(page);
         };
         const VirtAddr files_end = std::min(end, mapping.whole_pages_end());
         if (first < files_end) {

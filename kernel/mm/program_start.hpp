@@ -74,15 +74,32 @@ class ProgramStart {
         if ((written_[index / 64].load(std::memory_order_relaxed) & bit) == 0 &&
             count_.load(std::memory_order_relaxed) < StartPlan::kMaxPages &&
             (written_[index / 64].fetch_or(bit, std::memory_order_relaxed) & bit) == 0) {
-            count_.fetch_add(1, std::memory_order_relaxed);
+            count_.fetch_add(1, std::memory_order_release);
         }
     }
-    [[nodiscard]] bool is_written(VirtAddr page) const {
-        const std::uint32_t index = index_of(page);
-        return (written_[index / 64].load(std::memory_order_relaxed) >> (index % 64) & 1) != 0;
+    [[nodiscard]] bool is_written(VirtAddr page) const { return written().contains(page); }
+    // The pages noted so far: a copy, for who asks for one page more than once, as others are noted
+    // meanwhile. Those that changes() counts are among them, if it was asked before.
+    class Written {
+      public:
+        [[nodiscard]] bool contains(VirtAddr page) const {
+            const std::uint32_t index = index_of(page);
+            return (bits_[index / 64] >> (index % 64) & 1) != 0;
+        }
+
+      private:
+        friend class ProgramStart;
+        std::array<std::uint64_t, kTableEntries / 64> bits_{};
+    };
+    [[nodiscard]] Written written() const {
+        Written copy;
+        for (std::size_t i = 0; i < written_.size(); ++i) {
+            copy.bits_[i] = written_[i].load(std::memory_order_relaxed);
+        }
+        return copy;
     }
     // Changes with every page noted. Atomic.
-    [[nodiscard]] std::uint32_t changes() const { return count_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint32_t changes() const { return count_.load(std::memory_order_acquire); }
 
     [[nodiscard]] VirtAddr start() const { return VirtAddr{span_ << level_shift(1)}; }
     [[nodiscard]] VirtAddr end() const { return VirtAddr{(span_ + 1) << level_shift(1)}; }

@@ -165,6 +165,37 @@ TEST_F(ProgramStartTest, KeepsTheFirstPagesOnly) {
     EXPECT_EQ(other.changes(), 0U);
 }
 
+// Another hart runs the program already: its store comes after the page was found to be one to share.
+ProgramStart* running_start = nullptr;
+int allocations_until_store = 0;
+
+bool store_meanwhile() {
+    if (allocations_until_store > 0 && --allocations_until_store == 0) {
+        running_start->note_written(kData + 2 * kPageSize);
+    }
+    return true;  // no allocation fails
+}
+
+TEST_F(ProgramStartTest, APageWrittenWhileThePlanIsMadeIsPlannedOnce) {
+    map_image();
+    ASSERT_TRUE(space().handle_fault(kData + 2 * kPageSize, Access::Read).ok());
+    clear();
+    start().note_written(kData);
+    map_image();
+    running_start = &start();
+    allocations_until_store = 2;  // the plan, and what the file has of the first page
+    fail_allocations_at_random(1, &store_meanwhile);
+    map_start();
+    stop_failing_allocations();
+    EXPECT_TRUE(start().is_written(kData + 2 * kPageSize));
+    space().check_invariants();
+    expect_contents();
+    clear();
+    map_image();
+    map_start();
+    EXPECT_TRUE(pte_of(kData + 2 * kPageSize).lets_user(Access::Write)) << "known from the next run on";
+}
+
 // Without memory what is left is mapped by faults.
 TEST_F(ProgramStartTest, LeavesToFaultsWhatThereIsNoMemoryFor) {
     map_image();
