@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -29,6 +30,29 @@ std::uint64_t runtime_of(std::int32_t tid) {
     return stat.ok() ? stat->runtime_ns : 0;
 }
 
+// Spins on the thread's own processor time. What it was charged from one look to the next is some
+// microseconds, unless the machine below the kernel stood still meanwhile: then it was charged for nothing,
+// and the times of two threads do not compare.
+class Spin {
+  public:
+    void look() {
+        const std::uint64_t now = runtime_of(0);
+        longest_ = std::max(longest_, now - last_);
+        last_ = now;
+    }
+    [[nodiscard]] std::uint64_t spent() const { return last_ - begin_; }
+    [[nodiscard]] std::uint64_t longest() const { return longest_; }
+
+  private:
+    std::uint64_t begin_{runtime_of(0)};
+    std::uint64_t last_{begin_};
+    std::uint64_t longest_{0};
+};
+// What was charged for nothing counts, so the next ones catch up: one standstill more or less is what it may
+// add to a thread. Bystanders get a quarter of the owner's 20 ms, and with this less than all of it.
+constexpr double kLongestStandstillMs = 10;
+constexpr int kAttempts = 5;
+
 // Every thread of the inversion: on hart 0, in its class from its first useful step on.
 void be(QosClass qos_class) {
     if (!sched::set_affinity(0, 1).ok() || !sched::set_qos_class(0, qos_class).ok()) {
@@ -41,6 +65,7 @@ struct Measured {
     double owner_ms{0};       // what the owner ran meanwhile
     double bystanders_ms{0};  // what the Normal ones ran meanwhile
     QosClass owner_class{};   // the owner's effective class during the wait
+    double standstill_ms{0};  // the longest that one of them was charged for nothing
 };
 
 Measured invert(int protocol) {
@@ -56,6 +81,12 @@ Measured invert(int protocol) {
     std::atomic<std::int32_t> waiter_tid{0};
     std::vector<std::int32_t> hog_tids(kHogs);
     std::vector<std::thread> threads;
+    std::atomic<std::uint64_t> standstill{0};
+    const auto note_standstill = [&](const Spin& spin) {
+        std::uint64_t known = standstill.load();
+        while (known < spin.longest() && !standstill.compare_exchange_weak(known, spin.longest())) {
+        }
+    };
     // What ran by the end of the wait: read by the waiter itself.
     std::uint64_t owner_end = 0;
     std::uint64_t hogs_end = 0;
@@ -71,9 +102,11 @@ Measured invert(int protocol) {
         while (waiter_tid.load() == 0) {
             waiter_tid.wait(0);
         }
-        const std::uint64_t begin = runtime_of(0);
-        while (runtime_of(0) - begin < kSectionNs) {
+        Spin spin;
+        while (spin.spent() < kSectionNs) {
+            spin.look();
         }
+        note_standstill(spin);
         const auto classes = sched::get_qos_class(0);
         measured.owner_class = classes.value_or({}).effective;
         pthread_mutex_unlock(&mutex);
@@ -87,8 +120,11 @@ Measured invert(int protocol) {
             hog_tids[index] = gettid();
             ++ready;
             ready.notify_all();
+            Spin spin;
             while (!is_over.load()) {
+                spin.look();
             }
+            note_standstill(spin);
         });
     }
     for (std::size_t now = ready.load(); now < kHogs; now = ready.load()) {
@@ -126,9 +162,27 @@ Measured invert(int protocol) {
     measured.wait_ms = static_cast<double>(waited_ns) / 1e6;
     measured.owner_ms = static_cast<double>(owner_end - owner_begin) / 1e6;
     measured.bystanders_ms = static_cast<double>(hogs_end - hogs_begin) / 1e6;
-    std::printf("# %s: waited %.1f ms, owner ran %.1f ms, bystanders %.1f ms\n",
+    measured.standstill_ms = static_cast<double>(standstill.load()) / 1e6;
+    std::printf("# %s: waited %.1f ms, owner ran %.1f ms, bystanders %.1f ms; longest standstill %.1f ms\n",
                 protocol == PTHREAD_PRIO_INHERIT ? "inherit" : "none", measured.wait_ms, measured.owner_ms,
-                measured.bystanders_ms);
+                measured.bystanders_ms, measured.standstill_ms);
+    return measured;
+}
+
+bool is_steady(const Measured& measured) {
+    return measured.standstill_ms < kLongestStandstillMs;
+}
+
+// The first attempt on which the machine below did not stand still, or the last one.
+Measured invert_steadily(int protocol) {
+    Measured measured;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        measured = invert(protocol);
+        if (is_steady(measured)) {
+            return measured;
+        }
+    }
+    checks::cannot_judge("the machine below the kernel stands still");
     return measured;
 }
 
@@ -136,13 +190,14 @@ Measured invert(int protocol) {
 // one hart, so the bounds hold however fast the machine is; the owner's 20 ms are some ten requests of each
 // class, so that a request more or less moves neither side over its bound.
 void lend_to_the_owner() {
-    const Measured with = invert(PTHREAD_PRIO_INHERIT);
+    const Measured with = invert_steadily(PTHREAD_PRIO_INHERIT);
     equal("the owner was Interactive", static_cast<int>(with.owner_class),
           static_cast<int>(QosClass::Interactive));
-    truth("bystanders got less than the owner", with.bystanders_ms < with.owner_ms);
-    const Measured without = invert(PTHREAD_PRIO_NONE);
+    truth("bystanders got less than the owner", !is_steady(with) || with.bystanders_ms < with.owner_ms);
+    const Measured without = invert_steadily(PTHREAD_PRIO_NONE);
     equal("without, it was Idle", static_cast<int>(without.owner_class), static_cast<int>(QosClass::Idle));
-    truth("and bystanders got several times as much", without.bystanders_ms > 4 * without.owner_ms);
+    truth("and bystanders got several times as much",
+          !is_steady(without) || without.bystanders_ms > 4 * without.owner_ms);
 }
 
 // The loan ends with the wait, and the owner is what it was.
