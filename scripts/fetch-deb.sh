@@ -33,7 +33,6 @@ directory=$(cd "$directory" && pwd)
 work=$(mktemp -d "$directory/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{lists/partial,archives/partial,parts,download}
-echo "deb [arch=$architecture signed-by=$keyring] $mirror $suite main" >"$work/sources.list"
 : >"$work/status"
 isolated=(-o APT::Architecture="$architecture" -o APT::Architectures="$architecture"
     -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts="$work/parts"
@@ -41,7 +40,19 @@ isolated=(-o APT::Architecture="$architecture" -o APT::Architectures="$architect
     -o Dir::State::Lists="$work/lists" -o Dir::State::status="$work/status"
     -o Dir::Cache="$work" -o Dir::Cache::archives="$work/archives" -o APT::Sandbox::User=
     -o Acquire::Languages=none)
-apt-get -qq "${isolated[@]}" update >&2
+# A mirror that is being brought up to date may have indexes of one day and their list of another. It then often has the
+# release whole under its other name.
+for name in "$suite" stable; do
+    echo "deb [arch=$architecture signed-by=$keyring] $mirror $name main" >"$work/sources.list"
+    if apt-get -qq "${isolated[@]}" update >&2 &&
+        { [ "$name" = "$suite" ] || grep -qx "Codename: $suite" "$work"/lists/*_dists_"$name"_InRelease; }; then
+        break
+    elif [ "$name" = stable ]; then
+        echo "fetch-deb.sh: $mirror has no complete '$suite' at present" >&2
+        exit 1
+    fi
+    rm -rf "$work/lists" && mkdir -p "$work/lists/partial"
+done
 for package in "$@"; do
     # linux-image-riscv64 depends on linux-image-VERSION-riscv64.
     real=$(apt-cache "${isolated[@]}" depends "$package" |
