@@ -9,7 +9,6 @@
 namespace sched_test {
 namespace {
 
-using kernel::sched::Auditor;
 using kernel::sched::EnqueueReason;
 using kernel::sched::PutReason;
 using kernel::sched::Statistics;
@@ -343,33 +342,6 @@ TEST(Rates, APaceIsAWeightTimesItsMasksFactorWithinBounds) {
     EXPECT_EQ(table.pace_of(5000, wide), 5000U);
     EXPECT_EQ(table.pace_of(5001, wide), 5000U) << "nobody uses more than a hart";
     EXPECT_EQ(table.pace_of(1, narrow), 1U) << "nobody stands still";
-}
-
-// An auditor that cannot fail proves nothing.
-TEST(AuditorTest, SeesWhatIsWrong) {
-    Machine machine;
-    machine.add_hog(Normal, 100);
-    Task& waiting = machine.add_hog(Normal, 100);
-    ASSERT_EQ(waiting.entity.state(), TaskState::Queued);
-    const auto rule = [&] {
-        const char* text = Auditor::check(machine.queue()).rule;
-        const std::string whole{text == nullptr ? "" : text};
-        return whole.substr(0, whole.find(":"));
-    };
-    const Attributes good = waiting.entity.attributes;
-    EXPECT_EQ(rule(), "");
-    waiting.entity.attributes.shares = 200;
-    EXPECT_EQ(rule(), "S6");
-    waiting.entity.attributes = good;
-    waiting.entity.attributes.affinity_effective = CpuMask::from_bits(0b10);
-    EXPECT_EQ(rule(), "S4");
-    waiting.entity.attributes.affinity_effective = CpuMask::from_bits(0b11);
-    EXPECT_EQ(rule(), "S2");
-    waiting.entity.attributes = good;
-    waiting.entity.attributes.qos_class = Interactive;
-    EXPECT_EQ(rule(), "S23");
-    waiting.entity.attributes = good;
-    EXPECT_EQ(rule(), "");
 }
 
 // The frame of an empty queue follows another hart's, days ahead if that is where it is. A task that was
