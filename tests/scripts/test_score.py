@@ -80,7 +80,8 @@ class SchemataTest(unittest.TestCase):
         for text in ('log("a < b");', "// a < b", "CHECK(a < b);", "DCHECK_EQ(a + 1, b);", "static_assert(1 < 2);",
                      "constexpr int n = 1 + 2;", "if constexpr (a < b) {\n}", "std::array<int, 4> all;", "const auto s = \"1 < 2\";",
                      "if (trace::is_on(1)) {\n    put(a + b);\n}", "trace::put(a + 1);", "switch (a) {\n    case 4:\n        break;\n}",
-                     "line << \"of \" << a + b;", "#if A < B\nif (a < b) {\n}\n#else\ng(a);\n#endif", "const std::vector<std::pair<int, int>> v;"):
+                     "line << \"of \" << a + b;", "#if A < B\nif (a < b) {\n}\n#else\ng(a);\n#endif", "const std::vector<std::pair<int, int>> v;",
+                     "__extension__ using Wide = unsigned __int128;"):
             self.assertEqual(shown(text), [], text)
         for text in ("enum class E { A = 1, B = 2 };\n", "struct S {\n    int a = 1 + 2;\n};\n", "int global = 1 + 2;\n",
                      "consteval int f() {\n    return 1 + 2;\n}\n"):

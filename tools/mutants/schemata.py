@@ -39,7 +39,8 @@ ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*"}
 ASSIGNMENTS = {"+=": "-=", "-=": "+=", "++": "--", "--": "++"}
 ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<="}
 OPEN = {"(": ")", "[": "]", "{": "}"}
-CONSTANT_HEADS = {"constexpr", "static_assert", "using", "typedef", "asm", "extern", "friend", "goto", "break", "continue"}
+CONSTANT_HEADS = {"constexpr", "static_assert", "using", "typedef", "__extension__", "asm", "extern", "friend", "goto", "break",
+                  "continue"}
 UNEVALUATED = {"sizeof", "alignof", "decltype", "noexcept", "offsetof", "typeid", "requires", "__builtin_offsetof"}
 CHECKS = re.compile(r"(?:D?CHECK(?:_\w+)?|ASSERT\w*|log|log_\w*|LOG\w*|NEURON_TRACE\w*)$")
 
