@@ -284,6 +284,32 @@ TEST(Plic, WithoutRegistersIsNoted) {
             "interrupt-controller@c000000: the interrupt controller lacks reg or interrupts-extended"));
 }
 
+// Files of at most 64 guests, harts named in 14 bits, and a group's bits above a page and within an address
+// (AIA 4.5.16 and the binding riscv,imsics).
+TEST(Imsics, GeometryThatMakesNoAddressIsNoted) {
+    const std::string imsics = "/soc/interrupt-controller@24000000";
+    const auto is_noted = [&](Blob blob, const char* property, std::uint32_t value) {
+        Machine machine;
+        read(blob.set(imsics, property, {value}), machine);
+        const auto noted = problems(machine);
+        return std::ranges::any_of(noted, [](const std::string& text) {
+            return text.ends_with("its riscv,*-index-* properties make no address");
+        });
+    };
+    const Blob plain = Blob::dump("virt-imsic");
+    const Blob grouped = Blob{plain}.set(imsics, "riscv,hart-index-bits", {10});
+    EXPECT_FALSE(is_noted(plain, "riscv,guest-index-bits", 6));
+    EXPECT_TRUE(is_noted(plain, "riscv,guest-index-bits", 7));
+    EXPECT_FALSE(is_noted(plain, "riscv,hart-index-bits", 14));
+    EXPECT_TRUE(is_noted(plain, "riscv,hart-index-bits", 15));
+    EXPECT_FALSE(is_noted(grouped, "riscv,group-index-bits", 4));
+    EXPECT_TRUE(is_noted(grouped, "riscv,group-index-bits", 5));
+    EXPECT_FALSE(is_noted(plain, "riscv,group-index-shift", 12));
+    EXPECT_TRUE(is_noted(plain, "riscv,group-index-shift", 11));
+    EXPECT_FALSE(is_noted(plain, "riscv,group-index-shift", 55));
+    EXPECT_TRUE(is_noted(plain, "riscv,group-index-shift", 56));
+}
+
 TEST(Initrd, NonsenseIsNoted) {
     const std::string problem =
         "chosen: linux,initrd-start: start and end are not one or two cells each with start < end";
