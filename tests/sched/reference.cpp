@@ -471,8 +471,8 @@ Choice Hart::pick_next(Instant now) {
         current_->state = TaskState::Running;
         current_->since = now;
         picked_at_ = now;
-        // The bucket of who is not boosted fills without being looked at, whatever the time says next: a change
-        // of attributes may come with an instant that is already past.
+        // The bucket of who is not boosted fills without being looked at, whatever the time says next: a
+        // change of attributes may come with an instant that is already past.
         if (current_->effective == QosClass::PerfBurst) {
             count_boost(*current_, now);
         }
