@@ -19,9 +19,21 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    # Precompiled headers: what they were made of decides, not when.
+    set(launcher env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
+    set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
+# neuron_precompile(target header...): these are read once for all sources of the target, which include what they use all the
+# same: shipped programs are compiled without. The option spares the cache from reading their text.
+set(NEURON_PRECOMPILED_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+function(neuron_precompile target)
+    if(NEURON_FUZZ OR (NEURON_TARGET AND NOT NEURON_COVERAGE))
+        return()
+    endif()
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+    target_compile_options(${target} PRIVATE ${NEURON_PRECOMPILED_OPTIONS})
+endfunction()
 
 # neuron_kernel: include paths and flags of kernel code; on the host the same code with sanitizers.
 add_library(neuron_kernel INTERFACE)
@@ -30,6 +42,10 @@ target_link_libraries(neuron_kernel INTERFACE neuron_warnings)
 target_compile_definitions(neuron_kernel INTERFACE $<$<BOOL:${NEURON_DEBUG}>:NEURON_DEBUG>)
 # Paths in CHECK messages and debug information start at the source root.
 add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+# As if compiled there, too: programs of riscv-debug are those of riscv-release, which the cache then has already.
+if(NEURON_TARGET)
+    add_compile_options(-ffile-prefix-map=${CMAKE_BINARY_DIR}=.)
+endif()
 
 if(NEURON_TARGET)
     # lp64 headers: the cross compiler ships only gnu/stubs-lp64d.h; cmake/kernel-include holds the empty lp64 one.

@@ -41,7 +41,10 @@ def portable(words):
     kept, words = [], iter(words)
     for word in words:
         if word in PORTABLE_PAIRS:
-            kept += [word, next(words)]
+            argument = next(words)
+            # Headers that g++ has precompiled; a file includes what it uses all the same.
+            if not argument.endswith("/cmake_pch.hxx"):
+                kept += [word, argument]
         elif re.match(r"-(I|D|isystem)", word):
             kept.append(word)
     return kept
