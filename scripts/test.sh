@@ -15,19 +15,19 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build    680 set-up, host build, release and debug image"
-    "host      85 unit tests with sanitizers"
-    "fuzz      20 parsers under libFuzzer, the decoders of traces; planted defects they must find"
-    "proofs   240 the scheduler's invariants in the simulator, every interleaving, seeded defects"
+    "build    560 set-up, host build, release and debug image"
+    "host      55 unit tests with sanitizers"
+    "fuzz      12 parsers under libFuzzer, the decoders of traces; planted defects they must find"
+    "proofs   235 the scheduler's invariants in the simulator, every interleaving, seeded defects"
     "lint     240 house rules, clang-tidy, thread-safety analysis"
-    "icount   110 boots with 1 to 4 harts, twice the same, and the negative controls"
-    "figures   80 shares, lag, latency, budgets and costs in figures, against their limits"
-    "scale     50 ten thousand threads, a thousand processes, what independent harts share"
-    "mttcg     85 boots with a host thread per hart"
-    "debug    180 boots of the debug image, system calls, faults of firmware and interrupts"
-    "boards    30 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
+    "icount    95 boots with 1 to 4 harts, twice the same, and the negative controls"
+    "figures   55 shares, lag, latency, budgets and costs in figures, against their limits"
+    "scale     52 ten thousand threads, a thousand processes, what independent harts share"
+    "mttcg     70 boots with a host thread per hart"
+    "debug    135 boots of the debug image, system calls, faults of firmware and interrupts"
+    "boards    34 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      30 the SD card with a recipe edited on it, and the runner of boards on a serial line"
-    "programs  180 programs from elsewhere, malformed input, hostile programs"
+    "programs 175 programs from elsewhere, malformed input, hostile programs"
 )
 
 only='' with_budget=true
