@@ -124,6 +124,10 @@ class RunQueue {
     // for the event. Pre: `entity` is Blocked; now is not before any instant told so far.
     [[nodiscard, gnu::always_inline]] inline bool wake_later_at_once(Entity& entity, Instant now,
                                                                      Instant programmed);
+    // inherit_position(child, *current()) and enqueue(New), put off in the same way: whoever makes a thread
+    // mostly waits soon after. `event` as above. False, and nothing done, when this is no usual case. Pre: as
+    // of inherit_position(); what the child draws on and counts for is set.
+    [[nodiscard]] bool start_later(Entity& child, Instant now, Instant& event);
     // Does what was put off, for who is about to look.
     void catch_up() {
         if (woken_ != nullptr) [[unlikely]] {
@@ -147,6 +151,11 @@ class RunQueue {
         Waking,  // note_started() is called for
     };
     [[nodiscard]] Turn hand_over_at_once(Entity& next, Instant now);
+    //   The same where `next` is its child, which start_later() put off; Refused for any other. It is not
+    //   late.
+    [[nodiscard]] Turn hand_over_to_child(Entity& next, Instant now);
+    //   The current one never runs again, and is followed by `next`, which it woke: put_current(Exit).
+    [[nodiscard]] Turn hand_over_at_end(Entity& next, Instant now);
     // Whether it was found that this hart is in the usual case, and will be until after `now`.
     [[nodiscard]] bool is_usual(Instant now) const { return now < usual_until_; }
     [[nodiscard]] Entity* put_off() const { return woken_; }
@@ -314,8 +323,12 @@ class RunQueue {
     [[gnu::noinline]] void wake_as_put_off();
     template <bool Several>
     [[nodiscard, gnu::always_inline]] inline Entity* yield_to(Entity* other, Instant now, Instant& event);
-    template <bool Alike>
+    // What `next` is to the current entity.
+    enum class Follower : std::uint8_t { Woken, Child };
+    template <bool Alike, Follower Kind = Follower::Woken>
     [[nodiscard, gnu::always_inline]] inline Turn hand_over(Entity& next, Instant now);
+    // Of one that start_later() put off: no time it could have slept since.
+    static constexpr Instant kUnborn = Instant::never();
     // note_started() of one without a target, where its latency is short. False, and nothing done: it is not.
     [[nodiscard, gnu::always_inline]] static bool note_started_soon(Entity& entity, Duration latency);
     void finish_step(Entity& next, Instant now, Step& step);
@@ -406,7 +419,8 @@ class RunQueue {
     VirtualTime oldest_empty_;  // no class without work is further behind than this
     Entity* current_{nullptr};
     const Entity* last_run_{nullptr};  // compared only: it may be gone
-    Entity* woken_{nullptr};           // by wake_later(), at its woken_at_; else as it fell asleep
+    Entity* woken_{nullptr};           // by wake_later(), at its woken_at_; else as it fell asleep. Or by
+                                       // start_later(), since_ kUnborn
     Instant clock_;                    // accounts are complete up to here, but for
     Instant settled_at_;               // those of the hart and the class of current_, which are up to here
     // The class foresee() found to be the only one with work, and until when that and more holds, unless

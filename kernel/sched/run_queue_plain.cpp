@@ -20,7 +20,8 @@
 //   two at a time      Where one task runs, wakes another one and waits, they were two for a moment in which
 //                      nothing was decided: one follows the other without the sums of both. Until it is known
 //                      whether it waits the wake-up is put off (wake_later()); whatever else comes first has
-//                      it done as of when it was (catch_up()).
+//                      it done as of when it was (catch_up()). So it is with a child whose parent waits next
+//                      (start_later()), and with who is woken by one that then ends (hand_over_at_end()).
 #include <algorithm>
 #include <utility>
 
@@ -334,23 +335,6 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     return true;
 }
 
-// When there may be something to decide between the current entity, the only one here, and another one:
-// event_of_usual() as it would be on the fastest hart, and judge() as if the other one were better.
-Instant RunQueue::earliest_decision() const {
-    const Entity::Position& position = current_->position_;
-    const std::int64_t units = (position.request_end - position.vt) * std::int64_t{position.weight} -
-                               static_cast<std::int64_t>(position.carry);
-    return min(picked_at_ + kMinGranularity, clock_ + Duration::nanoseconds(units >> kVirtualShift));
-}
-
-void RunQueue::wake_as_put_off() {
-    Entity& entity = *std::exchange(woken_, nullptr);
-    Instant event;
-    if (!wake_plainly(entity, entity.woken_at_, event)) {
-        static_cast<void>(enqueue(entity, entity.woken_at_, EnqueueReason::Wake));
-    }
-}
-
 // The shortest request of those who asked for no other length.
 constexpr Duration kLeastRequest = [] {
     Duration least = kClassTable[0].task_request;
@@ -364,8 +348,9 @@ constexpr Duration kLeastRequest = [] {
 // now on. What lies between the two is not worked out, as far as it does not matter afterwards: that they
 // were two, who of them would have been better when, and when to decide about it. False, and nothing done,
 // in unusual cases. Pre: foresee() was right beyond `now`; both are certified, as wake_later() saw.
-template <bool Alike>
+template <bool Alike, RunQueue::Follower Kind>
 inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
+    constexpr bool kIsChild = Kind == Follower::Child;
     Entity& entity = *current_;
     Entity::Position& left = entity.position_;
     const Instant woken_at = next.woken_at_;
@@ -373,8 +358,8 @@ inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
     // One that fell asleep later than it was woken did not sleep.
     constexpr unsigned kShortSleep = 41;
     static_assert(std::int64_t{1} << kShortSleep <= kSleepHorizon.ns());
-    if (static_cast<std::uint64_t>(slept.ns()) >> kShortSleep != 0 || now < woken_at ||
-        (Alike && left.weight != next.position_.weight)) {
+    if ((kIsChild ? next.since_ != kUnborn : static_cast<std::uint64_t>(slept.ns()) >> kShortSleep != 0) ||
+        now < woken_at || (Alike && left.weight != next.position_.weight)) {
         return Turn::Refused;
     }
     const Duration elapsed = now - clock_;
@@ -384,20 +369,29 @@ inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
     if (!is_before(vt, left.request_end)) {
         return Turn::Refused;
     }
-    // Mostly it comes back where it was, or with the credit there is: whatever the weights and wherever V was
-    // on its way to `vt` when it woke, it was not so far behind it that it would have been put nearer.
-    constexpr std::uint32_t kHeaviest = nexus_abi::kSharesMax * kWeightPerShare;
-    constexpr VirtualSpan kNeverTooFarAhead = span_of(kLagMax, 2 * kHeaviest);
     VirtualTime place = next.position_.vt;
-    const VirtualSpan behind = vt - place;
-    const VirtualSpan credit = next.usual_request_;  // of one that asked for no other length
-    if (moved - behind > kNeverTooFarAhead) [[unlikely]] {
-        return Turn::Refused;
-    }
-    if (behind > credit) [[unlikely]] {
+    if constexpr (kIsChild) {
+        // inherit_position(): V was where its parent was. What bounds a debt is further away.
+        static_assert(kRequestMax <= kLagMax);
         std::uint64_t rest = left.carry;
         const VirtualTime then = left.vt + advance(woken_at - clock_, capacity_, left.weight, rest);
-        place = later(place, then - credit);
+        place = then + next.usual_request_ / 2;
+    } else {
+        // Mostly it comes back where it was, or with the credit there is: whatever the weights and wherever V
+        // was on its way to `vt` when it woke, it was not so far behind it that it would have been put
+        // nearer.
+        constexpr std::uint32_t kHeaviest = nexus_abi::kSharesMax * kWeightPerShare;
+        constexpr VirtualSpan kNeverTooFarAhead = span_of(kLagMax, 2 * kHeaviest);
+        const VirtualSpan behind = vt - place;
+        const VirtualSpan credit = next.usual_request_;  // of one that asked for no other length
+        if (moved - behind > kNeverTooFarAhead) [[unlikely]] {
+            return Turn::Refused;
+        }
+        if (behind > credit) [[unlikely]] {
+            std::uint64_t rest = left.carry;
+            const VirtualTime then = left.vt + advance(woken_at - clock_, capacity_, left.weight, rest);
+            place = later(place, then - credit);
+        }
     }
     if (!usual_class_->queue.hand_over_plainly<Alike>(entity, vt, carry, place, next)) {
         return Turn::Refused;
@@ -409,9 +403,11 @@ inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
     ++turns_;
     entity.since_ = now;
     entity.state_ = TaskState::Blocked;
-    next.statistics_.sleep += slept;
+    if constexpr (!kIsChild) {
+        next.statistics_.sleep += slept;
+        next.position_.fresh = true;
+    }
     next.since_ = now;
-    next.position_.fresh = true;
     woken_ = nullptr;
     request_ended_ = false;
     resched_at_ = Instant::never();
@@ -426,7 +422,7 @@ inline RunQueue::Turn RunQueue::hand_over(Entity& next, Instant now) {
     statistics.wait_max = std::max(statistics.wait_max, waited);
     next.state_ = TaskState::Running;
     picked_at_ = now;
-    if (!note_started_soon(next, waited)) [[unlikely]] {
+    if (!kIsChild && !note_started_soon(next, waited)) [[unlikely]] {
         next.wake_pending_ = true;
         return Turn::Waking;
     }
@@ -511,6 +507,19 @@ Entity* RunQueue::yield_among(Instant now, Instant& event) {
 
 RunQueue::Turn RunQueue::hand_over_at_once(Entity& next, Instant now) {
     return hand_over<true>(next, now);
+}
+
+RunQueue::Turn RunQueue::hand_over_to_child(Entity& next, Instant now) {
+    return hand_over<true, Follower::Child>(next, now);
+}
+
+RunQueue::Turn RunQueue::hand_over_at_end(Entity& next, Instant now) {
+    Entity& entity = *current_;
+    const Turn turn = hand_over<true>(next, now);
+    if (turn != Turn::Refused) {
+        entity.state_ = TaskState::Dead;
+    }
+    return turn;
 }
 
 // What a switch comes to about the one that was picked, from a certified one of its class.

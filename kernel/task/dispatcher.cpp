@@ -8,6 +8,8 @@
 #include "arch/riscv64/cpu.hpp"
 #include "lib/check.hpp"
 #include "sched/auditor.hpp"
+#include "task/end_at_once.hpp"
+#include "task/fp_registers.hpp"
 #include "task/hart.hpp"
 #include "task/lifecycle.hpp"
 #include "task/linger.hpp"
@@ -19,31 +21,6 @@
 namespace kernel::task {
 
 namespace {
-
-// FP registers of the task that ran last are kept in the hart; a copy goes to the task before another hart
-// could run it. An epoch names what the registers hold: tasks of the same epoch have the same contents, as a
-// new thread and its creator do until one of them writes to an FP register.
-void save_fp_if_dirty(Hart& hart, Task& task) {
-    if (!arch::fp_is_dirty()) {
-        return;
-    }
-    arch::arch_save_fp(&task.fp);
-    task.fp_epoch = hart.fp_epoch = ++hart.next_fp_epoch;
-    arch::fp_set_clean();
-}
-
-void load_fp(Hart& hart, Task& task) {
-    if (task.fp_epoch == hart.fp_epoch && hart.fp_epoch != 0) {
-        return;  // the registers hold what the task saved last
-    }
-    if (task.fp_epoch == 0) {
-        task.fp_epoch = ++hart.next_fp_epoch;
-    }
-    arch::fp_set_clean();  // FS must not be Off for the loads
-    arch::arch_restore_fp(&task.fp);
-    hart.fp_epoch = task.fp_epoch;
-    arch::fp_set_clean();
-}
 
 // Not inlined: most tasks follow one of their process.
 [[gnu::noinline]] void change_address_space(Hart& hart, mm::AddressSpace& space) {
@@ -524,6 +501,10 @@ arch::TrapFrame* exit_to_user() {
     Task* const task = hart.current;
     if (hart.recheck && task != nullptr && hart.arrivals == nullptr) [[likely]] {
         const Instant now = arch::now();
+        if (hart.exit_requested) {
+            arch::TrapFrame* const frame = end_at_once(hart, *task, now);
+            return frame != nullptr ? frame : exit_in_any_case(hart);
+        }
         if (!may_have_expired_timers(hart, now) && switch_plainly(hart, *task, now)) [[likely]] {
             Task* const next = hart.current;
             if (!hart.recheck && next != nullptr && !next->must_exit.load(std::memory_order_relaxed) &&
@@ -534,6 +515,13 @@ arch::TrapFrame* exit_to_user() {
                 return arch::resume(next->frame);
             }
         }
+    } else if (has_one_hart && !hart.recheck && task != nullptr && task->resume == nullptr &&
+               task->exit_work.load(std::memory_order_relaxed) == 0 && task->due == Instant{} &&
+               !task->entity.is_waking()) {
+        // Nothing is to be decided, and nothing to be done for it: it made a call that wants a whole frame.
+        load_address_space(hart, *task);
+        load_fp(hart, *task);
+        return &task->frame;
     }
     return exit_in_any_case(hart);
 }

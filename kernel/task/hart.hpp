@@ -113,6 +113,7 @@ struct alignas(64) Hart {
 }
 inline constexpr std::uint64_t kRecheck = 1;
 inline constexpr std::uint64_t kYieldRequested = 1U << 8U;
+inline constexpr std::uint64_t kExitRequested = 1U << 16U;
 
 inline constexpr Instant kTimerFired = Instant::from_ns(-1);
 

@@ -16,6 +16,7 @@
 #include "arch/contract.hpp"
 #include "arch/riscv64/cpu.hpp"
 #include "task/dispatcher.hpp"
+#include "task/end_at_once.hpp"
 #include "task/hart.hpp"
 #include "task/process.hpp"
 #ifdef __riscv
@@ -84,6 +85,22 @@ namespace {
     return yield_over(hart, *hart.current, next, hart.queue.runnable_after_decision(), event, now);
 }
 
+// From a task that waits to the child it began before. Pre: all is as switch_at_once() wants it.
+[[gnu::noinline]] arch::TrapFrame* switch_to_child(Hart& hart, sched::Entity& child,
+                                                   Instant now) NO_THREAD_SAFETY_ANALYSIS {
+    Task& task = *hart.current;
+    Task& next = task_of(child);
+    if (hart.queue.hand_over_to_child(child, now) == sched::RunQueue::Turn::Refused) {
+        return nullptr;
+    }
+    hart.recheck = hart.has_company = false;
+    go_over(hart, task, RunState::Blocked, next);
+    if (trace::Ring* const ring = trace::ring_if_traced(); ring != nullptr) [[unlikely]] {
+        write_wait_alone(*ring, task, next, now);
+    }
+    return arch::resume(next.frame);
+}
+
 }  // namespace
 
 arch::TrapFrame* switch_at_once() NO_THREAD_SAFETY_ANALYSIS {
@@ -122,7 +139,7 @@ arch::TrapFrame* switch_at_once() NO_THREAD_SAFETY_ANALYSIS {
     using Turn = sched::RunQueue::Turn;
     const Turn turn = hart.queue.hand_over_at_once(*woken, now);
     if (turn == Turn::Refused) [[unlikely]] {
-        return nullptr;
+        return switch_to_child(hart, *woken, now);
     }
     hart.recheck = hart.has_company = false;
     go_over(hart, task, RunState::Blocked, next);
@@ -140,9 +157,42 @@ arch::TrapFrame* switch_at_once() NO_THREAD_SAFETY_ANALYSIS {
     return nullptr;
 }
 
+// Budgets are not looked at: there are none where a wake-up was put off (RunQueue::wake_later()). This one
+// calls what takes the task away.
+arch::TrapFrame* end_at_once(Hart& hart, Task& task, Instant now) NO_THREAD_SAFETY_ANALYSIS {
+    sched::Entity* const woken = hart.queue.put_off();
+    if (requests(hart) != (kRecheck | kExitRequested) || woken == nullptr || !hart.queue.is_usual(now) ||
+        task.has_evictors || task.group || arch::fp_is_dirty()) {
+        return nullptr;
+    }
+    Task& next = task_of(*woken);
+    if (!is_ready_to_go(hart, next) || next.due != Instant{}) {
+        return nullptr;
+    }
+    using Turn = sched::RunQueue::Turn;
+    const Turn turn = hart.queue.hand_over_at_end(*woken, now);
+    if (turn == Turn::Refused) {
+        return nullptr;
+    }
+    hart.recheck = hart.exit_requested = hart.has_company = false;
+    go_over(hart, task, RunState::Dead, next);
+    if (turn == Turn::Waking) {
+        hart.queue.note_started(now);
+    }
+    if (trace::is_on(nexus_abi::kTraceSched)) [[unlikely]] {
+        write_switch(hart, &task, trace::Fate::Ended, now);
+    }
+    Ref<Task>::adopt(task).reset();  // the reference a live task has of itself
+    return arch::resume(next.frame);
+}
+
 #else  // on the host harts come by the dozen
 
 arch::TrapFrame* switch_at_once() {
+    return nullptr;
+}
+
+arch::TrapFrame* end_at_once(Hart& /*hart*/, Task& /*task*/, Instant /*now*/) {
     return nullptr;
 }
 

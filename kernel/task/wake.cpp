@@ -325,11 +325,44 @@ void begin_behind(Task& task, Task* parent) {
     follow_budget(hart, task, now);
 }
 
+// start() of another thread of its parent's process, on a machine of one hart and where the dispatcher may
+// put that off (RunQueue::start_later()): whoever makes a thread mostly waits soon after. False, and nothing
+// done, in other cases. Budgets and groups follow what is shared: nothing is.
+#ifdef __riscv
+bool start_alone(Task& task, const Task& parent) {
+    if (!has_one_hart || task.own_budget || task.inherited_budget || task.process().group ||
+        needs_fitting(task)) {
+        return false;
+    }
+    Hart& hart = this_hart();
+    const SharedLockGuard guard{hart.lock, true};
+    const Instant now = arch::now();
+    Instant event;
+    if (hart.current != &parent || !hart.queue.start_later(task.entity, now, event)) {
+        return false;
+    }
+    task.enqueue_reason = sched::EnqueueReason::New;
+    trace_placement(task, sched::EnqueueReason::New, arch::current_cpu(), arch::current_cpu(), now);
+    hart.has_company = true;
+    advance_timer(hart, event);
+    return true;
+}
+#else
+// On the host there are no harts, and tests stand in for the dispatcher: the general way.
+bool start_alone(Task& /*task*/, const Task& /*parent*/) {
+    return false;
+}
+#endif
+
 }  // namespace
 
 void start(Task& task, Task* parent) {
     task.run_state.store(RunState::Ready, std::memory_order_relaxed);
     task.set_home(arch::current_cpu());
+    if (parent != nullptr && &parent->process() == &task.process() && start_alone(task, *parent)) {
+        task.publish();
+        return;
+    }
     begin_behind(task, parent);
     // Before the first instruction, which may make the id known. Not earlier: attributes set by others would
     // be overwritten, and a kill would find a process without threads.

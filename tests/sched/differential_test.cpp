@@ -65,12 +65,18 @@ TEST(Differential, PlainStepsAreTheReferences) {
     EXPECT_GT(steps.switches, lives * kLife / 400);
     EXPECT_GT(steps.put_off, lives * kLife / 4'000);
     EXPECT_GT(steps.hand_overs, lives * kLife / 10'000);
+    EXPECT_GT(steps.births, lives * kLife / 20'000);
+    EXPECT_GT(steps.born, lives * kLife / 40'000);
+    EXPECT_GT(steps.ends, lives * kLife / 40'000);
     EXPECT_GT(steps.at_once, lives * kLife / 10'000);
     EXPECT_GT(steps.among, lives * kLife / 40'000);
     EXPECT_GT(steps.refused, 0U);
     RecordProperty("wakes", std::to_string(steps.wakes));
     RecordProperty("put off", std::to_string(steps.put_off));
     RecordProperty("handed over", std::to_string(steps.hand_overs));
+    RecordProperty("births put off", std::to_string(steps.births));
+    RecordProperty("parents that waited", std::to_string(steps.born));
+    RecordProperty("ends at once", std::to_string(steps.ends));
     RecordProperty("at once", std::to_string(steps.at_once));
     RecordProperty("yields among several", std::to_string(steps.among));
     RecordProperty("switches", std::to_string(steps.switches));

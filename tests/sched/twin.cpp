@@ -286,11 +286,16 @@ std::optional<std::string> Twin::act(const Operation& operation) {
             if (state == TaskState::Dead && queue.current() != nullptr) {
                 renew(slot);
                 slot.entity->attributes = slot.task->attributes = operation.attributes;
+                bool was_taken = false;
+                difference = start_later(operation, was_taken);
+                if (difference || was_taken) {
+                    break;
+                }
                 queue.charge_current(now);
                 hart.charge_current(now);
                 queue.inherit_position(*slot.entity, *queue.current());
                 hart.inherit_position(*slot.task, *hart.current());
-                if (operation.attributes.affinity_effective.contains(CpuId{operation.hart})) {
+                if (slot.entity->attributes.affinity_effective.contains(CpuId{operation.hart})) {
                     difference = enqueue(operation, EnqueueReason::New);
                 } else {
                     RunQueue::note_created(*slot.entity, now);

@@ -83,6 +83,9 @@ class Twin {
         std::uint64_t switches{0};
         std::uint64_t put_off{0};     // wake-ups by wake_later() ...
         std::uint64_t hand_overs{0};  // ... that the running task's waiting followed at once
+        std::uint64_t births{0};      // children by start_later() ...
+        std::uint64_t born{0};        // ... that their parent's waiting followed at once
+        std::uint64_t ends{0};        // of who had one woken by wake_later(), at once
         std::uint64_t at_once{0};     // switches that call nothing
         std::uint64_t among{0};       // yields while several wait
         std::uint64_t refused{0};
@@ -110,6 +113,9 @@ class Twin {
     std::optional<std::string> pick(const Operation& operation);
     std::optional<std::string> wake_plainly(const Operation& operation, bool& was_taken);
     std::optional<std::string> wake_later(const Operation& operation, bool& was_taken);
+    std::optional<std::string> start_later(const Operation& operation, bool& was_taken);
+    std::optional<std::string> follow_at_once(const Operation& operation, std::uint64_t& counter);
+    std::optional<std::string> end_at_once(const Operation& operation, bool& was_taken);
     std::optional<std::string> act(const Operation& operation);
     void catch_up();
     std::optional<std::string> switch_plainly(const Operation& operation, kernel::sched::PutReason reason,

@@ -103,7 +103,7 @@ Operation OperationSource::next() {
         }
         if (rally_ != 0) {
             --rally_;
-            operation.kind = below(8) == 0 ? Kind::Block : Kind::Wake;
+            operation.kind = below(8) == 0 ? Kind::Block : below(6) == 0 ? Kind::Fork : Kind::Wake;
             operation.hart = 0;
             operation.amount = static_cast<std::int64_t>(below(1'000'000)) | 0b111;
         }
@@ -167,6 +167,9 @@ std::optional<Failure> find_difference(const Shape& shape, std::uint64_t count, 
         steps->switches += twin.plain_steps().switches;
         steps->put_off += twin.plain_steps().put_off;
         steps->hand_overs += twin.plain_steps().hand_overs;
+        steps->births += twin.plain_steps().births;
+        steps->born += twin.plain_steps().born;
+        steps->ends += twin.plain_steps().ends;
         steps->at_once += twin.plain_steps().at_once;
         steps->among += twin.plain_steps().among;
         steps->refused += twin.plain_steps().refused;

@@ -44,18 +44,75 @@ std::optional<std::string> Twin::wake_later(const Operation& operation, bool& wa
         return "an event after a wake-up that was put off comes too late";
     }
     put_off_ = &entity;
-    if (operation.amount / 4 % 2 == 0) {
-        return std::nullopt;
-    }
+    return operation.amount / 4 % 2 == 0 ? std::nullopt : follow_at_once(operation, plain_.hand_overs);
+}
+
+// The one that runs waits or, now and then, ends.
+std::optional<std::string> Twin::follow_at_once(const Operation& operation, std::uint64_t& counter) {
     // Mostly soon; a late one, or a time that goes backwards, now and then.
     now_ +=
         Duration::nanoseconds(operation.amount / 8 % 2 == 0 ? operation.amount % 30'000 : operation.amount);
-    was_taken = false;
-    auto found = switch_plainly(operation, PutReason::Block, was_taken);
-    plain_.hand_overs += was_taken ? 1 : 0;
-    was_taken = true;
+    bool was_taken = false;
+    std::optional<std::string> found;
+    if (operation.amount / 32 % 4 == 0) {
+        found = end_at_once(operation, was_taken);
+    }
+    if (!found && !was_taken) {
+        found = switch_plainly(operation, PutReason::Block, was_taken);
+        counter += was_taken ? 1 : 0;
+    }
     catch_up();
     return found;
+}
+
+// A child like its parent is one that can be put off.
+std::optional<std::string> Twin::start_later(const Operation& operation, bool& was_taken) {
+    RunQueue& queue = *queues_[operation.hart];
+    reference::Hart& hart = *harts_[operation.hart];
+    if (operation.amount / 2 % 2 == 0) {
+        return std::nullopt;
+    }
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    Slot& slot = slots_[operation.task];
+    if (operation.amount / 16 % 8 != 0) {
+        slot.entity->attributes = slot.task->attributes = queue.current()->attributes;
+    }
+    Instant event;
+    was_taken = queue.start_later(*slot.entity, now, event);
+    if (!was_taken) {
+        return std::nullopt;
+    }
+    ++plain_.births;
+    slot.was_enqueued = true;
+    hart.charge_current(now);
+    hart.inherit_position(*slot.task, *hart.current());
+    hart.enqueue(*slot.task, now, EnqueueReason::New);
+    if (event > hart.next_event(now)) {
+        return "an event after a birth that was put off comes too late";
+    }
+    put_off_ = slot.entity.get();
+    return operation.amount / 4 % 2 == 0 ? std::nullopt : follow_at_once(operation, plain_.born);
+}
+
+// The end of the one that runs, where the one it woke follows.
+std::optional<std::string> Twin::end_at_once(const Operation& operation, bool& was_taken) {
+    RunQueue& queue = *queues_[operation.hart];
+    const Instant now = Instant::from_ns(now_.ns() - operation.late);
+    Entity* const next = queue.put_off();
+    if (shape_.harts != 1 || next == nullptr || queue.current() == nullptr || !queue.is_usual(now)) {
+        return std::nullopt;
+    }
+    Slot& slot = slots_[id_of(queue.current())];
+    was_taken = queue.hand_over_at_end(*next, now) != RunQueue::Turn::Refused;
+    if (!was_taken) {
+        return std::nullopt;
+    }
+    ++plain_.ends;
+    harts_[operation.hart]->put_current(now, PutReason::Exit);
+    const auto reference = harts_[operation.hart]->pick_next(now);
+    bury(slot);
+    return differ("pick after an end", operation.hart, id_of(next),
+                  reference.task == nullptr ? kNobody : reference.task->id);
 }
 
 void Twin::catch_up() {
@@ -80,7 +137,8 @@ Entity* Twin::switch_at_once(const Operation& operation, PutReason reason, Insta
     }
     next = queue.put_off();
     if (next == nullptr || shape_.harts != 1 ||
-        queue.hand_over_at_once(*next, now) == RunQueue::Turn::Refused) {
+        (queue.hand_over_at_once(*next, now) == RunQueue::Turn::Refused &&
+         queue.hand_over_to_child(*next, now) == RunQueue::Turn::Refused)) {
         return nullptr;
     }
     event = Instant::never();
