@@ -559,7 +559,8 @@ bool remove_stand_in(Wait& stand_in) {
 }
 
 void wake_futex(mm::AddressSpace& space, std::uint64_t user_address, std::uint32_t count) {
-    if (user_address % kWordBytes == 0) {
+    if (user_address % kWordBytes == 0 &&
+        !(count == 1 && wake_only(space, VirtAddr{user_address}, kFutexMatchAny))) {
         static_cast<void>(wake_step(key_of(space, VirtAddr{user_address}), count, kFutexMatchAny));
     }
 }

@@ -23,13 +23,26 @@ bool futex_at_once(Task& caller, SysResult& result) NO_THREAD_SAFETY_ANALYSIS {
     constexpr std::uint32_t kPrivate = 128;
     constexpr std::uint32_t kWait = 0;
     constexpr std::uint32_t kWake = 1;
+    constexpr std::uint32_t kWaitBitset = 9;
+    constexpr std::uint32_t kClockRealtime = 256;
     const arch::TrapFrame& frame = caller.frame;
     const VirtAddr address{frame.argument(0)};
-    const std::uint32_t command = static_cast<std::uint32_t>(frame.argument(1)) & ~kPrivate;
+    if (hart.has_others) {
+        return false;
+    }
+    std::uint32_t command = static_cast<std::uint32_t>(frame.argument(1)) & ~kPrivate;
+    if (command > kWake) [[unlikely]] {
+        // As pthread_join() waits: for anybody, and without a deadline, of whatever clock.
+        const bool is_wait = (command & ~kClockRealtime) == kWaitBitset && frame.argument(3) == 0 &&
+                             static_cast<std::uint32_t>(frame.argument(5)) == ~0U;
+        if (!is_wait) {
+            return false;
+        }
+        command = kWait;
+    }
     const auto value = static_cast<std::uint32_t>(frame.argument(2));
     mm::AddressSpace& space = caller.process().space();
-    if (hart.has_others || command > kWake || address.value() % kWordBytes != 0 ||
-        space.may_have_shared_place()) {
+    if (address.value() % kWordBytes != 0 || space.may_have_shared_place()) {
         return false;
     }
     const auto key = reinterpret_cast<std::uint64_t>(&space);

@@ -113,10 +113,25 @@ Result<bool> walk(Task& task) {
     return true;
 }
 
+// Mostly the list is empty and no lock is being taken. Whether that is seen at once.
+bool is_seen_empty(Task& task) {
+    const VirtAddr head{task.robust_list};  // no user address while a walk has begun
+    std::array<std::uint64_t, 3> words;
+    static_assert(sizeof words == kRobustHeadBytes);
+    return head.value() % sizeof words[0] == 0 && mm::is_user_range(head, sizeof words) &&
+           mm::page_offset(head.value()) <= mm::kPageSize - sizeof words &&
+           mm::copy_present_in(task.process().space(), head, words) && words[0] == head.value() &&
+           (words[2] & ~kIsPi) == 0;
+}
+
 }  // namespace
 
 bool release_robust_futexes(Task& task) {
     if (task.robust_list == 0) {
+        return true;
+    }
+    if (is_seen_empty(task)) [[likely]] {
+        task.robust_list = 0;
         return true;
     }
     // A list that cannot be read is the program's loss.
