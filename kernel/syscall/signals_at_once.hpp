@@ -70,6 +70,34 @@ namespace kernel::syscall {
            });
 }
 
+// task::set_signal_mask(), where nothing is pending that could be let through or offered to others, on a
+// machine of one hart: there the lock keeps nobody away. False, and nothing done, in other cases.
+[[nodiscard, gnu::always_inline]] inline bool set_mask_alone(task::Task& task, std::uint64_t before,
+                                                             std::uint64_t mask) {
+    constexpr std::uint64_t kNeverSet =
+        task::signal::bit(task::signal::kKill) | task::signal::bit(task::signal::kStop);
+    task::Process& process = task.process();
+    task::ProcessSignals& signals = process.signals;
+    if (!has_one_hart || (signals.pending.set() | task.pending_signals.set()) != 0) {
+        return false;
+    }
+    mask &= ~kNeverSet;
+    signals.blockers.add(mask & ~before);
+    signals.blockers.remove(before & ~mask);
+    if ((before == 0) != (mask == 0)) {
+        auto& from = before == 0 ? signals.open : signals.masked;
+        auto& to = mask == 0 ? signals.open : signals.masked;
+        from.remove(task);
+        if (task.tid() == process.pid()) {
+            to.push_front(task);
+        } else {
+            to.push_back(task);
+        }
+    }
+    task.signal_mask.store(mask, std::memory_order_relaxed);
+    return true;
+}
+
 // Changes the mask. The old one is told first, so that nothing has happened where that is not possible at
 // once; `set` was read before, and may be the same place. Page walks are skipped as above.
 [[nodiscard, gnu::always_inline]] inline bool signal_mask_at_once(task::Task& task, task::SysResult& result) {
@@ -86,7 +114,10 @@ namespace kernel::syscall {
         return false;
     }
     // SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK.
-    task::set_signal_mask(task, how == 0 ? before | set : how == 1 ? before & ~set : set);
+    const std::uint64_t mask = how == 0 ? before | set : how == 1 ? before & ~set : set;
+    if (!set_mask_alone(task, before, mask)) [[unlikely]] {
+        task::set_signal_mask(task, mask);
+    }
     result = std::uint64_t{0};
     return true;
 }
