@@ -319,6 +319,130 @@ void come_and_go() {
     equal("fifty threads came and went", done, 50);
 }
 
+// What is asked of a thread, or done to it, between its beginning and its first instruction, and how it ends.
+enum class Between : int { Nothing, Policy, Signal, Yield, Time, Lock, Grandchild, Count };
+
+void one_after_the_other(Between between) {
+    std::int64_t seen = -1;
+    pthread_mutexattr_t robust;
+    pthread_mutexattr_init(&robust);
+    pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_t lock;
+    pthread_mutex_init(&lock, &robust);
+    sigset_t usr1;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
+    // With one CPU it has not begun by then.
+    std::atomic<bool> is_asked{false};
+    std::thread thread{[&] {
+        while (!is_asked) {
+            sched_yield();
+        }
+        switch (between) {
+            case Between::Policy:
+                seen = sched_getscheduler(0);
+                break;
+            case Between::Signal: {
+                sigset_t pending;
+                sigpending(&pending);
+                seen = sigismember(&pending, SIGUSR1);
+                break;
+            }
+            case Between::Lock:
+                seen = pthread_mutex_lock(&lock);
+                break;
+            case Between::Grandchild:
+                std::thread{[&] { seen = gettid(); }}.join();
+                break;
+            default:
+                seen = 0;
+        }
+    }};
+    const pthread_t handle = thread.native_handle();
+    const sched_param none{};
+    timespec time{.tv_sec = -1, .tv_nsec = 0};
+    clockid_t clock = 0;
+    switch (between) {
+        case Between::Policy:
+            equal("its policy is set", pthread_setschedparam(handle, SCHED_BATCH, &none), 0);
+            break;
+        case Between::Signal:
+            equal("it is sent a signal", pthread_kill(handle, SIGUSR1), 0);
+            break;
+        case Between::Yield:
+            sched_yield();
+            break;
+        case Between::Time:
+            equal("it has a clock", pthread_getcpuclockid(handle, &clock), 0);
+            succeeds("which is read", clock_gettime(clock, &time));
+            break;
+        default:
+            break;
+    }
+    is_asked = true;
+    thread.join();
+    pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+    switch (between) {
+        case Between::Policy:
+            equal("it ran with that policy", seen, SCHED_BATCH);
+            break;
+        case Between::Signal:
+            equal("it had the signal", seen, 1);
+            break;
+        case Between::Time:
+            truth("it had run for less than a second", time.tv_sec == 0);
+            break;
+        case Between::Lock:
+            equal("it took the lock", seen, 0);
+            equal("and left it behind", pthread_mutex_lock(&lock), EOWNERDEAD);
+            break;
+        case Between::Grandchild:
+            truth("its own child ran", seen > gettid());
+            break;
+        default:
+            equal("it ran", seen, 0);
+    }
+    pthread_mutex_destroy(&lock);
+    pthread_mutexattr_destroy(&robust);
+}
+
+int status_of(void (*run)()) {
+    const pid_t child = fork();
+    if (child == 0) {
+        run();
+        _exit(1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+// Threads that are made and waited for in turn, as the short ways have it, and what comes in between.
+void follow_each_other() {
+    constexpr int kRounds = 20;
+    for (int round = 0; round < kRounds; ++round) {
+        for (int between = 0; between < static_cast<int>(Between::Count); ++between) {
+            one_after_the_other(Between::Nothing);
+            one_after_the_other(static_cast<Between>(between));
+        }
+    }
+    for (int round = 0; round < kRounds; ++round) {
+        equal("a process ends with a thread that has not begun", status_of([] {
+                  one_after_the_other(Between::Nothing);
+                  std::thread{[] { _exit(7); }}.detach();
+                  syscall(SYS_exit_group, 7);
+              }),
+              7 << 8);
+        equal("a thread goes on alone", status_of([] {
+                  one_after_the_other(Between::Nothing);
+                  std::thread{[] { _exit(7); }}.detach();
+                  syscall(SYS_exit, 0);
+              }),
+              7 << 8);
+    }
+}
+
 // struct futex_waitv, which the C library's headers may not have.
 struct WaitWord {
     std::uint64_t value;
@@ -439,7 +563,7 @@ constexpr checks::Case kCases[]{
     {"wake and requeue", wake_and_requeue}, {"wake with a change", wake_with_a_change},
     {"wait for bits", wait_for_bits},       {"time out elsewhere", time_out_elsewhere},
     {"meet at locks", meet_at_locks},       {"clone threads", clone_threads},
-    {"come and go", come_and_go},
+    {"come and go", come_and_go},           {"follow each other", follow_each_other},
 };
 
 }  // namespace
