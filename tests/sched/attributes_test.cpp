@@ -308,6 +308,9 @@ TEST(Statistics, BoostedTimeIsCountedWhileItRunsAndKept) {
     EXPECT_EQ(boosted_at(425_ms), 20'000'000U);
     EXPECT_EQ(boosted_at(829_ms), 20'000'000U);
     EXPECT_EQ(boosted_at(835_ms), 25'000'000U);
+    nexus_abi::sched_stat stat;
+    burst.entity.fill_stat(machine.now() + 2_ms, stat);
+    EXPECT_EQ(stat.perfburst_ns, 27'000'000U) << "with what was not charged yet";
 }
 
 TEST(Statistics, AHartsSwitchesAreThoseOfItsTasks) {
@@ -328,6 +331,9 @@ TEST(Statistics, AHartsSwitchesAreThoseOfItsTasks) {
     EXPECT_EQ(use.voluntary, voluntary);
     EXPECT_EQ(use.involuntary, involuntary);
     EXPECT_EQ(use.runtime, 100_ms);
+    EXPECT_EQ(machine.queue().use(machine.now() + 1_ms).runtime, 101_ms) << "with what was not charged yet";
+    Machine idle;
+    EXPECT_EQ(idle.queue().use(at(1_ms)).runtime, Duration{});
 }
 
 TEST(Rates, APaceIsAWeightTimesItsMasksFactorWithinBounds) {

@@ -124,6 +124,22 @@ TEST_F(Compress, TheLightestTaskSaysHowFarIsFar) {
     EXPECT_FALSE(kernel::sched::compress(harts, state)) << "3 gaps of the others are less than one of its";
 }
 
+class CompressIdle : public BalanceRule {};
+
+TEST_F(CompressIdle, TheLowestClassIsBroughtTogetherToo) {
+    add(0, make(Idle));
+    add(1, make(Idle));
+    const std::uint32_t epoch = harts.balance.next_epoch();
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        harts.with_queue(CpuId{i}, [&](RunQueue& queue) {
+            queue.shift_frames({VirtualSpan{i} * 3 * kWidest, 0, 0, 0}, epoch);
+            return true;
+        });
+    }
+    EXPECT_TRUE(kernel::sched::compress(harts, state));
+    EXPECT_EQ(global_now(1, Idle) - global_now(0, Idle), kWidest);
+}
+
 TEST_F(Compress, HartsOfDifferentEpochsAreBroughtToOne) {
     harts.with_queue(CpuId{1}, [&](RunQueue& queue) {
         queue.shift_frames({}, harts.balance.next_epoch());
@@ -303,6 +319,22 @@ TEST_F(RaiseFrame, NotFromAnotherEpochAndNotUnderATask) {
     kernel::sched::raise_frame_before(harts, harts.queues[0], entity);
     EXPECT_EQ(global_now(0) - before, 0);
     EXPECT_EQ(member.state(), TaskState::Running);
+}
+
+class RaiseFrameOfMany : public BalanceRule {
+  protected:
+    RaiseFrameOfMany() : BalanceRule{20} {}
+};
+
+TEST_F(RaiseFrameOfMany, SoManyAreLookedAt) {
+    harts.time = at(1_s);
+    harts.reads.assign(20, 0);
+    Entity entity;
+    entity.attributes = make(Normal);
+    kernel::sched::raise_frame_before(harts, harts.queues[0], entity);
+    for (std::uint32_t i = 0; i < 20; ++i) {
+        EXPECT_EQ(harts.reads[i], i >= 1 && i <= kernel::sched::kProbedHarts ? 1U : 0U) << i;
+    }
 }
 
 }  // namespace

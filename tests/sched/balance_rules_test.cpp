@@ -177,6 +177,15 @@ TEST_F(Push, TheOneThatIsFurthestBehindToTheForemost) {
     EXPECT_EQ(harts.sent, (Sent{{&third, CpuId{1}}}));
 }
 
+class PushIdle : public BalanceRule {};
+
+TEST_F(PushIdle, TheLowestClassIsSentToo) {
+    add(0, make(Idle));
+    Entity& waiting = add(0, make(Idle));
+    EXPECT_TRUE(kernel::sched::push(harts, kSelf, state));
+    EXPECT_EQ(harts.sent, (Sent{{&waiting, CpuId{1}}}));
+}
+
 class PushFromMany : public BalanceRule {
   protected:
     PushFromMany() : BalanceRule{20} {
