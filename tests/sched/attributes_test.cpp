@@ -415,5 +415,28 @@ TEST(Rates, TheShortWaysKnowPacesThatAreNotWeights) {
     }
 }
 
+// When rates have ended and every pace is a weight again, nothing is left that would need the general ways.
+TEST(Rates, TheShortWaysAreTakenAgainAfterRates) {
+    RunQueue queue;
+    queue.start(CpuId{0}, Instant{});
+    const std::size_t normal = kernel::sched::index_of(QosClass::Normal);
+    kernel::sched::RateTable rates{.generation = 1, .count = 1};
+    rates.rows[0] = {.mask = CpuMask::all(), .factor = kernel::sched::RateTable::kFactorOne * 3};
+    queue.set_rates(normal, rates, Instant{});
+    queue.set_rates(normal, kernel::sched::RateTable{}, at(1_us));
+    std::array<Entity, 2> entities;
+    for (Entity& entity : entities) {
+        entity.attributes = make(QosClass::Normal);
+        queue.enqueue(entity, at(1_us), kernel::sched::EnqueueReason::New);
+    }
+    ASSERT_EQ(queue.pick_next(at(1_us)).entity, &entities[0]);
+    RunQueue::Step step;
+    EXPECT_TRUE(queue.switch_plainly(at(100_us), kernel::sched::PutReason::Yield, step));
+    EXPECT_EQ(queue.current(), &entities[1]);
+    while (queue.current() != nullptr || queue.pick_next(at(100_us)).entity != nullptr) {
+        queue.put_current(at(100_us), kernel::sched::PutReason::Exit);
+    }
+}
+
 }  // namespace
 }  // namespace sched_test

@@ -54,7 +54,17 @@ REVEAL(ClassQueue, pace_sum_);
 REVEAL(ClassQueue, progress_sum_);
 REVEAL(ClassQueue, base_);
 REVEAL(ClassQueue, masks_);
+REVEAL(ClassQueue, waiting_);
+REVEAL(RunQueue, throttled_);
 #undef REVEAL
+struct WaitingSize {
+    friend constexpr auto member(WaitingSize);
+};
+template struct Reveal<WaitingSize, &ClassQueue::Tree::size_>;
+struct ThrottledSize {
+    friend constexpr auto member(ThrottledSize);
+};
+template struct Reveal<ThrottledSize, &RunQueue::ThrottledTree::size_>;
 
 // One hart: `running`, three that wait behind it, and two without budget.
 class AuditorTest : public testing::Test {
@@ -184,6 +194,16 @@ TEST_F(AuditorTest, TheOrderOfThoseThatWait) {
     EXPECT_EQ(broken_with(position.deadline, waiting->position().deadline + -1), "S2");
     EXPECT_EQ(named, second);
     EXPECT_EQ(broken_with(position.deadline, waiting->position().deadline), "") << "first come, first served";
+}
+
+TEST_F(AuditorTest, TheSizesOfTheTrees) {
+    auto& waiting_size = (normal().*member(ClassQueue_waiting_{})).*member(WaitingSize{});
+    EXPECT_EQ(broken_with(waiting_size, 2U), "S2");
+    EXPECT_EQ(broken_with(waiting_size, 4U), "S2");
+    EXPECT_EQ(broken_with(waiting_size, 4U, 2), "S5") << "not all of them are looked at";
+    auto& throttled_size = (queue.*member(RunQueue_throttled_{})).*member(ThrottledSize{});
+    EXPECT_EQ(broken_with(throttled_size, 1U), "S24");
+    EXPECT_EQ(broken_with(throttled_size, 3U), "S24");
 }
 
 TEST_F(AuditorTest, TheSumsOfAClass) {
