@@ -242,8 +242,16 @@ Ref<Task> find_task(TaskId id) {
 }
 
 Ref<Process> find_process(TaskId pid) {
-    const Ref<Task> task = lookup_task(pid);
-    if (!task || task->process().pid() != pid || is_collected(*task)) {
+    Ref<Process> process = find_namesake(pid);
+    if (process && process->is_collected.load(std::memory_order_acquire)) {
+        return {};
+    }
+    return process;
+}
+
+Ref<Process> find_namesake(TaskId group) {
+    const Ref<Task> task = lookup_task(group);
+    if (!task || task->process().pid() != group) {
         return {};
     }
     return Ref<Process>::share(task->process());

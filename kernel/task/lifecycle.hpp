@@ -25,6 +25,9 @@ namespace kernel::task {
 [[nodiscard]] Ref<Task> find_task(TaskId id);
 // The process with this pid, zombies included. Empty when there is none, or it was waited for.
 [[nodiscard]] Ref<Process> find_process(TaskId pid);
+// The same, or one that was waited for and is still known: as long as a process group that it made
+// (named_group) has its pid for a name, or somebody holds it.
+[[nodiscard]] Ref<Process> find_namesake(TaskId group);
 [[nodiscard]] std::uint32_t process_count();
 // How many there ever were.
 [[nodiscard]] std::uint64_t process_births();

@@ -148,7 +148,7 @@ TaskId session_of(Process& process) {
 
 Result<void> change_group(Process& caller, Process& target, TaskId group) {
     // These references go with no lock held.
-    const Ref<Process> named = find_process(group);
+    const Ref<Process> named = find_namesake(group);
     Ref<ProcessGroup> fresh;
     Ref<ProcessGroup> old;
     if (group == target.pid()) {
@@ -201,7 +201,7 @@ Result<TaskId> begin_session(Process& caller) {
 }
 
 std::uint32_t members_after(TaskId group, TaskId after, std::span<Ref<Process>, kGroupBatch> members) {
-    const Ref<Process> named = find_process(group);
+    const Ref<Process> named = find_namesake(group);
     if (!named) {
         return 0;
     }
@@ -267,7 +267,7 @@ Result<void> give_up_terminal(Process& caller) {
 }
 
 Result<void> set_foreground_group(Process& caller, TaskId group) {
-    const Ref<Process> named = find_process(group);
+    const Ref<Process> named = find_namesake(group);
     const LockGuard guard{family_lock()};
     if (!is_in_terminal_session(caller)) {
         return Error::NotTerminal;

@@ -387,6 +387,9 @@ Ref<Process> find_process(TaskId pid) {
     const Ref<Task> task = lookup_task(pid);
     return task && task->process().pid() == pid ? Ref<Process>::share(task->process()) : Ref<Process>{};
 }
+Ref<Process> find_namesake(TaskId group) {
+    return find_process(group);
+}
 std::uint64_t process_births() {
     return 1;
 }

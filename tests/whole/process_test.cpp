@@ -361,6 +361,24 @@ TEST_F(Processes, ProcessGroupsAreWaitedForAndKilledTogether) {
     EXPECT_EQ(call(Syscall::kill, -pid(first), kSigTerm), error(Error::NoProcess));
 }
 
+// As in a shell's pipeline whose first program has ended.
+TEST_F(Processes, AGroupKeepsTheNameOfWhoWasWaitedFor) {
+    task::Task& first = fork();
+    task::Task& second = fork();
+    task::Task& third = fork();
+    EXPECT_EQ(call(Syscall::setpgid, pid(first), 0), 0);
+    EXPECT_EQ(call(Syscall::setpgid, pid(second), pid(first)), 0);
+    EXPECT_EQ(call_as(first, Syscall::exit_group, 0), std::nullopt);
+    EXPECT_EQ(wait_for(self(), first), 0);
+    EXPECT_EQ(call(Syscall::kill, pid(first), 0), error(Error::NoProcess));
+    EXPECT_EQ(call(Syscall::setpgid, pid(third), pid(first)), 0) << "it still has a member";
+    EXPECT_EQ(call(Syscall::getpgid, pid(third)), pid(first));
+    EXPECT_EQ(call(Syscall::kill, -pid(first), kSigTerm), 0);
+    EXPECT_EQ(wait_for(self(), second), static_cast<std::int32_t>(kSigTerm));
+    EXPECT_EQ(wait_for(self(), third), static_cast<std::int32_t>(kSigTerm));
+    EXPECT_EQ(call(Syscall::kill, -pid(first), 0), error(Error::NoProcess));
+}
+
 TEST_F(Processes, ASessionLeadsItsGroup) {
     task::Task& child = fork();
     EXPECT_EQ(call_as(child, Syscall::setsid), pid(child));
