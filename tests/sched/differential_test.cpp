@@ -47,7 +47,7 @@ TEST(Differential, LivesThatOnceDiffered) {
 // every other time, and beside the reference.
 TEST(Differential, PlainStepsAreTheReferences) {
     const std::uint64_t lives =
-        Tiers<std::uint64_t>{.brief = 25'000, .quick = 500'000, .thorough = 50'000'000}.value() / kLife;
+        Tiers<std::uint64_t>{.brief = 100'000, .quick = 500'000, .thorough = 50'000'000}.value() / kLife;
     const std::uint64_t first = first_seed();
     Twin::PlainSteps steps;
     for (std::uint64_t seed = first; seed < first + lives; ++seed) {
@@ -68,7 +68,7 @@ TEST(Differential, PlainStepsAreTheReferences) {
     EXPECT_GT(steps.births, lives * kLife / 20'000);
     EXPECT_GT(steps.born, lives * kLife / 40'000);
     EXPECT_GT(steps.ends, lives * kLife / 40'000);
-    EXPECT_GT(steps.at_once, lives * kLife / 10'000);
+    EXPECT_GT(steps.at_once, lives * kLife / 20'000);
     EXPECT_GT(steps.among, lives * kLife / 40'000);
     EXPECT_GT(steps.refused, 0U);
     RecordProperty("wakes", std::to_string(steps.wakes));
