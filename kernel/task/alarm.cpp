@@ -52,8 +52,8 @@ void Alarm::arm(Instant now, Instant shown) {
     }
     const Duration left = due_ <= shown ? Duration{} : due_ - shown;
     // A process uses CPU time on as many harts as there are.
-    const std::int64_t harts = notice.clock == AlarmClock::ProcessCpu ? online_cpus().count() : 1;
-    const Duration soonest = Duration::nanoseconds(left.ns() / harts);
+    const std::int64_t cpus = notice.clock == AlarmClock::ProcessCpu ? online_cpus().count() : 1;
+    const Duration soonest = Duration::nanoseconds(left.ns() / cpus);
     arm_alarm(timer, now.plus_saturating(soonest < kCpuTimeStep ? kCpuTimeStep : soonest));
 }
 
