@@ -10,6 +10,7 @@
 // with or without locks of a rank below AddressSpace.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -240,6 +241,15 @@ template <class T>
 enum class WordOperation : std::uint8_t { Set, Add, Or, AndNot, Xor };  // the order of FUTEX_OP_*
 
 [[nodiscard]] Result<std::uint32_t> load_word(AddressSpace& space, VirtAddr word);
+// load_word() from a page that is at hand, with no order of its own; else false, and nothing has happened.
+// Pre: is_in_one_place<std::uint32_t>(word).
+[[nodiscard, gnu::always_inline]] inline bool load_word_at_hand(AddressSpace& space, VirtAddr word,
+                                                                std::uint32_t& value) {
+    return space.with_page_at_hand(word, Access::Read, [&](std::span<std::byte, kPageSize> page) {
+        auto* const there = reinterpret_cast<std::uint32_t*>(page.data() + page_offset(word.value()));
+        value = std::atomic_ref{*there}.load(std::memory_order_relaxed);
+    });
+}
 [[nodiscard]] Result<void> store_word(AddressSpace& space, VirtAddr word, std::uint32_t value);
 // Returns the word as it was before.
 [[nodiscard]] Result<std::uint32_t> fetch_op_word(AddressSpace& space, VirtAddr word, WordOperation operation,

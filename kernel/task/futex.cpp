@@ -302,7 +302,7 @@ SysResult futex_wait(Task& caller, FutexWord word, std::uint32_t expected, std::
     std::uint32_t value = 0;
     // Whoever changes the word wakes afterwards, under the lock: a change that is not seen here finds the
     // wait.
-    if (!mm::is_user_range(*address, kWordBytes) || !mm::copy_present_in(space, *address, value)) {
+    if (!mm::is_user_range(*address, kWordBytes) || !mm::load_word_at_hand(space, *address, value)) {
         if (const auto loaded = load_slowly(space, *address, value); !loaded.ok()) {
             return loaded.error();
         }
