@@ -93,6 +93,18 @@ class SchemataTest(unittest.TestCase):
         self.assertEqual([mutant.shown() for mutant in made_of(text)],
                          ["deletion: b_ = a; -> nothing", "value: return a_; -> return {};"])
 
+    def test_the_default_that_is_returned_anyway_is_no_mutant(self):
+        for head in ("Span f(int a) {", "static constexpr lib::Span Box::f(Other a) {", "[[nodiscard]] Span f() const {",
+                     "template <class T>\ninline Span Box<T>::f() {", "auto f(int a) -> Span {"):
+            self.assertEqual(made_of(head + "\n    return Span{};\n}\n"), [], head)
+        for head in ("std::optional<Span> f(int a) {", "Other f(Span a) {", "Span* f() {", "auto f() {", "Other Span::f() {",
+                     "template <Span kSpan>\nOther f() {"):
+            self.assertEqual([mutant.shown() for mutant in made_of(head + "\n    return Span{};\n}\n")],
+                             ["value: return Span{}; -> return {};"], head)
+        self.assertEqual(shown("g([]() -> Span { return Span{}; });"), ["deletion: g([]() -> Span { return Span{}; }); -> nothing"])
+        self.assertIn("value: return Span{}; -> return {};", shown("g([]() -> Other { return Span{}; });"))
+        self.assertIn("value: return Span{1}; -> return {};", [m.shown() for m in made_of("Span f() {\n    return Span{1};\n}\n")])
+
     def test_without_mutants_the_source_is_the_same(self):
         rewriter = schemata.Rewriter(SOURCE)
         rewriter.mutants()

@@ -10,7 +10,7 @@ What is mutated, inside the bodies of functions only:
     logic       && becomes || and back
     condition   that of an if, a while or a for is negated
     deletion    a statement that calls or assigns and whose value nobody uses is left out
-    value       a function returns the default of its type at once: no error, 0, false, nothing
+    value       a function returns the default of its type at once: no error, 0, false, nothing; unless it does so anyway
 
 What is left alone: comments, literals of text, what stands between #if and #endif, constant expressions (constexpr variables, if constexpr,
 static_assert, template arguments, labels, enumerators), CHECK and DCHECK, statements that only log or trace, conditions
@@ -96,6 +96,7 @@ class Rewriter:
         self.match = self.match_brackets()
         self.spans = []
         self.is_constexpr = False
+        self.head = (0, 0)      # what stands before the body of the function, or behind the brackets of the lambda
 
     # -- looking at tokens
 
@@ -198,6 +199,7 @@ class Rewriter:
                     self.scope(at + 1, end)
                 elif kind != "skip":
                     outer, self.is_constexpr = self.is_constexpr, kind == "constexpr"
+                    self.head = (head, at)
                     self.block(at + 1, end)
                     self.is_constexpr = outer
                 at = end + 1
@@ -423,9 +425,20 @@ class Rewriter:
         words = [self.text(i) for i in range(low + 1, high)]
         whole = self.one_line(low, high)
         if words in (["{", "}"], ["0"], ["false"], ["nullptr"], ["true"]) or words[-1] in ("nullopt",) or \
-                words in (["*", "this"],):
+                words in (["*", "this"],) or words[-2:] == ["{", "}"] and self.returns(words[:-2]):
             return []
         return [("value", low, whole + ";", "return {};", "return {};")]
+
+    def returns(self, type_words):
+        """Whether the function around here returns just this type, as written: return T{}; is return {}; then."""
+        words, size = [self.text(i) for i in range(*self.head)], len(type_words)
+        behind = words.index("->") + 1 if "->" in words else None
+        if behind is not None:
+            return words[behind:] == type_words
+        before = words[:words.index("(")] if "(" in words else []
+        return any(before[at:at + size] == type_words and re.match(r"[A-Za-z_]", before[at + size]) and
+                   (at == 0 or before[at - 1] not in ("<", ","))
+                   for at in range(len(before) - size))
 
     # -- expressions
 
@@ -478,10 +491,13 @@ class Rewriter:
             self.add(low, high, "condition" if is_condition else "expression", changes)
 
     def lambda_(self, at, high):
+        first = at
         while at < high and self.text(at) != "{":
             at = self.match[at] + 1 if self.text(at) in ("(", "[") else at + 1
         if at < high:
+            outer, self.head = self.head, (first, at)
             self.block(at + 1, self.match[at])
+            self.head = outer
             return self.match[at] + 1
         return at
 
