@@ -300,7 +300,7 @@ void ClassQueue::reweigh(Entity& entity, std::uint32_t weight) {
     const bool is_borrowed = is_before(position.request_end, position.deadline);
     const VirtualTime deadline = position.deadline;
     position.deadline = vt + rescale(position.deadline - position.vt, position.weight, weight);
-    position.request_end = vt + rescale(position.request_end - position.vt, position.weight, weight);
+    position.request_end = vt + rescale_rest(position.request_end - position.vt, position.weight, weight);
     if (is_borrowed) {
         position.deadline = later(position.request_end, deadline);
     }

@@ -72,7 +72,7 @@ void RunQueue::rescale_saved(Entity& entity, QosClass to, std::uint32_t weight, 
     position.epoch = epoch_;
     // Under way to another queue: what is left of the request is the same service.
     const VirtualSpan lead = rescale(position.deadline - position.vt, position.weight, weight);
-    const VirtualSpan rest = rescale(position.request_end - position.vt, position.weight, weight);
+    const VirtualSpan rest = rescale_rest(position.request_end - position.vt, position.weight, weight);
     if (is_asleep) {
         position.vt = target.virtual_now() - lag;
     }

@@ -298,7 +298,8 @@ bool RunQueue::wake_plainly(Entity& entity, Instant now, Instant& event) {
     const bool is_as_before = entity.state_ == TaskState::Blocked && position.has_global &&
                               entity.cpu_ == cpu_ && position.frame == qos_class &&
                               entity.attributes.qos_class == qos_class &&
-                              position.weight == entity.attributes.shares * kWeightPerShare;
+                              position.weight == entity.attributes.shares * kWeightPerShare &&
+                              position.pace == position.weight;  // a table's pace that has come to an end
     const Duration slept = std::max(Duration{}, now - entity.since_);
     if (!is_as_before || !is_ordinary(entity) || !runs_ordinarily(current) || slept > kSleepHorizon ||
         !account_plainly(now, member)) {

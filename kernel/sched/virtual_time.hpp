@@ -134,4 +134,10 @@ constexpr VirtualSpan rescale(VirtualSpan span, std::uint32_t old_weight, std::u
     return old_weight == new_weight ? span : floor_divide(Int128{span} * old_weight, new_weight);
 }
 
+// The same of what is left of a request: one that is not used up is not rounded to that.
+constexpr VirtualSpan rescale_rest(VirtualSpan rest, std::uint32_t old_weight, std::uint32_t new_weight) {
+    const VirtualSpan rescaled = rescale(rest, old_weight, new_weight);
+    return rescaled == 0 && rest != 0 ? 1 : rescaled;
+}
+
 }  // namespace kernel::sched

@@ -61,7 +61,7 @@ void Hart::reweigh(Task& task, std::uint32_t weight) {
     const Wide vt = now - rescaled(now - task.vt, task.weight, weight);
     task.progress = progress_mean - (now - vt);
     const bool has_yielded = task.deadline > task.request_end;
-    const Wide request_end = vt + rescaled(task.request_end - task.vt, task.weight, weight);
+    const Wide request_end = vt + rest_rescaled(task.request_end - task.vt, task.weight, weight);
     task.deadline = has_yielded ? std::max(task.deadline, request_end)
                                 : vt + rescaled(task.deadline - task.vt, task.weight, weight);
     task.request_end = request_end;
@@ -91,7 +91,7 @@ void Hart::rescale_saved(Task& task, QosClass to, std::uint32_t weight, Instant 
     task.global = global_now(to) - rescaled(lag, task.weight, weight);
     task.lag = rescaled(task.lag, task.weight, weight);
     const Wide lead = rescaled(task.deadline - task.vt, task.weight, weight);
-    const Wide rest = rescaled(task.request_end - task.vt, task.weight, weight);
+    const Wide rest = rest_rescaled(task.request_end - task.vt, task.weight, weight);
     if (task.state == TaskState::Blocked) {
         task.vt = virtual_now(classes_[index_of(to)]) - rescaled(lag, before, weight);
     }

@@ -30,6 +30,11 @@ inline Wide span(Duration service, Wide weight) {
 inline Wide rescaled(Wide distance, std::uint32_t from, std::uint32_t to) {
     return floor_of(distance * from, to);
 }
+// What is left of a request stays more than nothing.
+inline Wide rest_rescaled(Wide rest, std::uint32_t from, std::uint32_t to) {
+    const Wide exact = rescaled(rest, from, to);
+    return rest > 0 ? std::max(exact, Wide{1}) : exact;
+}
 inline Duration request_of(const Task& task) {
     if (task.attributes.burst.is_zero()) {
         return kClassTable[index_of(task.effective)].task_request;

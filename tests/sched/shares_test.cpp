@@ -48,6 +48,30 @@ TEST(Shares, HoldAtTheEndsOfTheRange) {
     EXPECT_EQ(least.entity.runtime(machine.now()) + most.entity.runtime(machine.now()), 20_s);
 }
 
+// A request of which less is left than the new weight is moved by is not used up by the change.
+TEST(Shares, AChangeLeavesSomethingOfARequest) {
+    for (std::int64_t ahead = 1; ahead < 200; ++ahead) {
+        // Of a slow hart, on which a nanosecond moves it by odd amounts.
+        RunQueue queue;
+        queue.start(CpuId{0}, Instant{}, 613);
+        Entity task;
+        Entity other;
+        for (Entity* const entity : {&task, &other}) {
+            entity->attributes = make(Normal, 1);
+            entity->attributes.burst = 100_us + Duration::nanoseconds(ahead);
+            static_cast<void>(queue.enqueue(*entity, Instant{}, kernel::sched::EnqueueReason::New));
+        }
+        Entity& first = *queue.pick_next(Instant{}).entity;
+        const Instant now = queue.next_event(Instant{}) - 1_ns;
+        queue.put_current(now, kernel::sched::PutReason::Preempted);
+        Attributes attributes = first.attributes;
+        attributes.shares = 1000;
+        EXPECT_FALSE(queue.set_attributes(first, attributes, now));
+        const auto violation = kernel::sched::Auditor::check(queue);
+        ASSERT_FALSE(violation.found()) << violation.rule;
+    }
+}
+
 TEST(Shares, LiveChangeFlipsTheRatio) {
     Machine machine;
     Task& a = machine.add_hog(Normal, 100);
