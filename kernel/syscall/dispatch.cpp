@@ -11,6 +11,7 @@
 
 #include "file/pipe_at_once.hpp"
 #include "lib/log.hpp"
+#include "mm/junk.hpp"
 #include "syscall/planted.hpp"
 #include "syscall/signals_at_once.hpp"
 #include "syscall/stack_junk.hpp"
@@ -201,7 +202,11 @@ SysResult run_call(task::Task& task) {
     [[maybe_unused]] const trace::CoverageScope scope{task.tid()};
 #ifdef NEURON_COVERAGE
     note_planted_step(task);
-    fill_unused_stack();
+#endif
+#ifdef NEURON_DEBUG
+    if (kAlwaysFillsStack || mm::is_careful()) {
+        fill_unused_stack();
+    }
 #endif
 #ifdef NEURON_KCSAN
     race_as_planted();

@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
-#include "mm/frames.hpp"
+#include "mm/junk.hpp"
 
+#ifdef NEURON_DEBUG
 namespace kernel::syscall {
 
 namespace {
@@ -18,7 +19,7 @@ constexpr std::size_t kFilledBytes = 4096;  // a quarter of the stack; calls use
 
 void fill_unused_stack() {
     std::array<std::byte, kFilledBytes> room;
-    std::memset(room.data(), static_cast<int>(mm::kPoisonByte), room.size());
+    std::memset(room.data(), std::to_integer<int>(mm::junk().value_or(mm::kPoisonByte)), room.size());
     asm volatile("" ::"r"(room.data()) : "memory");  // it is not for nothing
 }
 
@@ -30,3 +31,4 @@ unsigned long read_unwritten_stack() {
 }
 
 }  // namespace kernel::syscall
+#endif

@@ -69,7 +69,7 @@ SysResult sys_sysinfo(Caller& caller, Out<sysinfo_t> info) {
     if (faults().leak_address) {
         answer.total_swap = reinterpret_cast<std::uint64_t>(&answer);
     }
-#ifdef NEURON_COVERAGE
+#ifdef NEURON_DEBUG
     if (faults().leak_stack) {
         answer.total_swap = read_unwritten_stack();
     }
