@@ -235,12 +235,6 @@ void ClassQueue::add_waiting(Entity& entity) {
     waiting_.insert(entity);
 }
 
-void ClassQueue::add_running(Entity& entity) {
-    DCHECK(running_ == nullptr);
-    count_in(entity);
-    running_ = &entity;
-}
-
 void ClassQueue::remove(Entity& entity) {
     Entity::Position& position = entity.position_;
     position.lag = virtual_now() - position.vt;

@@ -162,7 +162,6 @@ class ClassQueue {
 
     // Counts the entity in. Pre: on no queue; its position is set.
     void add_waiting(Entity& entity);
-    void add_running(Entity& entity);
     // Counts it out and saves its place. Pre: a member.
     void remove(Entity& entity);
     // Between waiting and running. Pre: waiting, nobody running / running.

@@ -46,7 +46,6 @@ struct HartLoad {
         std::uint64_t carry = 0;
         return global[class_index] + advance(elapsed, capacity, pace[class_index], carry);
     }
-    [[nodiscard]] constexpr bool is_idle() const { return running_class == kIdle && runnable == 0; }
     // Something waits here that may run on cpu: worth taking the lock and asking RunQueue::find_stealable().
     [[nodiscard]] constexpr bool offers_work_to(CpuId cpu) const {
         for (const auto& mask : waiting_mask) {
