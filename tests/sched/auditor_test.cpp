@@ -43,6 +43,7 @@ REVEAL(Entity, is_donated_);
 REVEAL(Entity, budget_);
 REVEAL(Entity, group_);
 REVEAL(Entity, group_weight_);
+REVEAL(Entity, node_);
 REVEAL(RunQueue, idle_);
 REVEAL(RunQueue, current_);
 REVEAL(RunQueue, runnable_);
@@ -61,6 +62,10 @@ struct WaitingSize {
     friend constexpr auto member(WaitingSize);
 };
 template struct Reveal<WaitingSize, &ClassQueue::Tree::size_>;
+struct NodeHeight {
+    friend constexpr auto member(NodeHeight);
+};
+template struct Reveal<NodeHeight, &kernel::AvlNode<Entity>::height_>;
 struct ThrottledSize {
     friend constexpr auto member(ThrottledSize);
 };
@@ -144,6 +149,15 @@ TEST_F(AuditorTest, TheOneThatRuns) {
     EXPECT_EQ(broken_with(interactive.*member(ClassQueue_running_{}), &entity), "S1");
     EXPECT_EQ(named, &entity);
     EXPECT_EQ(broken_with(queue.*member(RunQueue_current_{}), nullptr), "S1");
+}
+
+// Too high, or leaning to one side.
+TEST_F(AuditorTest, TheBalanceOfTheTree) {
+    for (Entity* entity = waiting; entity != nullptr; entity = ClassQueue::Tree::next(*entity)) {
+        auto& height = (entity->*member(Entity_node_{})).*member(NodeHeight{});
+        EXPECT_EQ(broken_with(height, height + 1), "S2");
+        EXPECT_EQ(broken_with(height, height + 2), "S2");
+    }
 }
 
 TEST_F(AuditorTest, HowManyThereAre) {
