@@ -44,7 +44,7 @@ std::uint64_t placement_cost(const HartLoad& load, QosClass effective) {
         // Idle after all, or only lower classes: the task starts at once. The lowest class loses the least.
         return load.running_class == HartLoad::kIdle ? 0 : std::uint64_t{load.running_class} + 1;
     }
-    return kClasses + 1 + competing;
+    return kClasses + competing;  // more than any of those above
 }
 
 }  // namespace kernel::sched

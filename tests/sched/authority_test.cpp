@@ -296,6 +296,40 @@ TEST(Authority, OfEveryChangeOfLimits) {
     EXPECT_LT(refused, 80'000U);
 }
 
+// The ends of each range, and what lies next to them.
+TEST(Authority, LimitsHaveRanges) {
+    abi::sched_attr attr{};
+    attr.size = sizeof attr;
+    const auto parses = [&](std::uint64_t field) {
+        attr.fields = field;
+        return kernel::sched::parse_limits(attr).ok();
+    };
+    for (std::uint32_t value = 0; value <= 1100; ++value) {
+        attr.shares = attr.group = attr.qos_class = value;
+        attr.affinity = value;
+        EXPECT_EQ(parses(abi::kFieldShares), value >= 1 && value <= 1000) << value;
+        EXPECT_EQ(parses(abi::kFieldGroup), value <= 1000) << value;
+        EXPECT_EQ(parses(abi::kFieldClass), value <= 3) << value;
+        EXPECT_TRUE(parses(abi::kFieldAffinity)) << value;
+        EXPECT_FALSE(parses(0)) << value;
+    }
+    attr.shares = 500;
+    attr.group = 501;
+    attr.qos_class = 2;
+    attr.affinity = 7;
+    for (std::uint64_t set = 1; set < 16; ++set) {
+        attr.fields = ((set & 1U) != 0 ? abi::kFieldShares : 0) | ((set & 2U) != 0 ? abi::kFieldGroup : 0) |
+                      ((set & 4U) != 0 ? abi::kFieldClass : 0) | ((set & 8U) != 0 ? abi::kFieldAffinity : 0);
+        const auto change = kernel::sched::parse_limits(attr);
+        ASSERT_TRUE(change.ok());
+        EXPECT_EQ(change->fields, attr.fields);
+        EXPECT_EQ(change->shares_ceiling, (set & 1U) != 0 ? 500U : 0U);
+        EXPECT_EQ(change->group_ceiling, (set & 2U) != 0 ? 501U : 0U);
+        EXPECT_EQ(change->class_ceiling, (set & 4U) != 0 ? Interactive : QosClass{});
+        EXPECT_EQ(change->affinity_limit.bits(), (set & 8U) != 0 ? 7U : 0U);
+    }
+}
+
 TEST(Authority, LimitsAreToldToTheLastByte) {
     Dice dice{3};
     for (int i = 0; i < 1000; ++i) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "machine.hpp"
@@ -266,6 +267,30 @@ TEST(BudgetLedger, EveryAnswerIsTheLedgers) {
         }
         EXPECT_FALSE(testing::Test::HasFailure()) << "seed " << seed;
     }
+}
+
+// Harts draw on one budget at once: nothing is lost or spent twice.
+TEST(BudgetLedger, IsOneForAllHarts) {
+    Budget budget;
+    budget.configure({.runtime = 100_ms, .period = 100_ms}, at(0_ms));
+    constexpr int kRounds = 50'000;
+    const auto draw = [&] {
+        budget.attach(at(0_ms));
+        for (int i = 0; i < kRounds; ++i) {
+            const Duration granted = budget.grant(at(0_ms));
+            if (granted >= 1_ns) {
+                budget.use(at(0_ms), at(1_ns), 1_ns, false);
+                budget.give_back(granted - 1_ns);
+            } else {
+                --i;  // another one has it all
+            }
+        }
+    };
+    {
+        std::jthread other{draw};
+        draw();
+    }
+    EXPECT_EQ(budget.left(at(1_ns)), 100_ms - 2_ns * kRounds);
 }
 
 // The time between two looks does not matter: what is asked late has what was there when it was due.

@@ -315,10 +315,11 @@ TEST(MachineModel, EachHartAsksForWhatItsMembersWeigh) {
 RateTable any_table(Dice& dice) {
     RateTable table;
     table.generation = static_cast<std::uint32_t>(dice.below(3));
-    table.count = static_cast<std::uint32_t>(1 + dice.below(2));
+    table.count =
+        static_cast<std::uint32_t>(dice.below(8) == 0 ? kernel::sched::kMaxRateGroups : 1 + dice.below(2));
     table.whole = static_cast<std::uint32_t>(std::array{4000, 4001, 5000, 5001}[dice.below(4)]);
     for (std::uint32_t i = 0; i < table.count; ++i) {
-        table.rows[i] = {.mask = CpuMask::from_bits(1U << i),
+        table.rows[i] = {.mask = CpuMask::from_bits(std::uint64_t{1} << i),
                          .factor = RateTable::kFactorOne * std::array{4ULL, 5ULL, 6ULL}[dice.below(3)] / 4};
     }
     return table;
@@ -348,7 +349,7 @@ TEST(MachineModel, TablesAreAlikeOrOfAnotherRegime) {
         };
         bool is_other = has_before != has_after || is_far(before.whole, after.whole);
         for (std::uint32_t i = 0; i < after.count; ++i) {
-            const CpuMask mask = CpuMask::from_bits(1U << i);
+            const CpuMask mask = CpuMask::from_bits(std::uint64_t{1} << i);
             is_other = is_other || is_far(before.pace_of(1600, mask), after.pace_of(1600, mask));
         }
         ASSERT_EQ(is_another_regime(before, after), is_other) << round;

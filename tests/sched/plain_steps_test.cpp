@@ -160,13 +160,13 @@ class Pair {
 
     template <class F>
     void both(F&& f) {
-        catch_up();
         f(quick_);
         f(general_);
     }
 
     // The others are somewhere else; the players have nothing unusual, or nearly.
     void begin_rally() {
+        catch_up();
         for (std::size_t i = players_; i < kTasks; ++i) {
             const TaskState state = of(general_, i).state();
             both([&](Side& side) {
@@ -437,7 +437,10 @@ class Pair {
     // --- Unusual ---
 
     void do_odd(std::size_t task) {
-        catch_up();
+        // What is put off is done before anything else, unless that is about the one it is of.
+        if (quick_.queue.put_off() == &of(quick_, task) || below(2) == 0) {
+            catch_up();
+        }
         const TaskState state = of(general_, task).state();
         const bool is_alive = was_born_[task] && state != TaskState::Dead;
         const Instant now = early();
@@ -445,7 +448,10 @@ class Pair {
         if (drawn <= 6 && !is_alive) {
             return;
         }
-        const Attributes attributes = any_attributes();
+        Attributes attributes = any_attributes();
+        if (below(5) == 0) {
+            attributes.qos_class = PerfBurst;
+        }
         const bool has_some = below(3) == 0;
         RateTable table;
         std::array<VirtualSpan, kClasses> shifts{};
@@ -498,6 +504,7 @@ class Pair {
                 both([&](Side& side) { side.queue.shift_frames(shifts, epoch_); });
                 break;
             case 9: {
+                catch_up();
                 const VirtualSpan ahead = static_cast<VirtualSpan>(below(1U << 30U));
                 both([&](Side& side) {
                     side.queue.raise_frame(Normal, side.queue.queue(Normal).global_now() + ahead);

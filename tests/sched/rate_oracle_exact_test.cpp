@@ -363,6 +363,12 @@ TEST(RateOracleExact, FactorsEndWhereATableDoes) {
         ASSERT_EQ(table.count, 2U);
         EXPECT_EQ(table.rows[0].factor, RateTable::kFactorOne);
         EXPECT_EQ(table.rows[1].factor, std::min(times * RateTable::kFactorOne, RateTable::kLongestFactor));
+        oracle.begin(CpuMask::first(2));
+        oracle.add(CpuMask::of(CpuId{0}), 16 * times + 8);
+        oracle.add(CpuMask::of(CpuId{1}), 16);
+        EXPECT_EQ(
+            solved(oracle).rows[1].factor,
+            std::min(times * RateTable::kFactorOne + RateTable::kFactorOne / 2, RateTable::kLongestFactor));
     }
 }
 

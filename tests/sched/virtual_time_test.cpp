@@ -72,6 +72,36 @@ TEST(VirtualTime, TimeToAdvanceIsTheLeastThatSuffices) {
     EXPECT_TRUE(time_to_advance(-1, 1024, 16, none).is_zero());
 }
 
+// On both sides of where two factors fit a word, and far beyond.
+TEST(VirtualTime, TimeToAdvanceIsExactHoweverFar) {
+    std::mt19937_64 random{4};
+    for (int i = 0; i < 50'000; ++i) {
+        const VirtualSpan span =
+            (VirtualSpan{1} << (random() % 60)) + static_cast<VirtualSpan>(random() % 3) - 1;
+        const auto weight = static_cast<std::uint32_t>((1U << (4 + random() % 14)) + random() % 3 - 1);
+        const auto capacity = static_cast<std::uint32_t>(1 + random() % 1024);
+        const std::uint64_t carry =
+            random() % 4 == 0 ? random() % (std::uint64_t{1} << 40U) : random() % weight;
+        const Int128 units = Int128{span} * weight - static_cast<Int128>(carry);
+        const Int128 per_ns = Int128{capacity} << (kVirtualShift - 10);
+        // A quotient beyond 63 bits is beyond every request.
+        const Int128 needed = span <= 0 || units <= 0 ? 0 : (units + per_ns - 1) / per_ns;
+        if (needed < Int128{1} << 62U) {
+            ASSERT_EQ(time_to_advance(span, capacity, weight, carry).ns(), static_cast<std::int64_t>(needed))
+                << span << " of " << weight << " at " << capacity << " carry " << carry;
+        }
+    }
+}
+
+TEST(VirtualTime, OfARequestSomethingIsLeft) {
+    EXPECT_EQ(rescale_rest(1, 16, 16'000), 1);
+    EXPECT_EQ(rescale_rest(0, 16, 16'000), 0);
+    EXPECT_EQ(rescale_rest(-1, 16, 16'000), -1);
+    EXPECT_EQ(rescale_rest(1000, 16, 16'000), 1);
+    EXPECT_EQ(rescale_rest(2000, 16, 16'000), 2);
+    EXPECT_EQ(rescale_rest(2, 16'000, 16), 2000);
+}
+
 TEST(VirtualTime, RescaleKeepsTheService) {
     EXPECT_EQ(rescale(300, 1600, 4800), 100);
     EXPECT_EQ(rescale(-300, 1600, 4800), -100);
