@@ -372,6 +372,19 @@ TEST(RateOracleExact, FactorsEndWhereATableDoes) {
     }
 }
 
+// Less than a 512th apart they are one.
+TEST(RateOracleExact, LevelsThatAreNearlyAlikeAreOne) {
+    for (const std::uint64_t weight : {1024U, 1025U, 1026U, 1027U}) {
+        RateOracle oracle;
+        oracle.begin(CpuMask::first(2));
+        oracle.add(CpuMask::of(CpuId{0}), weight);
+        oracle.add(CpuMask::of(CpuId{1}), 1024);
+        const RateTable table = solved(oracle);
+        EXPECT_EQ(table.rows[1].factor, weight < 1026 ? RateTable::kFactorOne : 64 * weight) << weight;
+        EXPECT_EQ(table.generation, weight < 1026 ? 0U : 1U) << weight;
+    }
+}
+
 // Weights far beyond what a machine has, where parts of factors do not fit a word.
 TEST(RateOracleExact, HugeWeights) {
     for (std::uint32_t shift = 20; shift <= 30; ++shift) {
