@@ -14,7 +14,7 @@ usage: scripts/soak.sh [--minutes N] [--seed N] [--only FILTER] [--once]
   --seed     of the first round; the next rounds count on by a million (default: the time)
   --only     GoogleTest filter: the tests whose names match, as in 'Differential.*'
   --once     one round
-Build first: cmake --workflow --preset host-release, or scripts/build.sh host-release
+Build first: scripts/build.sh host-release
 TEXT
 }
 
