@@ -248,7 +248,7 @@ class Report(unittest.TestCase):
         self.assertEqual(run("document.querySelectorAll('svg').length"), 0)
         # What the documents recorded is said to be that.
         coverage = run("document.getElementById('coverage').innerText")
-        self.assertRegex(coverage, r"not measured in this run.*(?s:.*)From docs/reliability.md: last measured, .* lines")
+        self.assertRegex(coverage, r"not measured in this run.*(?s:.*)From docs/reliability.md: last measured\b.* lines\b")
         self.assertRegex(coverage, r"(?m)^execd\s+\d[\d.]* %")
 
     def test_fits_a_desk_and_a_hand(self):
