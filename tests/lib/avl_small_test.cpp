@@ -9,41 +9,10 @@
 #include <random>
 #include <vector>
 
-#include "lib/avl_tree.hpp"
+#include "avl_items.hpp"
 
 namespace kernel {
 namespace {
-
-struct Item {
-    int key{0};
-    int value{0};
-    int least{0};
-    AvlNode<Item> node;
-};
-struct Plain {
-    static bool before(const Item& a, const Item& b) { return a.key < b.key; }
-    static void update(Item& item, const Item* left, const Item* right) {
-        item.least = item.value;
-        for (const Item* child : {left, right}) {
-            item.least = child == nullptr ? item.least : std::min(item.least, child->least);
-        }
-    }
-};
-struct Told : Plain {
-    static bool update(Item& item, const Item* left, const Item* right) {
-        const int before = item.least;
-        Plain::update(item, left, right);
-        return item.least != before;
-    }
-};
-struct Joined : Told {
-    static bool join(Item& item, const Item& added) {
-        const int before = item.least;
-        item.least = std::min(item.least, added.value);
-        return item.least != before;
-    }
-    static void inherit(Item& item, const Item& before) { item.least = before.least; }
-};
 
 template <class Order>
 class SmallTree {
@@ -155,7 +124,7 @@ class SmallTree {
 
 template <class Order>
 class AvlSmall : public testing::Test {};
-using Orders = testing::Types<Plain, Told, Joined>;
+using Orders = testing::Types<ByKey, ByKeyTold, ByKeyJoined>;
 TYPED_TEST_SUITE(AvlSmall, Orders);
 
 TYPED_TEST(AvlSmall, IsASortedList) {
@@ -189,7 +158,7 @@ TYPED_TEST(AvlSmall, AbandonsWhatItHas) {
 TEST(AvlNode, HasNoLinksOnlyWithoutAll) {
     for (const bool is_left : {false, true}) {
         std::array<Item, 2> items;
-        AvlTree<Item, &Item::node, Plain> tree;
+        AvlTree<Item, &Item::node, ByKey> tree;
         items[0].key = 1;
         items[1].key = is_left ? 0 : 2;
         EXPECT_TRUE(items[0].node.has_no_links());

@@ -12,44 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "avl_items.hpp"
+
 namespace kernel {
 namespace {
 
-struct Item {
-    int key{0};
-    int value{0};
-    int least{0};
-    std::uint64_t arrival{0};
-    AvlNode<Item> node;
-};
-struct ByKey {
-    static bool before(const Item& a, const Item& b) { return a.key < b.key; }
-    static bool update(Item& item, const Item* left, const Item* right) {
-        const int before = std::exchange(item.least, item.value);
-        for (const Item* child : {left, right}) {
-            if (child != nullptr) {
-                item.least = std::min(item.least, child->least);
-            }
-        }
-        return item.least != before;
-    }
-};
-// The same, telling whether something changed; and how to add one item to an augment.
-struct ByKeyTold : ByKey {
-    static bool update(Item& item, const Item* left, const Item* right) {
-        const int before = item.least;
-        ByKey::update(item, left, right);
-        return item.least != before;
-    }
-};
-struct ByKeyJoined : ByKeyTold {
-    static bool join(Item& item, const Item& added) {
-        const bool is_less = added.value < item.least;
-        item.least = std::min(item.least, added.value);
-        return is_less;
-    }
-    static void inherit(Item& item, const Item& before) { item.least = before.least; }
-};
 using Tree = AvlTree<Item, &Item::node, ByKey>;
 
 template <class Tree>

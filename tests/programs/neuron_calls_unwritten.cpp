@@ -41,14 +41,14 @@
 namespace {
 
 constexpr std::size_t kRoom = 16384;
-// What the memory holds before a call. None is the kernel's byte, and two differ in each bit: what a call
-// leaves alone is seen.
+// What the memory holds before a call, in each attempt. None is the kernel's byte (prepare() looks), so that
+// what a call leaves alone is not suspect; two differ in each bit, so that what it writes is seen.
 constexpr std::array<std::uint8_t, 4> kFillings{0x00, 0xff, 0x2a, 0x00};
 
 std::uint8_t kernels_byte = 0xd5;
 alignas(4096) std::array<std::uint8_t, kRoom> memory;
 
-// What a call may use; made anew for nobody.
+// What calls are made with; prepare() opens them.
 int file = -1;
 int folder = -1;
 int pipe_ends[2]{-1, -1};
@@ -193,7 +193,7 @@ struct Row {
     long (*make)();
 };
 
-// By the table's names, so that a call that is missing is seen.
+// Named as in syscalls.def, so that a call that is missing is seen.
 constexpr Row kRows[] = {
     {"getcwd", [] { return call(SYS_getcwd, out<char>(), 256); }},
     {"epoll_pwait", [] { return call(SYS_epoll_pwait, list, out<epoll_event>(), 4, 0, nullptr, 8); }},
@@ -331,7 +331,7 @@ constexpr Row kRows[] = {
          const long result = call(1047, 0, 1'000'000, 1'000'000, out<char>());
          return result == -1 && errno == EBUSY ? 0L : -1L;
      }},
-    // Not in the table as what they write: commands of one call, and what a signal brings.
+    // What no prototype tells of: commands of one call, and what a signal brings.
     {"ioctl TCGETS", [] { return call(SYS_ioctl, 0, nexus_abi::kTcgets, out<char>()); }},
     {"ioctl TIOCGWINSZ", [] { return call(SYS_ioctl, 0, nexus_abi::kTiocgwinsz, out<char>()); }},
     {"fcntl F_GETLK",
@@ -342,7 +342,7 @@ constexpr Row kRows[] = {
     {"signal frame", frame},
 };
 
-// What the table says is written, but only where the program had a word before, or later than the call.
+// futex only changes a word that the program has written; set_tid_address's is written when the thread ends.
 constexpr std::array<std::string_view, 2> kLeftOut{"futex", "set_tid_address"};
 
 bool is_written_by(const nexus_abi::CallRow& row) {
@@ -381,6 +381,8 @@ void nothing_unwritten_arrives() {
 }
 
 void prepare() {
+    checks::truth("the kernel's byte is no filling",
+                  std::ranges::find(kFillings, kernels_byte) == kFillings.end());
     file = open("/tmp/unwritten", O_RDWR | O_CREAT, 0600);
     checks::succeeds("a file", file);
     checks::succeeds("its bytes", write(file, "twelve bytes", 12));

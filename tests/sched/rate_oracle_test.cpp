@@ -153,7 +153,6 @@ TEST(RateOracle, AHartThatGivesLessIsWorthLess) {
 TEST(RateOracle, IsBounded) {
     RateOracle oracle;
     std::uint32_t most = 0;
-    std::uint32_t sum = 0;
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         std::mt19937_64 random{seed};
         oracle.begin(CpuMask::all());
@@ -163,9 +162,7 @@ TEST(RateOracle, IsBounded) {
             oracle.add_heavy(mask, static_cast<std::uint32_t>(16 * (1 + random() % 1000)));
             oracle.add(mask, 16 * (1 + random() % 1'000'000));
         }
-        const std::uint32_t steps = solve(oracle);
-        most = std::max(most, steps);
-        sum += steps;
+        most = std::max(most, solve(oracle));
         EXPECT_LE(oracle.table().count, kernel::sched::kMaxRateGroups);
         for (std::uint32_t i = 0; i < oracle.table().count; ++i) {
             EXPECT_GE(oracle.table().rows[i].factor, RateTable::kFactorOne);
@@ -174,8 +171,6 @@ TEST(RateOracle, IsBounded) {
     }
     EXPECT_LE(most, 1000U);  // at a call per request end a solution is at most seconds old
     EXPECT_GE(most, 2U);     // it does stop in between
-    // What is looked at is counted, all of it and once: else some steps would end sooner or later.
-    EXPECT_EQ(sum, 823U);
     std::printf("steps at most %u\n", most);
 }
 
