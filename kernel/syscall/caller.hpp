@@ -17,7 +17,7 @@ struct Faults {
     bool keep_hints{false};        // a spawned child starts with its parent's hints
     bool accept_any_mask{false};   // a mask that leaves no hart is taken for a success
     bool leak_address{false};      // sysinfo tells where the kernel's stack is
-    bool leak_stack{false};        // and what was on it (builds with NEURON_COVERAGE)
+    bool leak_stack{false};        // and what was on it (builds with NEURON_DEBUG)
     bool planted_sequence{false};  // three certain calls of a task end the kernel (planted.hpp)
     bool planted_race{false};      // each call adds to a number of all harts (builds with NEURON_KCSAN)
 };
