@@ -51,6 +51,23 @@ TEST(RecipeErrors, BracketsThatNoTableHas) {
     EXPECT_THAT(errors_in_qos("schema = 1\n[=]\n"), ElementsAre(HasSubstr("r/sched/qos.toml:2:")));
 }
 
+// One letter of each range in which toml++ looks for blanks, and of those it once took for impossible (UBSan
+// says so).
+TEST(RecipeErrors, LettersBeyondAsciiWhereABlankMayStand) {
+    for (const std::string letter : {"\u00a7", "\u00df", "\u0451", "\u1680", "\u2003", "\u2ff0", "\u3007",
+                                     "\u3042", "\u4e2d", "\ufef0", "\ufffd", "\U0001f600"}) {
+        SCOPED_TRACE(letter);
+        EXPECT_THAT(errors_in_qos("schema = 1\n" + letter + " = 1\n"),
+                    ElementsAre(HasSubstr("r/sched/qos.toml:2:1: ")));
+        EXPECT_THAT(errors_in_qos_of_x("shares" + letter + "= 1\n"),
+                    ElementsAre(HasSubstr("r/sched/qos.toml:3:")));
+        EXPECT_THAT(errors_in_qos_of_x("shares = " + letter + "1\n"),
+                    ElementsAre(HasSubstr("r/sched/qos.toml:3:")));
+        EXPECT_THAT(errors_in_qos_of_x("class = \"\"\"\\\n" + letter + "\"\"\"\n"),
+                    ElementsAre(HasSubstr("r/sched/qos.toml:3:9: unknown class")));
+    }
+}
+
 TEST(RecipeErrors, UnknownKeyWithSuggestion) {
     EXPECT_THAT(errors_in_qos("schema = 1\n\n[service.audio]\nclass = \"idle\"\n        sharez = 300\n"),
                 ElementsAre("r/sched/qos.toml:5:9: unknown key 'sharez' (did you mean 'shares'?)"));

@@ -73,6 +73,7 @@ def recipe_seeds():
         yield services + b"%%\nschema = 1\n[service.a]\n" + cpus + b"\n"
     for qos in (b"latency = \"9000000s\"", b"budget = \"5ms/10ms\"", b"CPUQuota = \"50%\"", b"Nice = 5", b"shares = 30"):
         yield services + b"%%\n%%\nschema = 1\n[service.a]\n" + qos + b"\n"
+    yield services + "%%\n%%\nschema = 1\n[service.a]\n\u00df\u2ff0 = \u4e2d\u3000\n".encode()
     recipes = [ROOT / "recipes", *sorted((ROOT / "tests/boot/recipes").glob("**/services.toml"))]
     for place in recipes:
         place = place.parent if place.suffix else place
