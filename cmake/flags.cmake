@@ -25,10 +25,10 @@ if(CCACHE_PROGRAM)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
 # neuron_precompile(target header...): these are read once for all sources of the target, which include what they use all the
-# same: shipped programs are compiled without. The option spares the cache from reading their text.
+# same: release kernels and programs for the target are compiled without. The option spares the cache from reading their text.
 set(NEURON_PRECOMPILED_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 function(neuron_precompile target)
-    if(NEURON_FUZZ OR (NEURON_TARGET AND NOT NEURON_COVERAGE))
+    if(NEURON_FUZZ OR (NEURON_TARGET AND NOT (NEURON_DEBUG AND target MATCHES "^kernel_")))
         return()
     endif()
     target_precompile_headers(${target} PRIVATE ${ARGN})

@@ -15,7 +15,7 @@ TEXT
 
 # name  budget in seconds  what it does
 stages=(
-    "build    560 set-up, host build, release and debug image"
+    "build    600 set-up, host build, release and debug image, kernels with shadow memory and with watched accesses"
     "host      55 unit tests with sanitizers"
     "fuzz      12 parsers under libFuzzer, the decoders of traces; planted defects they must find"
     "proofs   235 the scheduler's invariants in the simulator, every interleaving, seeded defects"
@@ -25,6 +25,7 @@ stages=(
     "scale     52 ten thousand threads, a thousand processes, what independent harts share"
     "mttcg     70 boots with a host thread per hart"
     "debug    135 boots of the debug image, system calls, faults of firmware and interrupts"
+    "sanitized 60 what these kernels must find, and where there must be nothing to find"
     "boards    34 other harts, memory sizes, interrupt controllers, boot harts; two stand-ins for boards"
     "card      30 the SD card with a recipe edited on it, and the runner of boards on a serial line"
     "programs 175 programs from elsewhere, malformed input, hostile programs"
@@ -78,7 +79,8 @@ run_stage() {
         build)
             { scripts/setup.sh test && scripts/build.sh host && scripts/build.sh host-release proofs &&
                 scripts/build.sh fuzz fuzzers &&
-                scripts/build.sh riscv-release && scripts/build.sh riscv-debug; } || { failed=$((failed + 1)); return 1; }
+                scripts/build.sh riscv-release && scripts/build.sh riscv-debug &&
+                scripts/build.sh riscv-kasan image && scripts/build.sh riscv-kcsan image; } || { failed=$((failed + 1)); return 1; }
             ;;
         host) run_ctest host -LE lint ;;
         fuzz) run_ctest fuzz -L fuzz ;;
@@ -99,6 +101,7 @@ run_stage() {
         scale) run_ctest riscv-release -L scale ;;
         mttcg) run_ctest riscv-release -L mttcg ;;
         debug) run_ctest riscv-debug -R '^boot\.(icount-[14]|mttcg-4|.*_calls_.*|call-fuzz.*|control-debug.*|fault-.*)$' ;;
+        sanitized) run_ctest riscv-kasan -L quick; run_ctest riscv-kcsan -L quick ;;
         boards) run_ctest riscv-release -L boards ;;
         card) run_ctest riscv-release -L card ;;
         programs) run_ctest riscv-release -L 'programs|malformed' ;;
