@@ -205,7 +205,8 @@ def main(arguments):
         print(f"fuzz decoder: FOUND with seed {args.seed}: {found[1]}")
         print(f"fuzz decoder: repeat with scripts/fuzz.sh decoder --replay {place}")
         return 1
-    print(f"fuzz decoder: {count} inputs, {reached} lines, nothing found (seed {args.seed})")
+    print(f"fuzz decoder: {count} inputs, {reached} lines, {time.process_time() / 60:.1f} min of a processor, nothing found "
+          f"(seed {args.seed})")
     return 0
 
 

@@ -14,6 +14,7 @@ import argparse
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,12 @@ def figures(text):
     return int(runs[-1]) if runs else 0, int(covered[-1]) if covered else 0
 
 
+def processor_minutes():
+    """What the finished targets took of a processor: a busy machine gives less than the time that passed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) / 60
+
+
 def cause(text):
     match = re.search(r"^.*(?:broken promise|ERROR: |runtime error: |CHECK failed).*$", text, re.M)
     return match[0].strip() if match else text.strip().splitlines()[-1:]
@@ -84,7 +91,8 @@ def run_target(args, options):
         if done.returncode != 0:
             report(args.target, done, directory, args.seed)
             return 1
-        print(f"fuzz {args.target}: {runs} inputs from {count} seeds, {covered} edges, nothing found (seed {args.seed})")
+        print(f"fuzz {args.target}: {runs} inputs from {count} seeds, {covered} edges, {processor_minutes():.1f} min of a processor, "
+              f"nothing found (seed {args.seed})")
         if getattr(args, "keep", False):
             smallest = directory / "smallest"
             smallest.mkdir()
